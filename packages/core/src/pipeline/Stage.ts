@@ -1,0 +1,57 @@
+/**
+ * The typed layer: one step on a batch's way from clean data to the loss.
+ *
+ * A stage is a value: a name, the parameters it owns, the random numbers it needs, and a pure function on tensors. It
+ * adds fields to the record that flows through, and the types make a wrong order a compile error:
+ *
+ *     Clean { x0 }  ->  Timed { + t }  ->  Noised { + noise, xt }  ->  Predicted { + prediction, target }  ->  Loss { + perExample, loss }
+ */
+import type { SpecsOf, Tensor, Tensors } from "../engine/Program.ts"
+import type { DrawSpecs } from "../random/Distribution.ts"
+import type { ParameterSpecs } from "./Parameter.ts"
+
+/** Clean data: images [batch, height, width, channels] in [-1, 1], or points [batch, dimensions]. float32. */
+export type Clean = { readonly x0: Tensor }
+
+/** ... with a timestep for each example: [batch], int32, from 0 to T - 1. */
+export type Timed = Clean & { readonly t: Tensor }
+
+/** ... with the noise that was added, and the noised data x_t; both shaped as x0. */
+export type Noised = Timed & { readonly noise: Tensor; readonly xt: Tensor }
+
+/** ... with the denoiser's prediction and what it should have been; both shaped as x0. */
+export type Predicted = Noised & { readonly prediction: Tensor; readonly target: Tensor }
+
+/** ... with the loss of each example, [batch], and their mean, a scalar. */
+export type Loss = Predicted & { readonly perExample: Tensor; readonly loss: Tensor }
+
+/** Whether a stage runs to train (dropout on) or to evaluate (dropout off). */
+export type Mode = "training" | "evaluation"
+
+/** What a stage's function is given besides its input. */
+export interface StageContext {
+  readonly parameters: Tensors
+  readonly draws: Tensors
+  readonly mode: Mode
+}
+
+/**
+ * A stage from records with the fields of `In` to records with the fields of `Out`.
+ *
+ * @example
+ * // A stage that scales images to half their range.
+ * const halve: Stage<Clean, Clean> = {
+ *   name: "halve",
+ *   parameters: {},
+ *   draws: () => ({}),
+ *   apply: (input) => ({ ...input, x0: tf.mul(input.x0, 0.5) })
+ * }
+ */
+export interface Stage<In extends Tensors, Out extends Tensors> {
+  readonly name: string
+  readonly parameters: ParameterSpecs
+  /** The random tensors that one batch needs; a function of the shapes that come in. */
+  readonly draws: (input: SpecsOf<In>, mode: Mode) => DrawSpecs
+  /** The stage's function. It keeps every field that it does not replace. */
+  readonly apply: (input: In, context: StageContext) => Out
+}

@@ -1,0 +1,46 @@
+/**
+ * Distributions as data: what a stage says of the random numbers that it needs. They are drawn on the host from a key
+ * (see `draw.ts`), so that a run is the same on every engine, and a property may supply any draw it likes.
+ */
+import type { Shape } from "../tensor/HostTensor.ts"
+
+/** Independent standard normal elements, float32. */
+export interface Normal {
+  readonly _tag: "Normal"
+}
+
+/** Independent elements uniform in [minimum, maximum), float32. */
+export interface Uniform {
+  readonly _tag: "Uniform"
+  readonly minimum: number
+  readonly maximum: number
+}
+
+/** Independent integers uniform in {minimum, ..., maximum - 1}, int32. */
+export interface Integers {
+  readonly _tag: "Integers"
+  readonly minimum: number
+  readonly maximum: number
+}
+
+/** Independent elements that are 1 with the given probability (in steps of 2^-16) and 0 otherwise, float32. */
+export interface Bernoulli {
+  readonly _tag: "Bernoulli"
+  readonly probability: number
+}
+
+export type Distribution = Normal | Uniform | Integers | Bernoulli
+
+/** A random tensor before it is drawn. */
+export interface DrawSpec {
+  readonly distribution: Distribution
+  readonly shape: Shape
+}
+
+/** Named random tensors before they are drawn. */
+export type DrawSpecs = { readonly [name: string]: DrawSpec }
+
+export const normal: Distribution = { _tag: "Normal" }
+export const uniform = (minimum: number, maximum: number): Distribution => ({ _tag: "Uniform", minimum, maximum })
+export const integers = (minimum: number, maximum: number): Distribution => ({ _tag: "Integers", minimum, maximum })
+export const bernoulli = (probability: number): Distribution => ({ _tag: "Bernoulli", probability })

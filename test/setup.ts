@@ -1,0 +1,9 @@
+/**
+ * What every test file starts with: properties are seeded, so that a run is repeatable,
+ * and a failure can be replayed with `EFFUSION_TEST_SEED=<seed>`.
+ */
+import * as fc from "fast-check"
+
+const seed = Number(process.env["EFFUSION_TEST_SEED"] ?? 20_260_101)
+
+fc.configureGlobal({ ...fc.readConfigureGlobal(), seed, numRuns: 100, includeErrorInReport: true })
