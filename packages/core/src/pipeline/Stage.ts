@@ -5,6 +5,8 @@
  * adds fields to the record that flows through, and the types make a wrong order a compile error:
  *
  *     Clean { x0 }  ->  Timed { + t }  ->  Noised { + noise, xt }  ->  Predicted { + prediction, target }  ->  Loss { + perExample, loss }
+ *
+ * Parameters and draws are known by name; a name means the same thing wherever it occurs in a pipeline.
  */
 import type { SpecsOf, Tensor, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
@@ -31,27 +33,30 @@ export type Mode = "training" | "evaluation"
 /** What a stage's function is given besides its input. */
 export interface StageContext {
   readonly parameters: Tensors
+  /** One tensor for each entry of the stage's `draws`, under the same name. */
   readonly draws: Tensors
-  readonly mode: Mode
 }
 
 /**
  * A stage from records with the fields of `In` to records with the fields of `Out`.
  *
  * @example
- * // A stage that scales images to half their range.
- * const halve: Stage<Clean, Clean> = {
- *   name: "halve",
+ * // Halves the contrast of images.
+ * const halveContrast: Stage<Clean, Clean> = {
+ *   name: "halveContrast",
  *   parameters: {},
  *   draws: () => ({}),
+ *   specs: (input) => input,
  *   apply: (input) => ({ ...input, x0: tf.mul(input.x0, 0.5) })
  * }
  */
 export interface Stage<In extends Tensors, Out extends Tensors> {
   readonly name: string
   readonly parameters: ParameterSpecs
-  /** The random tensors that one batch needs; a function of the shapes that come in. */
+  /** The random tensors that one batch needs, from the shapes that come in. */
   readonly draws: (input: SpecsOf<In>, mode: Mode) => DrawSpecs
+  /** The shapes that go out, from the shapes that come in. */
+  readonly specs: (input: SpecsOf<In>) => SpecsOf<Out>
   /** The stage's function. It keeps every field that it does not replace. */
   readonly apply: (input: In, context: StageContext) => Out
 }

@@ -2,7 +2,7 @@
  * Distributions as data: what a stage says of the random numbers that it needs. They are drawn on the host from a key
  * (see `draw.ts`), so that a run is the same on every engine, and a property may supply any draw it likes.
  */
-import type { Shape } from "../tensor/HostTensor.ts"
+import type { Shape, TensorSpec } from "../tensor/HostTensor.ts"
 
 /** Independent standard normal elements, float32. */
 export interface Normal {
@@ -44,3 +44,9 @@ export const normal: Distribution = { _tag: "Normal" }
 export const uniform = (minimum: number, maximum: number): Distribution => ({ _tag: "Uniform", minimum, maximum })
 export const integers = (minimum: number, maximum: number): Distribution => ({ _tag: "Integers", minimum, maximum })
 export const bernoulli = (probability: number): Distribution => ({ _tag: "Bernoulli", probability })
+
+/** The shape and dtype of what a draw makes. */
+export const drawnSpec = ({ distribution, shape }: DrawSpec): TensorSpec => ({
+  shape,
+  dtype: distribution._tag === "Integers" ? "int32" : "float32"
+})

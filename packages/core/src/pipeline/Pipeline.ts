@@ -1,0 +1,192 @@
+/**
+ * Pipelines: stages, composed. A pipeline is data; it can be run stage by stage to look inside ({@link through}), or
+ * fused into one stage ({@link fuse}), which training compiles together with the gradient and the optimiser.
+ */
+import { Effect, Record, Scope, Stream } from "effect"
+import type { CompileError, RunError } from "../engine/EngineError.ts"
+import { Engine } from "../engine/Engine.ts"
+import type { Instance } from "../engine/Engine.ts"
+import { qualify, unqualify } from "../engine/names.ts"
+import type { HostOf, Program, SpecsOf, Tensors } from "../engine/Program.ts"
+import type { DrawSpecs } from "../random/Distribution.ts"
+import { drawnSpec } from "../random/Distribution.ts"
+import { draw, Key } from "../random/index.ts"
+import type { HostTensor, TensorSpec } from "../tensor/HostTensor.ts"
+import { float32 } from "../tensor/HostTensor.ts"
+import type { ParameterSpecs } from "./Parameter.ts"
+import type { Mode, Stage } from "./Stage.ts"
+
+/** Stages composed from `In` to `Out`. */
+export interface Pipeline<In extends Tensors, Out extends Tensors> {
+  readonly stages: ReadonlyArray<Stage<Tensors, Tensors>>
+  /** The parameters of all stages. */
+  readonly parameters: ParameterSpecs
+  /** The stages as one. */
+  readonly fused: Stage<In, Out>
+}
+
+/** A stage that is still asking for the services it depends on. */
+export type StageEffect<In extends Tensors, Out extends Tensors, R> = Effect.Effect<Stage<In, Out>, never, R>
+
+/** Named host tensors. */
+export type HostTensors = { readonly [name: string]: HostTensor }
+
+/**
+ * Composes stages. Each stage must be satisfied by the fields of those before it, or the call does not type-check.
+ *
+ * @throws Error when two stages own a parameter of the same name: a mistake of the program.
+ * @example
+ * const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+ * //    ^ Effect<Pipeline<Clean, Loss>, never, TimestepSampler | NoiseSchedule | Denoiser | Objective>
+ */
+export const make: {
+  <A extends Tensors, B extends Tensors, R1>(
+    first: StageEffect<A, B, R1>
+  ): Effect.Effect<Pipeline<A, B>, never, R1>
+  <A extends Tensors, B extends Tensors, C extends Tensors, R1, R2>(
+    first: StageEffect<A, B, R1>,
+    second: StageEffect<B, C, R2>
+  ): Effect.Effect<Pipeline<A, C>, never, R1 | R2>
+  <A extends Tensors, B extends Tensors, C extends Tensors, D extends Tensors, R1, R2, R3>(
+    first: StageEffect<A, B, R1>,
+    second: StageEffect<B, C, R2>,
+    third: StageEffect<C, D, R3>
+  ): Effect.Effect<Pipeline<A, D>, never, R1 | R2 | R3>
+  <A extends Tensors, B extends Tensors, C extends Tensors, D extends Tensors, E extends Tensors, R1, R2, R3, R4>(
+    first: StageEffect<A, B, R1>,
+    second: StageEffect<B, C, R2>,
+    third: StageEffect<C, D, R3>,
+    fourth: StageEffect<D, E, R4>
+  ): Effect.Effect<Pipeline<A, E>, never, R1 | R2 | R3 | R4>
+} = (...effects: ReadonlyArray<StageEffect<any, any, any>>): Effect.Effect<Pipeline<any, any>, never, any> =>
+  Effect.map(Effect.all(effects), (stages) => of(stages))
+
+const of = (stages: ReadonlyArray<Stage<any, any>>): Pipeline<any, any> => {
+  const fused = fuseStages(stages)
+  return { stages, parameters: fused.parameters, fused }
+}
+
+/**
+ * The stages of a pipeline as one stage. It computes what {@link through} computes stage by stage.
+ *
+ * @example
+ * const losses = batches.pipe(Pipeline.through(Pipeline.fuse(pipeline), { parameters, seed: 7 }))
+ */
+export const fuse = <In extends Tensors, Out extends Tensors>(pipeline: Pipeline<In, Out>): Stage<In, Out> =>
+  pipeline.fused
+
+const fuseStages = (stages: ReadonlyArray<Stage<any, any>>): Stage<any, any> => ({
+  name: stages.map((stage) => stage.name).join(" -> "),
+  parameters: stages.reduce<ParameterSpecs>((all, stage) => unite(all, stage.parameters), {}),
+  draws: (input, mode) => {
+    let specs = input
+    let all: DrawSpecs = {}
+    for (const stage of stages) {
+      all = unite(all, stage.draws(specs, mode))
+      specs = stage.specs(specs)
+    }
+    return all
+  },
+  specs: (input) => stages.reduce((specs, stage) => stage.specs(specs), input),
+  apply: (input, context) => stages.reduce((record, stage) => stage.apply(record, context), input)
+})
+
+const unite = <T>(all: { readonly [name: string]: T }, more: { readonly [name: string]: T }) => {
+  for (const name of Object.keys(more)) {
+    if (Object.hasOwn(all, name)) throw new Error(`two stages of a pipeline both use the name "${name}"`)
+  }
+  return { ...all, ...more }
+}
+
+/**
+ * The random tensors that a stage (or a fused pipeline) needs for one batch: a pure function of (seed, step, name of
+ * the draw), so that a run is the same on every engine and can resume at any step.
+ *
+ * @param input the shapes of the batch
+ * @example
+ * const { noise, t } = Pipeline.draws(Pipeline.fuse(pipeline), { x0: batch.x0 }, { seed: 7, step: 0 })
+ */
+export const draws = <In extends Tensors, Out extends Tensors>(
+  stage: Stage<In, Out>,
+  input: SpecsOf<In>,
+  options: { readonly seed: number; readonly step: number; readonly mode?: Mode }
+): HostTensors => {
+  const key = Key.fold(Key.fold(Key.make(options.seed), "draws"), options.step)
+  return Record.map(stage.draws(input, options.mode ?? "training"), (spec, name) => draw(Key.fold(key, name), spec))
+}
+
+/**
+ * Parameters as their initializers make them: a pure function of (seed, name of the parameter).
+ *
+ * @example
+ * const parameters = Pipeline.initialize(pipeline.parameters, { seed: 7 })
+ */
+export const initialize = (specs: ParameterSpecs, options: { readonly seed: number }): HostTensors => {
+  const key = Key.fold(Key.make(options.seed), "parameters")
+  return Record.map(specs, ({ initializer, shape }, name) => float32(shape, initializer(Key.fold(key, name), shape)))
+}
+
+/** How {@link through} runs a stage. */
+export interface ThroughOptions {
+  /** The values of the stage's parameters; not needed when it has none. */
+  readonly parameters?: HostTensors
+  readonly seed: number
+  /** The step that the first batch of the stream belongs to. Default 0. */
+  readonly from?: number
+  /** Default `"evaluation"`. */
+  readonly mode?: Mode
+}
+
+/**
+ * Sends a stream of batches through one stage, to look at what it makes. The stage is compiled once for each shape of
+ * batch; what it holds of the engine is released when the stream ends.
+ *
+ * @example
+ * const noised = batches.pipe(Pipeline.through(timing, { seed: 7 }), Pipeline.through(noising, { seed: 7 }))
+ */
+export const through = <In extends Tensors, Out extends Tensors>(stage: Stage<In, Out>, options: ThroughOptions) =>
+<E, R>(batches: Stream.Stream<HostOf<In>, E, R>): Stream.Stream<HostOf<Out>, E | CompileError | RunError, R | Engine> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const engine = yield* Engine
+    const scope = yield* Effect.scope
+    const mode = options.mode ?? "evaluation"
+    const parameters = options.parameters ?? {}
+    const instances = new Map<string, Instance<Tensors, Tensors, Tensors>>()
+
+    const instanceFor = Effect.fnUntraced(function*(specs: SpecsOf<In>) {
+      const signature = JSON.stringify(specs)
+      const known = instances.get(signature)
+      if (known !== undefined) return known
+      const executable = yield* engine.compile(programOf(stage, parameters, specs, mode))
+      const instance = yield* executable.start(parameters)
+      instances.set(signature, instance)
+      return instance
+    })
+
+    return batches.pipe(
+      Stream.zipWithIndex,
+      Stream.mapEffect(Effect.fnUntraced(function*([batch, index]) {
+        const specs = Record.map(batch, specOf) as SpecsOf<In>
+        const instance = yield* Scope.provide(instanceFor(specs), scope)
+        const random = draws(stage, specs, { seed: options.seed, step: (options.from ?? 0) + index, mode })
+        return (yield* instance.step({ ...qualify("field", batch), ...qualify("draw", random) })) as HostOf<Out>
+      }))
+    )
+  }))
+
+const programOf = <In extends Tensors, Out extends Tensors>(
+  stage: Stage<In, Out>,
+  parameters: HostTensors,
+  specs: SpecsOf<In>,
+  mode: Mode
+): Program<Tensors, Tensors, Tensors> => ({
+  name: stage.name,
+  state: Record.map(parameters, specOf),
+  input: { ...qualify("field", specs), ...qualify("draw", Record.map(stage.draws(specs, mode), drawnSpec)) },
+  apply: (state, input) => ({
+    state,
+    output: stage.apply(unqualify("field", input) as In, { parameters: state, draws: unqualify("draw", input) })
+  })
+})
+
+const specOf = ({ dtype, shape }: HostTensor): TensorSpec => ({ dtype, shape })

@@ -1,0 +1,102 @@
+/**
+ * The four stages of training with the simplified objective (Ho et al. 2020, algorithm 1).
+ *
+ * Each is an Effect that asks for the services it depends on and yields a stage.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import type { Tensor } from "../engine/Program.ts"
+import { Distribution } from "../random/index.ts"
+import { NoiseSchedule } from "../schedule/index.ts"
+import { Denoiser } from "./Denoiser.ts"
+import { Objective } from "./Objective.ts"
+import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
+import { TimestepSampler } from "./TimestepSampler.ts"
+
+/**
+ * Draws a timestep for each example.
+ *
+ * @example
+ * const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+ */
+export const scheduleSampling: Effect.Effect<Stage<Clean, Timed>, never, TimestepSampler | NoiseSchedule> = Effect.gen(
+  function*() {
+    const sampler = yield* TimestepSampler
+    const schedule = yield* NoiseSchedule
+    return {
+      name: "scheduleSampling",
+      parameters: {},
+      draws: ({ x0 }) => sampler.draws(x0.shape[0]!, schedule.steps),
+      specs: (input) => ({ ...input, t: { shape: [input.x0.shape[0]!], dtype: "int32" } }),
+      apply: (input, { draws }) => ({ ...input, t: sampler.timesteps(draws) })
+    }
+  }
+)
+
+/**
+ * Noises each example in closed form: x_t = sqrt(alphaBar_t) x_0 + sqrt(1 - alphaBar_t) noise (Ho et al. 2020,
+ * equation 4), with the noise drawn from a standard normal distribution.
+ */
+export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSchedule> = Effect.gen(function*() {
+  const schedule = yield* NoiseSchedule
+  const signal = Float32Array.from(schedule.alphaBar, Math.sqrt)
+  const spread = Float32Array.from(schedule.alphaBar, (alphaBar) => Math.sqrt(1 - alphaBar))
+  return {
+    name: "forwardNoising",
+    parameters: {},
+    draws: ({ x0 }) => ({ noise: { distribution: Distribution.normal, shape: x0.shape } }),
+    specs: (input) => ({ ...input, noise: input.x0, xt: input.x0 }),
+    apply: (input, { draws }) => {
+      const noise = draws["noise"]!
+      const xt = tf.add(
+        tf.mul(input.x0, coefficients(signal, input.t, input.x0)),
+        tf.mul(noise, coefficients(spread, input.t, input.x0))
+      )
+      return { ...input, noise, xt }
+    }
+  }
+})
+
+/** Lets the denoiser predict, and states what it should have predicted. */
+export const noisePrediction: Effect.Effect<Stage<Noised, Predicted>, never, Denoiser | Objective> = Effect.gen(
+  function*() {
+    const denoiser = yield* Denoiser
+    const objective = yield* Objective
+    return {
+      name: "noisePrediction",
+      parameters: denoiser.parameters,
+      draws: ({ x0 }, mode) => mode === "training" ? denoiser.draws(x0.shape[0]!) : {},
+      specs: (input) => ({ ...input, prediction: input.x0, target: input.x0 }),
+      apply: (input, { draws, parameters }) => ({
+        ...input,
+        prediction: denoiser.apply(parameters, { x: input.xt, t: input.t, draws }),
+        target: objective.target(input)
+      })
+    }
+  }
+)
+
+/**
+ * The mean squared error of each example over its elements, and the mean over the batch (Ho et al. 2020, equation 14,
+ * as a mean where the paper has a sum).
+ */
+export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.succeed({
+  name: "meanSquaredError",
+  parameters: {},
+  draws: () => ({}),
+  specs: (input) => ({
+    ...input,
+    perExample: { shape: [input.x0.shape[0]!], dtype: "float32" },
+    loss: { shape: [], dtype: "float32" }
+  }),
+  apply: (input) => {
+    const perExample = tf.mean(tf.square(tf.sub(input.prediction, input.target)), axesAfterBatch(input.target))
+    return { ...input, perExample, loss: tf.mean(perExample) }
+  }
+})
+
+/** table[t] for each example, shaped to multiply a tensor like `like`: [batch, 1, ...]. */
+const coefficients = (table: Float32Array, t: Tensor, like: Tensor): Tensor =>
+  tf.reshape(tf.gather(tf.tensor1d(table), t as tf.Tensor1D), [like.shape[0]!, ...like.shape.slice(1).map(() => 1)])
+
+const axesAfterBatch = (x: Tensor): Array<number> => x.shape.slice(1).map((_, axis) => axis + 1)
