@@ -1,0 +1,138 @@
+/**
+ * Noise schedules: how much of the data is left at each timestep.
+ *
+ * A schedule is a value: tables of beta_t and alphaBar_t in float64, for t from 0 to T - 1, and what they were made
+ * from. Notation and formulas are those of Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models" (2020),
+ * section 2, with t counted from 0 as reference implementations do:
+ *
+ *     alpha_t = 1 - beta_t        alphaBar_t = alpha_0 alpha_1 ... alpha_t        snr_t = alphaBar_t / (1 - alphaBar_t)
+ *
+ * Everything else is derived from the tables by the functions of this module, each of (schedule, t); `table` makes a
+ * table of any of them. The families of schedules are in `family/`, one file each; they end in {@link fromTable}.
+ *
+ * Construction is pure and its failure is a value, so it gives a `Result`; the layers of `NoiseSchedule` lift it into
+ * Effect.
+ */
+import { Result } from "effect"
+import { InvalidSchedule } from "./InvalidSchedule.ts"
+
+/** JSON that identifies a schedule together with its name, e.g. in a checkpoint. */
+export type ScheduleConfig = { readonly [option: string]: number | string | ReadonlyArray<number> | ScheduleConfig }
+
+/** A noise schedule. Its tables are immutable by convention: nobody writes to them once it is made. */
+export interface Schedule {
+  /** The family: `linear`, `cosine`, ... */
+  readonly name: string
+  /** The options that the family was given, all of them: the same name and config make the same tables. */
+  readonly config: ScheduleConfig
+  /** The number of timesteps, T. */
+  readonly steps: number
+  /** beta_t, the variance of the noise that step t adds; all in (0, 1). */
+  readonly beta: Float64Array
+  /** alphaBar_t, the fraction of the data's variance that is left after steps 0, ..., t; strictly falling in (0, 1). */
+  readonly alphaBar: Float64Array
+}
+
+/**
+ * The schedule with these betas.
+ *
+ * Fails with `InvalidSchedule` when there are none, when one is not in (0, 1), or when they are so small or so large
+ * that alphaBar does not fall strictly within (0, 1) in float64.
+ *
+ * @example
+ * const schedule = Result.getOrThrow(fromBetas([0.1, 0.3]))
+ * schedule.alphaBar // => [0.9, 0.63]
+ */
+export const fromBetas = (betas: ArrayLike<number>): Result.Result<Schedule, InvalidSchedule> => {
+  const beta = Float64Array.from(betas)
+  return fromTable("betas", { betas: Array.from(beta) }, beta)
+}
+
+/**
+ * A schedule of a family from its table of betas: the last step of every family's constructor, which checks the laws
+ * that hold for all of them. Takes ownership of the table.
+ */
+export const fromTable = (
+  name: string,
+  config: ScheduleConfig,
+  beta: Float64Array
+): Result.Result<Schedule, InvalidSchedule> => {
+  const fail = (reason: string) => Result.fail(new InvalidSchedule({ schedule: name, reason }))
+  if (beta.length === 0) return fail("it has no timesteps; give at least one beta")
+  const alphaBar = new Float64Array(beta.length)
+  let product = 1
+  for (const [t, beta_t] of beta.entries()) {
+    if (!(beta_t > 0 && beta_t < 1)) return fail(`beta at t = ${t} is ${beta_t}; every beta lies between 0 and 1`)
+    const next = product * (1 - beta_t)
+    if (!(next < product && next > 0)) {
+      return fail(
+        `alphaBar goes from ${product} to ${next} at t = ${t}, where beta is ${beta_t}; alphaBar falls strictly and ` +
+          `stays above 0: choose ${next > 0 ? "larger" : "smaller or fewer"} betas`
+      )
+    }
+    alphaBar[t] = product = next
+  }
+  return Result.succeed({ name, config, steps: beta.length, beta, alphaBar })
+}
+
+/**
+ * The table of a derived quantity over all timesteps, in float64; cast it once, at the end.
+ *
+ * @example
+ * const scale = Float32Array.from(table(schedule, sqrtAlphaBar))
+ */
+export const table = (schedule: Schedule, quantity: (schedule: Schedule, t: number) => number): Float64Array =>
+  Float64Array.from({ length: schedule.steps }, (_, t) => quantity(schedule, t))
+
+/** beta_t. Like every function of a timestep here, throws RangeError when `t` is not an integer from 0 to T - 1. */
+export const beta = (schedule: Schedule, t: number): number => schedule.beta[timestep(schedule, t)]!
+
+/** alpha_t = 1 - beta_t. */
+export const alpha = (schedule: Schedule, t: number): number => 1 - beta(schedule, t)
+
+/** alphaBar_t, the product of alpha up to and including t. */
+export const alphaBar = (schedule: Schedule, t: number): number => schedule.alphaBar[timestep(schedule, t)]!
+
+/** alphaBar_{t-1}, which is 1 before the first step: the data itself. */
+export const previousAlphaBar = (schedule: Schedule, t: number): number =>
+  timestep(schedule, t) === 0 ? 1 : schedule.alphaBar[t - 1]!
+
+/** sqrt(alphaBar_t), the factor of the data in x_t (Ho et al. 2020, equation 4). */
+export const sqrtAlphaBar = (schedule: Schedule, t: number): number => Math.sqrt(alphaBar(schedule, t))
+
+/** sqrt(1 - alphaBar_t), the factor of the noise in x_t (Ho et al. 2020, equation 4). */
+export const sqrtOneMinusAlphaBar = (schedule: Schedule, t: number): number => Math.sqrt(1 - alphaBar(schedule, t))
+
+/** The signal-to-noise ratio alphaBar_t / (1 - alphaBar_t) (Kingma et al., "Variational Diffusion Models", 2021, equation 1). */
+export const snr = (schedule: Schedule, t: number): number => alphaBar(schedule, t) / (1 - alphaBar(schedule, t))
+
+/** The natural logarithm of the signal-to-noise ratio. */
+export const logSnr = (schedule: Schedule, t: number): number => Math.log(snr(schedule, t))
+
+/**
+ * The variance of the posterior q(x_{t-1} | x_t, x_0), "beta tilde" (Ho et al. 2020, equation 7):
+ * beta_t (1 - alphaBar_{t-1}) / (1 - alphaBar_t), which is 0 at t = 0.
+ */
+export const posteriorVariance = (schedule: Schedule, t: number): number =>
+  beta(schedule, t) * (1 - previousAlphaBar(schedule, t)) / (1 - alphaBar(schedule, t))
+
+/**
+ * The factor of x_0 in the mean of the posterior q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 7):
+ * sqrt(alphaBar_{t-1}) beta_t / (1 - alphaBar_t), which is 1 at t = 0.
+ */
+export const posteriorMeanFactorOfX0 = (schedule: Schedule, t: number): number =>
+  Math.sqrt(previousAlphaBar(schedule, t)) * beta(schedule, t) / (1 - alphaBar(schedule, t))
+
+/**
+ * The factor of x_t in the mean of the posterior q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 7):
+ * sqrt(alpha_t) (1 - alphaBar_{t-1}) / (1 - alphaBar_t), which is 0 at t = 0.
+ */
+export const posteriorMeanFactorOfXt = (schedule: Schedule, t: number): number =>
+  Math.sqrt(alpha(schedule, t)) * (1 - previousAlphaBar(schedule, t)) / (1 - alphaBar(schedule, t))
+
+const timestep = (schedule: Schedule, t: number): number => {
+  if (!(Number.isInteger(t) && t >= 0 && t < schedule.steps)) {
+    throw new RangeError(`a timestep of this schedule is an integer from 0 to ${schedule.steps - 1}, not ${t}`)
+  }
+  return t
+}
