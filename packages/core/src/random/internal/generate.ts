@@ -7,18 +7,29 @@
  */
 import type { Key } from "../Key.ts"
 import { fillWords, type Stream } from "../philox.ts"
+import { cosine, logOfCell, sine } from "./elementary.ts"
 import { bernoulliStream, integersStream, normalStream, permutationStream, uniformStream } from "./streams.ts"
 
-/** Standard normal elements, by the Box-Muller transform in float64, rounded once. Elements 2i and 2i + 1 are a pair. */
+/**
+ * Standard normal elements, by the Box-Muller transform in float64, rounded once: words 2i and 2i + 1 give the radius and
+ * the angle of the pair of elements 2i and 2i + 1. The largest possible magnitude is sqrt(-2 ln 2^-33) = 6.76.
+ */
 export const fillNormal = (key: Key, out: Float32Array): void => {
   const length = out.length
   forEachChunk(key, normalStream, length, (words, start, end) => {
     for (let i = start, w = 0; i < end; i += 2, w += 2) {
-      // The centres of the 2^32 cells of (0, 1): never 0, whose logarithm is infinite.
-      const radius = Math.sqrt(-2 * Math.log((words[w]! + 0.5) * 2 ** -32))
-      const angle = words[w + 1]! * (2 * Math.PI * 2 ** -32)
-      out[i] = radius * Math.cos(angle)
-      if (i + 1 < end) out[i + 1] = radius * Math.sin(angle)
+      const radius = Math.sqrt(-2 * logOfCell(words[w]!))
+      // The angle is word / 2^32 of a turn: the nearest quarter turn, and the rest between -pi/4 and pi/4.
+      const word = words[w + 1]!
+      const quarter = (word + 0x20000000) >>> 30 & 3
+      const rest = ((word - (quarter << 30)) | 0) * (2 * Math.PI * 2 ** -32)
+      const cos = cosine(rest)
+      const sin = sine(rest)
+      const odd = (quarter & 1) === 1
+      const x = radius * (odd ? sin : cos)
+      const y = radius * (odd ? cos : sin)
+      out[i] = quarter === 1 || quarter === 2 ? -x : x
+      if (i + 1 < length) out[i + 1] = quarter >= 2 ? -y : y
     }
   })
 }
@@ -41,14 +52,19 @@ export const fillUniform = (key: Key, minimum: number, maximum: number, out: Flo
   })
 }
 
-/** Elements that are 1 with probability threshold / 2^16 and 0 otherwise; eight elements a block, 16 bits each. */
+/**
+ * Elements that are 1 with probability threshold / 2^16 and 0 otherwise; eight elements a block, 16 bits each.
+ *
+ * @param threshold from 0 to 2^16
+ */
 export const fillBernoulli = (key: Key, threshold: number, out: Float32Array): void => {
-  forEachChunk(key, bernoulliStream, Math.ceil(out.length / 2), (words, startWord, endWord) => {
-    for (let w = startWord, k = 0; w < endWord; w++, k++) {
-      const word = words[k]!
-      const i = 2 * w
-      out[i] = (word & 0xFFFF) < threshold ? 1 : 0
-      if (i + 1 < out.length) out[i + 1] = word >>> 16 < threshold ? 1 : 0
+  const length = out.length
+  forEachChunk(key, bernoulliStream, Math.ceil(length / 2), (words, start, end) => {
+    for (let i = 2 * start, w = 0; w < end - start; i += 2, w++) {
+      const word = words[w]!
+      // The sign bit of the difference is 1 when the 16 bits are below the threshold: no branch to mispredict.
+      out[i] = ((word & 0xFFFF) - threshold) >>> 31
+      if (i + 1 < length) out[i + 1] = ((word >>> 16) - threshold) >>> 31
     }
   })
 }
@@ -60,12 +76,11 @@ export const fillBernoulli = (key: Key, threshold: number, out: Float32Array): v
  * @param range from 1 to 2^32
  */
 export const fillIntegers = (key: Key, minimum: number, range: number, out: Int32Array): void => {
-  const remainder = 2 ** 32 % range
   forEachChunk(key, integersStream(0), out.length, (words, start, end) => {
     for (let i = start, w = 0; i < end; i++, w++) {
       const word = words[w]!
-      const scaled = scale(word, range, remainder)
-      out[i] = minimum + (scaled >= 0 ? scaled : redraw(key, integersStream, i, range, remainder))
+      const scaled = scale(word, range)
+      out[i] = minimum + (scaled >= 0 ? scaled : redraw(key, integersStream, i, range))
     }
   })
 }
@@ -77,9 +92,8 @@ export const shuffled = (key: Key, n: number): Int32Array => {
     for (let i = start, w = 0; i < end; i++, w++) {
       // The element at i changes places with one of those at 0, ..., i, itself included.
       const range = i + 1
-      const remainder = 2 ** 32 % range
-      const scaled = scale(words[w]!, range, remainder)
-      const j = scaled >= 0 ? scaled : redraw(key, permutationStream, i, range, remainder)
+      const scaled = scale(words[w]!, range)
+      const j = scaled >= 0 ? scaled : redraw(key, permutationStream, i, range)
       const moved = order[i]!
       order[i] = order[j]!
       order[j] = moved
@@ -104,13 +118,13 @@ const forEachChunk = (
   }
 }
 
-// The high word of word * range, or -1 where the low word falls in the uneven remainder. The product has up to 64 bits:
-// it is taken in two exact pieces of at most 48.
-const scale = (word: number, range: number, remainder: number): number => {
-  const lower = (word & 0xFFFF) * range
-  const upper = (word >>> 16) * range + Math.floor(lower / 65536)
-  const low = (upper % 65536) * 65536 + lower % 65536
-  return low < remainder ? -1 : Math.floor(upper / 65536)
+// The high word of word * range, or -1 where the low word falls in the uneven remainder, 2^32 mod range. The product has
+// up to 64 bits: its high word is taken from two exact pieces of at most 49.
+const scale = (word: number, range: number): number => {
+  const low = Math.imul(word, range) >>> 0
+  // The remainder is below the range, so its costly division is seldom needed.
+  if (low < range && low < 2 ** 32 % range) return -1
+  return Math.floor(((word >>> 16) * range + Math.floor((word & 0xFFFF) * range / 65536)) / 65536)
 }
 
 // Draws element i again, at its own place in the streams of further attempts, until a word is accepted.
@@ -118,13 +132,12 @@ const redraw = (
   key: Key,
   stream: (attempt: number) => Stream,
   i: number,
-  range: number,
-  remainder: number
+  range: number
 ): number => {
   const block = new Uint32Array(4)
   for (let attempt = 1;; attempt++) {
     fillWords(key, stream(attempt), Math.floor(i / 4), block)
-    const scaled = scale(block[i % 4]!, range, remainder)
+    const scaled = scale(block[i % 4]!, range)
     if (scaled >= 0) return scaled
   }
 }
