@@ -3,9 +3,9 @@
  * fused into one stage ({@link fuse}), which training compiles together with the gradient and the optimiser.
  */
 import { Effect, Record, Scope, Stream } from "effect"
-import type { CompileError, RunError } from "../engine/EngineError.ts"
 import { Engine } from "../engine/Engine.ts"
 import type { Instance } from "../engine/Engine.ts"
+import type { CompileError, RunError } from "../engine/EngineError.ts"
 import { qualify, unqualify } from "../engine/names.ts"
 import type { HostOf, Program, SpecsOf, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
@@ -144,35 +144,38 @@ export interface ThroughOptions {
  * @example
  * const noised = batches.pipe(Pipeline.through(timing, { seed: 7 }), Pipeline.through(noising, { seed: 7 }))
  */
-export const through = <In extends Tensors, Out extends Tensors>(stage: Stage<In, Out>, options: ThroughOptions) =>
-<E, R>(batches: Stream.Stream<HostOf<In>, E, R>): Stream.Stream<HostOf<Out>, E | CompileError | RunError, R | Engine> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const engine = yield* Engine
-    const scope = yield* Effect.scope
-    const mode = options.mode ?? "evaluation"
-    const parameters = options.parameters ?? {}
-    const instances = new Map<string, Instance<Tensors, Tensors, Tensors>>()
+export const through =
+  <In extends Tensors, Out extends Tensors>(stage: Stage<In, Out>, options: ThroughOptions) =>
+  <E, R>(
+    batches: Stream.Stream<HostOf<In>, E, R>
+  ): Stream.Stream<HostOf<Out>, E | CompileError | RunError, R | Engine> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const engine = yield* Engine
+      const scope = yield* Effect.scope
+      const mode = options.mode ?? "evaluation"
+      const parameters = options.parameters ?? {}
+      const instances = new Map<string, Instance<Tensors, Tensors, Tensors>>()
 
-    const instanceFor = Effect.fnUntraced(function*(specs: SpecsOf<In>) {
-      const signature = JSON.stringify(specs)
-      const known = instances.get(signature)
-      if (known !== undefined) return known
-      const executable = yield* engine.compile(programOf(stage, parameters, specs, mode))
-      const instance = yield* executable.start(parameters)
-      instances.set(signature, instance)
-      return instance
-    })
+      const instanceFor = Effect.fnUntraced(function*(specs: SpecsOf<In>) {
+        const signature = JSON.stringify(specs)
+        const known = instances.get(signature)
+        if (known !== undefined) return known
+        const executable = yield* engine.compile(programOf(stage, parameters, specs, mode))
+        const instance = yield* executable.start(parameters)
+        instances.set(signature, instance)
+        return instance
+      })
 
-    return batches.pipe(
-      Stream.zipWithIndex,
-      Stream.mapEffect(Effect.fnUntraced(function*([batch, index]) {
-        const specs = Record.map(batch, specOf) as SpecsOf<In>
-        const instance = yield* Scope.provide(instanceFor(specs), scope)
-        const random = draws(stage, specs, { seed: options.seed, step: (options.from ?? 0) + index, mode })
-        return (yield* instance.step({ ...qualify("field", batch), ...qualify("draw", random) })) as HostOf<Out>
-      }))
-    )
-  }))
+      return batches.pipe(
+        Stream.zipWithIndex,
+        Stream.mapEffect(Effect.fnUntraced(function*([batch, index]) {
+          const specs = Record.map(batch, specOf) as SpecsOf<In>
+          const instance = yield* Scope.provide(instanceFor(specs), scope)
+          const random = draws(stage, specs, { seed: options.seed, step: (options.from ?? 0) + index, mode })
+          return (yield* instance.step({ ...qualify("field", batch), ...qualify("draw", random) })) as HostOf<Out>
+        }))
+      )
+    }))
 
 const programOf = <In extends Tensors, Out extends Tensors>(
   stage: Stage<In, Out>,

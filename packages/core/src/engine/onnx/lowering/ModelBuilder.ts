@@ -1,0 +1,167 @@
+/**
+ * Builds an ONNX model: appends nodes, shares constants, and knows where each value of the graph is kept and in which
+ * axis order. Elements are moved into another order only when an operation asks for it, and once for each order.
+ */
+import type { Shape } from "../../../tensor/HostTensor.ts"
+import { sizeOf } from "../../../tensor/HostTensor.ts"
+import type { Value } from "../../graph/Graph.ts"
+import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
+import type { Order } from "./order.ts"
+import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
+
+/** Attributes as lowering writes them: integers, lists of integers, or tagged. */
+export type Attributes = { readonly [name: string]: number | ReadonlyArray<number> | OnnxAttribute }
+
+/** Where a value is kept: the name of a tensor, and the order of its axes. */
+export interface Placement {
+  readonly name: string
+  readonly order: Order
+}
+
+/** Microsoft's operators, which ONNX Runtime brings along. */
+export const microsoft = "com.microsoft"
+
+export const float = (value: number): OnnxAttribute => ({ type: "float", value })
+export const text = (value: string): OnnxAttribute => ({ type: "string", value })
+
+export class ModelBuilder {
+  readonly nodes: Array<OnnxNode> = []
+  readonly initializers = new Map<string, OnnxInitializer>()
+  private readonly placements = new Map<Value, Placement>()
+  private readonly fills = new Map<Value, number>()
+  private readonly rearranged = new Map<string, string>()
+  private counter = 0
+
+  /** Appends an operation with one output; gives the output's name. */
+  node(op: string, inputs: ReadonlyArray<string>, attributes: Attributes = {}, domain = ""): string {
+    return this.nodeMany(op, inputs, 1, attributes, domain)[0]!
+  }
+
+  /** Appends an operation with several outputs. */
+  nodeMany(
+    op: string,
+    inputs: ReadonlyArray<string>,
+    count: number,
+    attributes: Attributes = {},
+    domain = ""
+  ): ReadonlyArray<string> {
+    const name = `${op}_${this.counter++}`
+    const outputs = Array.from({ length: count }, (_, i) => (count === 1 ? name : `${name}_${i}`))
+    this.nodes.push({ name, domain, op, inputs, outputs, attributes: tagged(attributes) })
+    return outputs
+  }
+
+  /** A constant tensor; small ones with the same content are shared. */
+  constant(data: ArrayLike<number>, shape: Shape, dtype: OnnxType): string {
+    const key = data.length <= 64
+      ? `${dtype}[${shape.join()}]:${Array.from(data, exactly).join()}`
+      : `#${this.counter++}`
+    const known = this.initializers.get(key)
+    if (known !== undefined) return known.name
+    const name = `constant_${this.initializers.size}`
+    this.initializers.set(key, { name, dtype, shape, data })
+    return name
+  }
+
+  /** A list of integers, as ONNX takes shapes and axes. */
+  integers(values: ReadonlyArray<number>): string {
+    return this.constant(values, [values.length], "int64")
+  }
+
+  scalar(value: number, dtype: OnnxType = "float32"): string {
+    return this.constant([value], [], dtype)
+  }
+
+  /** Says where a value is kept. */
+  place(value: Value, name: string, order: Order = plainOrder(value.shape.length)): void {
+    this.placements.set(value, { name, order })
+  }
+
+  /** Says that every element of a value is this number; a tensor is made only if one is needed. */
+  placeFill(value: Value, number: number): void {
+    this.fills.set(value, number)
+  }
+
+  /** The number that every element of a value is, if it was placed so. */
+  fillOf(value: Value): number | undefined {
+    return this.fills.get(value)
+  }
+
+  /** Where a value is kept. */
+  placement(value: Value): Placement {
+    const placement = this.placements.get(value)
+    if (placement !== undefined) return placement
+    const number = this.fills.get(value)
+    if (number === undefined) throw new Error("a value is used before it is computed")
+    const name = value.shape.length === 0
+      ? this.scalar(number, value.dtype)
+      : this.node("Expand", [this.scalar(number, value.dtype), this.integers(value.shape)])
+    this.place(value, name)
+    return this.placement(value)
+  }
+
+  /** The order in which a value is kept; a fill has none of its own. */
+  orderOf(value: Value): Order | undefined {
+    return this.placements.get(value)?.order
+  }
+
+  /** The name of a value kept in a certain order. */
+  inOrder(value: Value, order: Order): string {
+    const { name, order: present } = this.placement(value)
+    return this.rearrange(name, value.shape, present, order)
+  }
+
+  /** The name of a value kept as the program wrote it. */
+  plain(value: Value): string {
+    return this.inOrder(value, plainOrder(value.shape.length))
+  }
+
+  /** Brings a tensor of a logical shape from one order to another. */
+  rearrange(name: string, shape: Shape, from: Order, to: Order): string {
+    if (sameOrder(from, to)) return name
+    return this.once(`${name} ${from.join()} ${to.join()}`, () =>
+      movesNothing(shape, from, to)
+        ? this.reshape(name, arrange(shape, to))
+        : this.node("Transpose", [name], { perm: permutationBetween(from, to) }))
+  }
+
+  /** The same elements in another shape. */
+  reshape(name: string, shape: Shape): string {
+    return this.once(`${name} [${shape.join()}]`, () => this.node("Reshape", [name, this.integers(shape)]))
+  }
+
+  /**
+   * The name of a value as an operand of an elementwise operation whose result has the rank of `order` and is kept in
+   * that order. Operands of lower rank, and fills, are broadcast by the operation itself.
+   */
+  operand(value: Value, order: Order): string {
+    const number = this.fills.get(value)
+    if (number !== undefined) return this.scalar(number, value.dtype)
+    if (value.shape.length === order.length) return this.inOrder(value, order)
+    const name = this.plain(value)
+    if (isPlain(order) || sizeOf(value.shape) === 1) return name
+    const padded = [...new Array<number>(order.length - value.shape.length).fill(1), ...value.shape]
+    const plain = plainOrder(order.length)
+    return movesNothing(padded, plain, order)
+      ? this.reshape(name, arrange(padded, order))
+      : this.rearrange(this.reshape(name, padded), padded, plain, order)
+  }
+
+  private once(key: string, make: () => string): string {
+    const known = this.rearranged.get(key)
+    if (known !== undefined) return known
+    const name = make()
+    this.rearranged.set(key, name)
+    return name
+  }
+}
+
+const tagged = (attributes: Attributes): { readonly [name: string]: OnnxAttribute } =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, value]): [string, OnnxAttribute] => {
+      if (typeof value === "number") return [name, { type: "int", value }]
+      return Array.isArray(value) ? [name, { type: "ints", value }] : [name, value as OnnxAttribute]
+    })
+  )
+
+const exactly = (x: number): string => (Object.is(x, -0) ? "-0" : String(x))

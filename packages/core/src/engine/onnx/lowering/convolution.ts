@@ -1,0 +1,150 @@
+/**
+ * Lowers convolutions and what belongs to them, all in NCHW with filters OIHW.
+ */
+import type { Node, Value } from "../../graph/Graph.ts"
+import type { Operation, Window } from "../../graph/Operation.ts"
+import { product } from "./matMul.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
+import { text } from "./ModelBuilder.ts"
+import { channelsFirst, filterOrder } from "./order.ts"
+import { reverse, slice } from "./shapes.ts"
+
+type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
+type Shape4 = readonly [number, number, number, number]
+
+/** NHWC kept as NCHW. */
+const image = channelsFirst(4)
+
+export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
+  const [x, filter] = node.inputs as [Value, Value]
+  const inputs = [model.inOrder(x, image), model.inOrder(filter, filterOrder)]
+  model.place(node.outputs[0]!, model.node("Conv", inputs, windowAttributes(window)), image)
+}
+
+/**
+ * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees. With strides
+ * it is a transposed convolution.
+ */
+export const lowerInputGradient = (
+  model: ModelBuilder,
+  node: Node,
+  { window }: Of<"convolutionInputGradient">
+): void => {
+  const [gradient, filter] = node.inputs as [Value, Value]
+  const output = node.outputs[0]!
+  const [filterHeight, filterWidth] = filter.shape as Shape4
+  const { dilations, padding, strides } = window
+  const dy = model.inOrder(gradient, image)
+  const weights = model.inOrder(filter, filterOrder)
+  const reach = [dilations[0] * (filterHeight - 1), dilations[1] * (filterWidth - 1)] as const
+  const [top, bottom, left, right] = padding
+  const turned = [reach[0] - top, reach[0] - bottom, reach[1] - left, reach[1] - right] as const
+
+  if (strides[0] === 1 && strides[1] === 1 && turned.every((n) => n >= 0)) {
+    const flipped = filterHeight * filterWidth === 1 ? weights : reverse(model, weights, [2, 3])
+    const exchanged = model.node("Transpose", [flipped], { perm: [1, 0, 2, 3] })
+    const attributes = windowAttributes({ strides: [1, 1], dilations, padding: turned })
+    model.place(output, model.node("Conv", [dy, exchanged], attributes), image)
+    return
+  }
+
+  const [, outputHeight, outputWidth] = gradient.shape as Shape4
+  const [, height, width] = output.shape as Shape4
+  const extra = [
+    height - (strides[0] * (outputHeight - 1) + reach[0] + 1 - top - bottom),
+    width - (strides[1] * (outputWidth - 1) + reach[1] + 1 - left - right)
+  ]
+  const attributes = { ...windowAttributes(window), output_padding: extra }
+  model.place(output, model.node("ConvTranspose", [dy, weights], attributes), image)
+}
+
+/**
+ * The gradient of the filter: for each element of the filter, the product of the output's gradient with the input
+ * shifted by that element's offset, over positions and summed over the batch.
+ */
+export const lowerFilterGradient = (
+  model: ModelBuilder,
+  node: Node,
+  { window }: Of<"convolutionFilterGradient">
+): void => {
+  const [x, gradient] = node.inputs as [Value, Value]
+  const output = node.outputs[0]!
+  const [batch, outputHeight, outputWidth, outputChannels] = gradient.shape as Shape4
+  const [filterHeight, filterWidth, inputChannels] = output.shape as Shape4
+  const { dilations, padding, strides } = window
+  const positions = outputHeight * outputWidth
+  const dy = model.reshape(model.inOrder(gradient, image), [batch, outputChannels, positions])
+  const padded = pad(model, model.inOrder(x, image), padding)
+
+  const [, height, width] = x.shape as Shape4
+  const extent = [height + padding[0] + padding[1], width + padding[2] + padding[3]] as const
+  const offsets = Array.from(
+    { length: filterHeight * filterWidth },
+    (_, i) => [Math.floor(i / filterWidth), i % filterWidth]
+  )
+  const products = offsets.map(([row, column]) => {
+    const along = [
+      { axis: 2, begin: row! * dilations[0], stride: strides[0], count: outputHeight, size: extent[0] },
+      { axis: 3, begin: column! * dilations[1], stride: strides[1], count: outputWidth, size: extent[1] }
+    ]
+    const axes = along
+      .map((axis) => ({ ...axis, end: axis.begin + (axis.count - 1) * axis.stride + 1 }))
+      .filter(({ begin, end, size, stride }) => begin !== 0 || end !== size || stride !== 1)
+    const shifted = model.reshape(slice(model, padded, axes), [batch, inputChannels, positions])
+    const perExample = product(model, dy, shifted, { transposeB: true })
+    return model.node("ReduceSum", [perExample, model.integers([0])], { keepdims: 1 })
+  })
+  const stacked = products.length === 1 ? products[0]! : model.node("Concat", products, { axis: 0 })
+  model.place(
+    output,
+    model.reshape(stacked, [filterHeight, filterWidth, outputChannels, inputChannels]),
+    [0, 1, 3, 2]
+  )
+}
+
+export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool">): void => {
+  const pooled = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
+    kernel_shape: size,
+    strides: window.strides,
+    pads: padsOf(window.padding)
+  })
+  model.place(node.outputs[0]!, pooled, image)
+}
+
+export const lowerUpsample = (model: ModelBuilder, node: Node, { factor }: Of<"upsampleNearest">): void => {
+  const scales = model.constant([1, 1, factor, factor], [4], "float32")
+  const enlarged = model.node("Resize", [model.inOrder(node.inputs[0]!, image), "", scales], {
+    mode: text("nearest"),
+    coordinate_transformation_mode: text("asymmetric"),
+    nearest_mode: text("floor")
+  })
+  model.place(node.outputs[0]!, enlarged, image)
+}
+
+/** The sum over each block of repeated pixels. */
+export const lowerUpsampleGradient = (
+  model: ModelBuilder,
+  node: Node,
+  { factor }: Of<"upsampleNearestGradient">
+): void => {
+  const mean = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
+    kernel_shape: [factor, factor],
+    strides: [factor, factor]
+  })
+  model.place(node.outputs[0]!, model.node("Mul", [mean, model.scalar(factor * factor)]), image)
+}
+
+const pad = (model: ModelBuilder, name: string, padding: Window["padding"]): string => {
+  if (padding.every((n) => n === 0)) return name
+  const [top, bottom, left, right] = padding
+  return model.node("Pad", [name, model.integers([0, 0, top, left, 0, 0, bottom, right])])
+}
+
+const windowAttributes = ({ dilations, padding, strides }: Window) => ({
+  strides,
+  dilations,
+  pads: padsOf(padding)
+})
+
+/** ONNX lists the beginnings of all axes, then their ends. */
+const padsOf = ([top, bottom, left, right]: Window["padding"]) => [top, left, bottom, right]

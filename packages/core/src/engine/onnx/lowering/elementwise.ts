@@ -1,0 +1,147 @@
+/**
+ * Lowers elementwise operations. They work in whatever order their operands are kept in.
+ */
+import { sameShape } from "../../../tensor/HostTensor.ts"
+import type { Node, Value } from "../../graph/Graph.ts"
+import type { BinaryFunction, UnaryFunction } from "../../graph/Operation.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
+import { float, microsoft } from "./ModelBuilder.ts"
+import type { Order } from "./order.ts"
+import { isPlain, plainOrder } from "./order.ts"
+
+export const lowerUnary = (model: ModelBuilder, node: Node, name: UnaryFunction): void => {
+  const [x] = node.inputs as [Value]
+  const { name: input, order } = model.placement(x)
+  model.place(node.outputs[0]!, unary(model, name, input, x), order)
+}
+
+export const lowerBinary = (model: ModelBuilder, node: Node, name: BinaryFunction): void => {
+  const [a, b] = node.inputs as [Value, Value]
+  const output = node.outputs[0]!
+  const order = commonOrder(model, node.inputs, output)
+  const result = binary(model, name, operandFor(model, a, b, output, order), model.operand(b, order), a)
+  model.place(output, result, order)
+}
+
+export const lowerSelect = (model: ModelBuilder, node: Node): void => {
+  const output = node.outputs[0]!
+  const order = commonOrder(model, node.inputs, output)
+  const [condition, ...branches] = node.inputs as [Value, Value, Value]
+  const operands = branches.map((branch) => model.operand(branch, order))
+  model.place(output, model.node("Where", [model.operand(condition, order), ...operands]), order)
+}
+
+export const lowerCast = (model: ModelBuilder, node: Node): void => {
+  const [x] = node.inputs as [Value]
+  const output = node.outputs[0]!
+  const { name, order } = model.placement(x)
+  model.place(output, cast(model, name, output.dtype), order)
+}
+
+/** ONNX's numbers for element types. */
+const typeNumbers = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
+
+export const cast = (model: ModelBuilder, name: string, dtype: keyof typeof typeNumbers): string =>
+  model.node("Cast", [name], { to: typeNumbers[dtype] })
+
+/**
+ * The order that the result of an elementwise operation is kept in: that of the first operand of the result's shape
+ * which an operation has rearranged, so that images stay as convolutions made them.
+ */
+export const commonOrder = (model: ModelBuilder, operands: ReadonlyArray<Value>, output: Value): Order => {
+  const orders = operands
+    .filter((operand) => sameShape(operand.shape, output.shape))
+    .map((operand) => model.orderOf(operand))
+  return orders.find((order) => order !== undefined && !isPlain(order)) ?? plainOrder(output.shape.length)
+}
+
+/** Two scalars would give a result without axes; where the result has axes, one operand must have them too. */
+const operandFor = (model: ModelBuilder, a: Value, b: Value, output: Value, order: Order): string =>
+  [a, b].every((x) => model.fillOf(x) !== undefined) && output.shape.length > 0
+    ? model.inOrder(a, order)
+    : model.operand(a, order)
+
+const unary = (model: ModelBuilder, name: UnaryFunction, x: string, { dtype }: Value): string => {
+  switch (name) {
+    case "isFinite":
+      return model.node("Not", [model.node("Or", [model.node("IsNaN", [x]), model.node("IsInf", [x])])])
+    case "rsqrt":
+      return model.node("Reciprocal", [model.node("Sqrt", [x])])
+    case "silu":
+      return model.node("QuickGelu", [x], { alpha: float(1) }, microsoft)
+    case "square":
+      return model.node("Mul", [x, x])
+    case "relu":
+      return model.node("Max", [x, model.scalar(0, dtype)])
+    default:
+      return model.node(unaryOperators[name], [x])
+  }
+}
+
+const unaryOperators: {
+  readonly [F in Exclude<UnaryFunction, "isFinite" | "rsqrt" | "silu" | "square" | "relu">]: string
+} = {
+  abs: "Abs",
+  acos: "Acos",
+  acosh: "Acosh",
+  asin: "Asin",
+  asinh: "Asinh",
+  atan: "Atan",
+  atanh: "Atanh",
+  ceil: "Ceil",
+  cos: "Cos",
+  cosh: "Cosh",
+  erf: "Erf",
+  exp: "Exp",
+  floor: "Floor",
+  isInf: "IsInf",
+  isNaN: "IsNaN",
+  log: "Log",
+  logicalNot: "Not",
+  neg: "Neg",
+  reciprocal: "Reciprocal",
+  round: "Round",
+  sigmoid: "Sigmoid",
+  sign: "Sign",
+  sin: "Sin",
+  sinh: "Sinh",
+  softplus: "Softplus",
+  sqrt: "Sqrt",
+  tan: "Tan",
+  tanh: "Tanh"
+}
+
+const binary = (model: ModelBuilder, name: BinaryFunction, a: string, b: string, { dtype }: Value): string => {
+  switch (name) {
+    case "notEqual":
+      return model.node("Not", [model.node("Equal", [a, b])])
+    case "mod":
+      return dtype === "int32"
+        ? model.node("Mod", [a, b])
+        : model.node("Sub", [a, model.node("Mul", [model.node("Floor", [model.node("Div", [a, b])]), b])])
+    case "floorDiv":
+      return dtype === "int32"
+        ? model.node("Div", [model.node("Sub", [a, model.node("Mod", [a, b])]), b])
+        : model.node("Floor", [model.node("Div", [a, b])])
+    default:
+      return model.node(binaryOperators[name], [a, b])
+  }
+}
+
+const binaryOperators: { readonly [F in Exclude<BinaryFunction, "notEqual" | "mod" | "floorDiv">]: string } = {
+  add: "Add",
+  div: "Div",
+  equal: "Equal",
+  greater: "Greater",
+  greaterEqual: "GreaterOrEqual",
+  less: "Less",
+  lessEqual: "LessOrEqual",
+  logicalAnd: "And",
+  logicalOr: "Or",
+  logicalXor: "Xor",
+  maximum: "Max",
+  minimum: "Min",
+  mul: "Mul",
+  pow: "Pow",
+  sub: "Sub"
+}

@@ -1,0 +1,190 @@
+/**
+ * Lowers a recorded program to an ONNX model.
+ *
+ * Model inputs are named `state.<name>` and `input.<name>`, model outputs `next.<name>` and `output.<name>`. State that a
+ * step does not change is not among the outputs; arguments that are not used are not among the inputs.
+ */
+import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
+import { optimize } from "../../graph/optimize.ts"
+import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
+import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
+import {
+  lowerAveragePool,
+  lowerConvolution,
+  lowerFilterGradient,
+  lowerInputGradient,
+  lowerUpsample,
+  lowerUpsampleGradient
+} from "./convolution.ts"
+import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
+import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
+import { lowerMatMul } from "./matMul.ts"
+import { ModelBuilder } from "./ModelBuilder.ts"
+import { lowerArgument, lowerCumulativeSum, lowerReduce, lowerSoftmax } from "./reductions.ts"
+import {
+  lowerBroadcast,
+  lowerConcat,
+  lowerGather,
+  lowerOneHot,
+  lowerPad,
+  lowerReshape,
+  lowerReverse,
+  lowerSegmentSum,
+  lowerSlice,
+  lowerSplit,
+  lowerTile,
+  lowerTranspose
+} from "./shapes.ts"
+
+/** How a graph is lowered. */
+export interface LoweringOptions {
+  /** Whether the graph is simplified first. Default true. */
+  readonly optimize?: boolean
+}
+
+/**
+ * Makes an ONNX model of a recorded program.
+ *
+ * @example
+ * const bytes = encode(lower(graph))
+ */
+export const lower = (recorded: Graph, options: LoweringOptions = {}): OnnxModel => {
+  const graph = options.optimize === false ? recorded : optimize(recorded)
+  const model = new ModelBuilder()
+  for (const argument of graph.arguments) model.place(argument.value, argumentName(argument))
+  for (const node of graph.nodes) lowerNode(model, node)
+  return finish(graph, model)
+}
+
+const lowerNode = (model: ModelBuilder, node: Node): void => {
+  const { operation } = node
+  switch (operation.kind) {
+    case "constant": {
+      const [output] = node.outputs as [Value]
+      return model.place(output, model.constant(operation.data, output.shape, output.dtype))
+    }
+    case "fill":
+      return model.placeFill(node.outputs[0]!, operation.value)
+    case "unary":
+      return lowerUnary(model, node, operation.function)
+    case "binary":
+      return lowerBinary(model, node, operation.function)
+    case "select":
+      return lowerSelect(model, node)
+    case "cast":
+      return lowerCast(model, node)
+    case "reduce":
+      return lowerReduce(model, node, operation)
+    case "argMax":
+    case "argMin":
+      return lowerArgument(model, node, operation)
+    case "reshape":
+      return lowerReshape(model, node)
+    case "transpose":
+      return lowerTranspose(model, node, operation)
+    case "broadcast":
+      return lowerBroadcast(model, node)
+    case "tile":
+      return lowerTile(model, node, operation)
+    case "concat":
+      return lowerConcat(model, node, operation)
+    case "split":
+      return lowerSplit(model, node, operation)
+    case "slice":
+      return lowerSlice(model, node, operation)
+    case "pad":
+      return lowerPad(model, node, operation)
+    case "reverse":
+      return lowerReverse(model, node, operation)
+    case "gather":
+      return lowerGather(model, node, operation)
+    case "segmentSum":
+      return lowerSegmentSum(model, node, operation)
+    case "oneHot":
+      return lowerOneHot(model, node, operation)
+    case "cumulativeSum":
+      return lowerCumulativeSum(model, node, operation)
+    case "matMul":
+      return lowerMatMul(model, node, operation.transposeA, operation.transposeB)
+    case "softmax":
+    case "logSoftmax":
+      return lowerSoftmax(model, node, operation.kind)
+    case "convolution":
+      return lowerConvolution(model, node, operation)
+    case "convolutionInputGradient":
+      return lowerInputGradient(model, node, operation)
+    case "convolutionFilterGradient":
+      return lowerFilterGradient(model, node, operation)
+    case "averagePool":
+      return lowerAveragePool(model, node, operation)
+    case "groupNorm":
+      return lowerGroupNorm(model, node, operation)
+    case "groupNormGradient":
+      return lowerGroupNormGradient(model, node, operation)
+    case "attention":
+      return lowerAttention(model, node, operation.scale)
+    case "attentionGradient":
+      return lowerAttentionGradient(model, node, operation.scale)
+    case "upsampleNearest":
+      return lowerUpsample(model, node, operation)
+    case "upsampleNearestGradient":
+      return lowerUpsampleGradient(model, node, operation)
+  }
+}
+
+const argumentName = ({ name, role }: Binding): string => `${role}.${name}`
+const resultName = ({ name, role }: Binding): string => `${role === "state" ? "next" : "output"}.${name}`
+
+/** Gives the results their names, and drops what they do not need. */
+const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
+  const changed = graph.results.filter((result) => !passesThrough(graph, result))
+  const sources = changed.map((result) => model.plain(result.value))
+  const produced = new Set(model.nodes.flatMap((node) => node.outputs))
+  const names = new Map<string, string>()
+  const outputs = changed.map((result, i): OnnxValueInfo => {
+    const name = resultName(result)
+    const source = sources[i]!
+    // A tensor that a node makes takes the result's name; an argument, a constant or a second result is copied.
+    if (produced.has(source) && !names.has(source)) names.set(source, name)
+    else model.nodes.push({ name, domain: "", op: "Identity", inputs: [source], outputs: [name], attributes: {} })
+    return { name, dtype: result.value.dtype, shape: result.value.shape }
+  })
+  const rename = (name: string): string => names.get(name) ?? name
+  const renamed = model.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename)
+  }))
+  const nodes = withoutDeadNodes(renamed, outputs)
+  const used = new Set(nodes.flatMap((node) => node.inputs))
+  return {
+    name: graph.name,
+    inputs: graph.arguments
+      .map((argument) => ({
+        name: argumentName(argument),
+        dtype: argument.value.dtype,
+        shape: argument.value.shape
+      }))
+      .filter(({ name }) => used.has(name)),
+    outputs,
+    initializers: [...model.initializers.values()].filter(({ name }) => used.has(name)),
+    nodes
+  }
+}
+
+const passesThrough = (graph: Graph, result: Binding): boolean =>
+  result.role === "state" &&
+  graph.arguments.some(({ name, role, value }) => role === "state" && name === result.name && value === result.value)
+
+const withoutDeadNodes = (
+  nodes: ReadonlyArray<OnnxNode>,
+  outputs: ReadonlyArray<OnnxValueInfo>
+): ReadonlyArray<OnnxNode> => {
+  const needed = new Set(outputs.map(({ name }) => name))
+  const kept = nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((output) => needed.has(output))) return false
+    for (const input of node.inputs) needed.add(input)
+    return true
+  })
+  return kept.reverse()
+}

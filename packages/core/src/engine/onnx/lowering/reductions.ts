@@ -1,0 +1,58 @@
+/**
+ * Lowers reductions and scans. They work in whatever order their operand is kept in.
+ */
+import type { Node, Value } from "../../graph/Graph.ts"
+import type { Operation } from "../../graph/Operation.ts"
+import { cast } from "./elementwise.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
+import { withoutAxes } from "./order.ts"
+
+type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
+
+export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"reduce">): void => {
+  const [x] = node.inputs as [Value]
+  const { name, order } = model.placement(x)
+  const { axes, keepDims } = operation
+  const logical = operation.function === "all" || operation.function === "any"
+  const operand = logical ? cast(model, name, "int32") : name
+  const positions = model.integers(axes.map((axis) => order.indexOf(axis)).toSorted((a, b) => a - b))
+  const reduced = axes.length === 0
+    ? operand
+    : model.node(operators[operation.function], [operand, positions], { keepdims: keepDims ? 1 : 0 })
+  const result = logical ? cast(model, reduced, "bool") : reduced
+  model.place(node.outputs[0]!, result, keepDims ? order : withoutAxes(order, axes))
+}
+
+const operators = {
+  all: "ReduceMin",
+  any: "ReduceMax",
+  max: "ReduceMax",
+  mean: "ReduceMean",
+  min: "ReduceMin",
+  prod: "ReduceProd",
+  sum: "ReduceSum"
+} as const
+
+export const lowerArgument = (model: ModelBuilder, node: Node, operation: Of<"argMax" | "argMin">): void => {
+  const { axis, kind } = operation
+  const { name, order } = model.placement(node.inputs[0]!)
+  const operator = kind === "argMax" ? "ArgMax" : "ArgMin"
+  const indices = model.node(operator, [name], { axis: order.indexOf(axis), keepdims: 0 })
+  model.place(node.outputs[0]!, cast(model, indices, "int32"), withoutAxes(order, [axis]))
+}
+
+export const lowerCumulativeSum = (model: ModelBuilder, node: Node, operation: Of<"cumulativeSum">): void => {
+  const { name, order } = model.placement(node.inputs[0]!)
+  const axis = model.constant([order.indexOf(operation.axis)], [], "int64")
+  const sums = model.node("CumSum", [name, axis], {
+    exclusive: operation.exclusive ? 1 : 0,
+    reverse: operation.reverse ? 1 : 0
+  })
+  model.place(node.outputs[0]!, sums, order)
+}
+
+/** Along the last axis, which is brought last in memory. */
+export const lowerSoftmax = (model: ModelBuilder, node: Node, kind: "softmax" | "logSoftmax"): void => {
+  const operator = kind === "softmax" ? "Softmax" : "LogSoftmax"
+  model.place(node.outputs[0]!, model.node(operator, [model.plain(node.inputs[0]!)], { axis: -1 }))
+}

@@ -1,0 +1,124 @@
+/**
+ * Tracing: runs a program's function once, on the recording backend, and keeps what it recorded.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import type { TensorSpec } from "../../tensor/HostTensor.ts"
+import { showShape } from "../../tensor/HostTensor.ts"
+import type { CompileError } from "../EngineError.ts"
+import { InvalidProgram, TracedValueRead, UnsupportedOperation } from "../EngineError.ts"
+import type { Binding, Graph } from "../graph/Graph.ts"
+import type { Program, Tensors } from "../Program.ts"
+import { backend } from "./register.ts"
+import { backendName, ElementsRead, Recorder, UnknownKernel } from "./Tracer.ts"
+
+/**
+ * Records a program as a graph.
+ *
+ * tfjs's global state (its backend and its tensors) is as before when this returns, also when it fails.
+ *
+ * @param engine the engine that asks, for error messages
+ */
+export const trace = <State extends Tensors, Input extends Tensors, Output extends Tensors>(
+  program: Program<State, Input, Output>,
+  engine: string
+): Effect.Effect<Graph, CompileError> =>
+  Effect.try({
+    try: () => withBackend(() => record(program as unknown as Program<Tensors, Tensors, Tensors>)),
+    catch: (cause) => explain(cause, program.name, engine)
+  })
+
+const record = (program: Program<Tensors, Tensors, Tensors>): Graph => {
+  const recorder = new Recorder()
+  backend.recorder = recorder
+  try {
+    let graph: Graph | undefined
+    tf.tidy(() => {
+      const state = bind(recorder, "state", program.state)
+      const input = bind(recorder, "input", program.input)
+      const result = program.apply(state.tensors, input.tensors)
+      graph = {
+        name: program.name,
+        signature: {
+          state: program.state,
+          input: program.input,
+          output: specsOf(result.output)
+        },
+        arguments: [...state.bindings, ...input.bindings],
+        nodes: recorder.builder.nodes,
+        results: [
+          ...results(recorder, "state", nextState(program, result.state)),
+          ...results(recorder, "output", result.output)
+        ]
+      }
+    })
+    return graph!
+  } finally {
+    backend.recorder = undefined
+  }
+}
+
+const bind = (recorder: Recorder, role: "state" | "input", specs: { readonly [name: string]: TensorSpec }) => {
+  const bindings: Array<Binding> = []
+  const tensors: Record<string, tf.Tensor> = {}
+  for (const [name, { dtype, shape }] of Object.entries(specs)) {
+    const value = { shape: [...shape], dtype }
+    bindings.push({ role, name, value })
+    tensors[name] = tf.engine().makeTensorFromDataId(backend.identify(value), [...shape], dtype)
+  }
+  return { bindings, tensors, recorder }
+}
+
+/** The next state, which must have the names, shapes and dtypes of the state before. */
+const nextState = (program: Program<Tensors, Tensors, Tensors>, next: Tensors): Tensors => {
+  for (const [name, spec] of Object.entries(program.state)) {
+    const tensor = next[name]
+    if (tensor === undefined) throw new RangeError(`the next state lacks "${name}"`)
+    if (tensor.dtype !== spec.dtype || showShape(tensor.shape) !== showShape(spec.shape)) {
+      throw new RangeError(
+        `the state "${name}" is ${spec.dtype} ${showShape(spec.shape)} before a step and ` +
+          `${tensor.dtype} ${showShape(tensor.shape)} after it`
+      )
+    }
+  }
+  const extra = Object.keys(next).find((name) => !Object.hasOwn(program.state, name))
+  if (extra !== undefined) throw new RangeError(`the next state has "${extra}", which the program's state has not`)
+  return next
+}
+
+const results = (recorder: Recorder, role: "state" | "output", tensors: Tensors): ReadonlyArray<Binding> =>
+  Object.entries(tensors).map(([name, tensor]) => ({ role, name, value: recorder.value(tensor) }))
+
+const specsOf = (tensors: Tensors): { readonly [name: string]: TensorSpec } =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { dtype, shape }]) => {
+      if (dtype !== "float32" && dtype !== "int32") {
+        throw new RangeError(`the output "${name}" is ${dtype}; cast it to float32 or int32`)
+      }
+      return [name, { shape: [...shape], dtype }]
+    })
+  )
+
+/** Runs a function with the recording backend in place, and puts back what was there. */
+const withBackend = <A>(f: () => A): A => {
+  // tfjs has no public way to restore "no backend chosen yet", its state before the first tensor is made.
+  const engine = tf.engine() as unknown as { backendName: string; backendInstance: unknown }
+  const { backendInstance, backendName: previous } = engine
+  void tf.setBackend(backendName)
+  try {
+    return f()
+  } finally {
+    engine.backendName = previous
+    engine.backendInstance = backendInstance
+  }
+}
+
+const explain = (cause: unknown, program: string, engine: string): CompileError => {
+  if (cause instanceof ElementsRead) return new TracedValueRead({ program })
+  if (cause instanceof UnknownKernel) return new UnsupportedOperation({ program, operation: cause.kernel, engine })
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const kernel = /Kernel '(\w+)' not registered for backend/.exec(reason)?.[1]
+  return kernel === undefined
+    ? new InvalidProgram({ program, reason, cause })
+    : new UnsupportedOperation({ program, operation: kernel, engine })
+}
