@@ -146,10 +146,9 @@ export class IdxImageSizeMismatch extends Data.TaggedError("IdxImageSizeMismatch
   readonly test: Shape
 }> {
   override get message() {
-    return `the folder "${this.folder}" holds training images of size ${
-      showShape(this.train)
-    } but test images of size ` +
-      `${showShape(this.test)}; give both in one size`
+    const [train, test] = [showShape(this.train), showShape(this.test)]
+    return `the folder "${this.folder}" holds training images of size ${train} but test images of size ${test}; ` +
+      `give both in one size`
   }
 }
 
