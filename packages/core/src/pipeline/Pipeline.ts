@@ -31,15 +31,7 @@ export type StageEffect<In extends Tensors, Out extends Tensors, R> = Effect.Eff
 /** Named host tensors. */
 export type HostTensors = { readonly [name: string]: HostTensor }
 
-/**
- * Composes stages. Each stage must be satisfied by the fields of those before it, or the call does not type-check.
- *
- * @throws Error when two stages own a parameter of the same name: a mistake of the program.
- * @example
- * const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
- * //    ^ Effect<Pipeline<Clean, Loss>, never, TimestepSampler | NoiseSchedule | Denoiser | Objective>
- */
-export const make: {
+interface Make {
   <A extends Tensors, B extends Tensors, R1>(
     first: StageEffect<A, B, R1>
   ): Effect.Effect<Pipeline<A, B>, never, R1>
@@ -58,13 +50,28 @@ export const make: {
     third: StageEffect<C, D, R3>,
     fourth: StageEffect<D, E, R4>
   ): Effect.Effect<Pipeline<A, E>, never, R1 | R2 | R3 | R4>
-} = (...effects: ReadonlyArray<StageEffect<any, any, any>>): Effect.Effect<Pipeline<any, any>, never, any> =>
-  Effect.map(Effect.all(effects), (stages) => of(stages))
-
-const of = (stages: ReadonlyArray<Stage<any, any>>): Pipeline<any, any> => {
-  const fused = fuseStages(stages)
-  return { stages, parameters: fused.parameters, fused }
 }
+
+type AnyStage = Stage<Tensors, Tensors>
+
+const compose = (
+  ...effects: ReadonlyArray<StageEffect<Tensors, Tensors, unknown>>
+): Effect.Effect<Pipeline<Tensors, Tensors>, never, unknown> =>
+  Effect.map(Effect.all(effects), (stages) => {
+    const fused = fuseStages(stages)
+    return { stages, parameters: fused.parameters, fused }
+  })
+
+/**
+ * Composes stages. Each stage must be satisfied by the fields of those before it, or the call does not type-check.
+ *
+ * @throws Error when two stages own a parameter of the same name: a mistake of the program.
+ * @example
+ * const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+ * //    ^ Effect<Pipeline<Clean, Loss>, never, TimestepSampler | NoiseSchedule | Denoiser | Objective>
+ */
+// The overloads above say what the types of a composition are; nothing at run time depends on them.
+export const make = compose as unknown as Make
 
 /**
  * The stages of a pipeline as one stage. It computes what {@link through} computes stage by stage.
@@ -75,7 +82,7 @@ const of = (stages: ReadonlyArray<Stage<any, any>>): Pipeline<any, any> => {
 export const fuse = <In extends Tensors, Out extends Tensors>(pipeline: Pipeline<In, Out>): Stage<In, Out> =>
   pipeline.fused
 
-const fuseStages = (stages: ReadonlyArray<Stage<any, any>>): Stage<any, any> => ({
+const fuseStages = (stages: ReadonlyArray<AnyStage>): AnyStage => ({
   name: stages.map((stage) => stage.name).join(" -> "),
   parameters: stages.reduce<ParameterSpecs>((all, stage) => unite(all, stage.parameters), {}),
   draws: (input, mode) => {

@@ -140,7 +140,7 @@ export class ModelBuilder {
     if (value.shape.length === order.length) return this.inOrder(value, order)
     const name = this.plain(value)
     if (isPlain(order) || sizeOf(value.shape) === 1) return name
-    const padded = [...new Array<number>(order.length - value.shape.length).fill(1), ...value.shape]
+    const padded = [...Array.from({ length: order.length - value.shape.length }, () => 1), ...value.shape]
     const plain = plainOrder(order.length)
     return movesNothing(padded, plain, order)
       ? this.reshape(name, arrange(padded, order))

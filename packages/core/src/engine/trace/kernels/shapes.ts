@@ -47,7 +47,7 @@ export const shapes: Kernels = {
   Unpack: ({ attributes, input, recorder }) => {
     const x = input("value")
     const axis = axisOf(attributes, x)
-    const parts = split(recorder, x, axis, new Array<number>(x.shape[axis]!).fill(1))
+    const parts = split(recorder, x, axis, Array.from({ length: x.shape[axis]! }, () => 1))
     return parts.map((part) => recorder.reshape(part, x.shape.toSpliced(axis, 1)))
   },
 
@@ -56,7 +56,7 @@ export const shapes: Kernels = {
     const axis = axisOf(attributes, x)
     const given = attributes["numOrSizeSplits"]
     const sizes = typeof given === "number"
-      ? new Array<number>(given).fill(x.shape[axis]! / given)
+      ? Array.from({ length: given }, () => x.shape[axis]! / given)
       : withoutImplicit(numbersOf(attributes, "numOrSizeSplits"), x.shape[axis]!)
     return split(recorder, x, axis, sizes)
   },
