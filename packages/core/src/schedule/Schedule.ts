@@ -87,8 +87,8 @@ export const table = (schedule: Schedule, quantity: (schedule: Schedule, t: numb
 /** beta_t. Like every function of a timestep here, throws RangeError when `t` is not an integer from 0 to T - 1. */
 export const beta = (schedule: Schedule, t: number): number => schedule.beta[timestep(schedule, t)]!
 
-/** alpha_t = 1 - beta_t. */
-export const alpha = (schedule: Schedule, t: number): number => 1 - beta(schedule, t)
+/** alpha_t = 1 - beta_t, computed as alphaBar_t / alphaBar_{t-1}, which stays accurate where beta_t is nearly 1. */
+export const alpha = (schedule: Schedule, t: number): number => alphaBar(schedule, t) / previousAlphaBar(schedule, t)
 
 /** alphaBar_t, the product of alpha up to and including t. */
 export const alphaBar = (schedule: Schedule, t: number): number => schedule.alphaBar[timestep(schedule, t)]!

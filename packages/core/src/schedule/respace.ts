@@ -14,7 +14,7 @@ export interface RespacedSchedule extends Schedule {
 /**
  * The schedule that visits only the given timesteps of another (Nichol and Dhariwal, "Improved Denoising Diffusion
  * Probabilistic Models", 2021, section 4): its alphaBar are the original's at those timesteps, bit by bit, and its betas
- * follow, beta_i = 1 - alphaBar_i / alphaBar_{i-1}.
+ * follow, beta_i = 1 - alphaBar_i / alphaBar_{i-1} (which float64 rounds to 1 where alphaBar falls 2^53-fold at once).
  *
  * @param timesteps distinct timesteps of `schedule`, in any order (`Timesteps` gives them)
  *
