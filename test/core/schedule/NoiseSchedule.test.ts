@@ -2,10 +2,7 @@ import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { cosine, fromBetas, InvalidSchedule, linear, NoiseSchedule, type Schedule } from "@effusion/core/schedule"
 import { Effect, type Layer, Result } from "effect"
 
-const provided = (layer: Layer.Layer<NoiseSchedule, InvalidSchedule>) =>
-  Effect.gen(function*() {
-    return yield* NoiseSchedule
-  }).pipe(Effect.provide(layer))
+const provided = (layer: Layer.Layer<NoiseSchedule, InvalidSchedule>) => NoiseSchedule.pipe(Effect.provide(layer))
 
 describe("NoiseSchedule", () => {
   it.effect("provides the schedule of each family", () =>
