@@ -1,0 +1,8 @@
+/**
+ * The engine's interface: programs, what compiles and runs them, and what can go wrong.
+ * The engines themselves have faces of their own, beside this one: `@effusion/core/engine/onnx`.
+ */
+export * from "./Engine.ts"
+export * from "./EngineError.ts"
+export * as Operations from "./operations/index.ts"
+export * from "./Program.ts"

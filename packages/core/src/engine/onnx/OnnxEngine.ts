@@ -1,0 +1,56 @@
+/**
+ * The default engine: programs are traced, lowered to ONNX, and run in ONNX Runtime on the processor, a step a call.
+ *
+ * ONNX Runtime comes with this package; there is nothing to install. It computes in a worker thread of its own, so the
+ * main thread stays free for whatever must respond (progress, interruption, loading of data).
+ */
+import { Effect, Layer } from "effect"
+import { Engine, type Executable } from "../Engine.ts"
+import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../EngineError.ts"
+import type { Program, Tensors } from "../Program.ts"
+import { trace } from "../trace/trace.ts"
+import { engine, makeRuntime, type Runtime } from "./internal/Runtime.ts"
+import { lower } from "./lowering/lower.ts"
+
+/** How the engine works. */
+export interface Options {
+  /** Threads that one step uses, 1 or more; all that the processor offers unless given. */
+  readonly threads?: number | undefined
+}
+
+/**
+ * The engine as a layer. Its thread starts with the layer and is gone, with all that it holds, when the layer's scope
+ * closes.
+ *
+ * @example
+ * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
+ * const program = Effect.gen(function*() {
+ *   const engine = yield* Engine
+ *   const instance = yield* (yield* engine.compile(double)).start({})
+ *   return (yield* instance.step({ x: float32([2], [1, 2]) })).y.data
+ * })
+ * program.pipe(Effect.scoped, Effect.provide(OnnxEngine.layer()), Effect.runPromise) // => Float32Array [2, 4]
+ */
+export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavailable> =>
+  Layer.effect(Engine, Effect.map(makeRuntime({ threads: options.threads }), engineOf))
+
+const engineOf = ({ compileModel, device, memory }: Runtime): Engine["Service"] => ({
+  name: engine,
+  device,
+  memory,
+  compile: Effect.fnUntraced(
+    function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
+      const graph = yield* trace(program, engine)
+      const model = yield* Effect.try({ try: () => lower(graph), catch: (cause) => refusal(program.name, cause) })
+      const executable = yield* compileModel({ program: program.name, signature: graph.signature, model })
+      // The signature, against which every tensor is checked, is that of the program.
+      return executable as unknown as Executable<S, I, O>
+    }
+  )
+})
+
+/** Lowering throws what it has no lowering for; anything else is a defect of the engine, reported as such. */
+const refusal = (program: string, cause: unknown): UnsupportedOperation | CompilationFailed =>
+  cause instanceof UnsupportedOperation
+    ? cause
+    : new CompilationFailed({ program, engine, reason: cause instanceof Error ? cause.message : String(cause) })

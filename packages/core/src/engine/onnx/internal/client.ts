@@ -1,0 +1,110 @@
+/**
+ * The engine's end of the line to its worker thread: requests as effects that always end, with an answer or with the
+ * reason why there is none, also when the thread dies.
+ */
+import { Effect, type Scope } from "effect"
+import { Worker } from "node:worker_threads"
+import { messageOf } from "./protocol.ts"
+import type { Greeting, Protocol, Reply, RequestType } from "./protocol.ts"
+
+/** A worker thread at work. Requests fail with a reason, in words. */
+export interface Client {
+  /**
+   * Sends a request and waits for its answer. It cannot be interrupted between the two, for what the worker has been
+   * asked to do it does.
+   */
+  readonly request: <T extends RequestType>(
+    type: T,
+    body: Protocol[T]["request"],
+    transfer?: ReadonlyArray<ArrayBuffer>
+  ) => Effect.Effect<Protocol[T]["response"], string>
+}
+
+/** The worker's module beside this one: TypeScript in the source tree, JavaScript in the package. */
+export const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
+
+/** Starts a worker thread; it has released everything and is gone when the scope closes. */
+export const connect = (url: URL): Effect.Effect<Client, string, Scope.Scope> =>
+  Effect.acquireRelease(start(url), ({ close }) => close)
+
+type Connection = Client & { readonly close: Effect.Effect<void> }
+
+const start = (url: URL): Effect.Effect<Connection, string> =>
+  Effect.callback((resume) => {
+    // The flags of this process (`--eval`, loaders, those of test runners) are not for the worker.
+    const worker = new Worker(url, { name: "effusion-onnx", execArgv: [] })
+    const end = latch()
+    worker.on("error", (cause) => end.reach(`its worker thread failed: ${messageOf(cause)}`))
+    worker.on("messageerror", (cause) => end.reach(`its worker thread sent what cannot be read: ${messageOf(cause)}`))
+    worker.on("exit", (code) => end.reach(`its worker thread ended unexpectedly, with exit code ${code}`))
+    end.whenReached((reason) => resume(Effect.fail(reason)))
+    worker.once("message", (greeting: Greeting) => {
+      if (greeting.ready) return resume(Effect.succeed(converse(worker, end)))
+      void worker.terminate()
+      resume(Effect.fail(greeting.reason))
+    })
+  })
+
+/** Something that happens once, for a reason. */
+interface Latch {
+  readonly reason: () => string | undefined
+  readonly reach: (reason: string) => void
+  readonly whenReached: (listener: (reason: string) => void) => void
+}
+
+const latch = (): Latch => {
+  const listeners: Array<(reason: string) => void> = []
+  let reached: string | undefined
+  return {
+    reason: () => reached,
+    reach: (reason) => {
+      if (reached !== undefined) return
+      reached = reason
+      for (const listener of listeners) listener(reason)
+    },
+    whenReached: (listener) => void listeners.push(listener)
+  }
+}
+
+type Answered = (answer: Effect.Effect<Protocol[RequestType]["response"], string>) => void
+
+/** Requests and answers, from the greeting on. */
+const converse = (worker: Worker, end: Latch): Connection => {
+  const pending = new Map<number, Answered>()
+  let requests = 0
+  // A thread that nobody waits for does not keep the process alive.
+  worker.unref()
+
+  worker.on("message", (reply: Reply) => {
+    const answered = pending.get(reply.id)
+    pending.delete(reply.id)
+    if (pending.size === 0) worker.unref()
+    answered?.(reply.ok ? Effect.succeed(reply.value) : Effect.fail(reply.reason))
+  })
+  end.whenReached((reason) => {
+    for (const answered of pending.values()) answered(Effect.fail(reason))
+    pending.clear()
+  })
+
+  const request: Client["request"] = (type, body, transfer = []) =>
+    Effect.uninterruptible(Effect.callback((resume) => {
+      const ended = end.reason()
+      if (ended !== undefined) return resume(Effect.fail(ended))
+      const id = requests++
+      try {
+        worker.postMessage({ id, type, body }, transfer)
+      } catch (cause) {
+        return resume(Effect.fail(messageOf(cause)))
+      }
+      if (pending.size === 0) worker.ref()
+      // The type checker cannot see that the answer to `id` is of the request's type; the protocol says so.
+      pending.set(id, resume as Answered)
+    }))
+
+  const close = Effect.ignore(request("close", {})).pipe(
+    Effect.andThen(Effect.sync(() => end.reach("the engine was closed"))),
+    Effect.andThen(Effect.promise(() => worker.terminate()))
+  )
+
+  return { request, close }
+}

@@ -1,0 +1,85 @@
+/**
+ * What the engine and its worker thread say to each other.
+ *
+ * The engine sends numbered requests; the worker answers each, in the order they came. Array buffers are transferred,
+ * never cloned: the side that posts them has no use for them afterwards.
+ */
+import type { OnnxValueInfo } from "../Model.ts"
+
+/** The elements of a tensor. */
+export type Elements = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>
+
+/** The elements of several tensors by name. */
+export type Arrays = { readonly [name: string]: Elements }
+
+/** A graph input or output that is fed from, or read into, an {@link Elements} array. */
+export interface Port extends OnnxValueInfo {
+  readonly dtype: "float32" | "int32"
+}
+
+/** What lives in the worker. */
+export interface Books {
+  readonly executables: number
+  readonly instances: number
+  readonly tensors: number
+  readonly bytes: number
+}
+
+/** The requests: what each carries, and what it is answered with. */
+export interface Protocol {
+  /** Makes a session of an encoded model. */
+  readonly compile: {
+    readonly request: {
+      readonly program: number
+      readonly model: Uint8Array<ArrayBuffer>
+      readonly inputs: ReadonlyArray<Port>
+      readonly outputs: ReadonlyArray<Port>
+      readonly threads: number
+    }
+    readonly response: void
+  }
+  /** Takes a state into the worker. */
+  readonly start: {
+    readonly request: { readonly instance: number; readonly program: number; readonly state: Arrays }
+    readonly response: void
+  }
+  /** Runs a program once, replacing the state of an instance. */
+  readonly step: {
+    readonly request: { readonly instance: number; readonly input: Arrays }
+    readonly response: Arrays
+  }
+  /** Copies the state of an instance out. */
+  readonly read: { readonly request: { readonly instance: number }; readonly response: Arrays }
+  /** Replaces the state of an instance. */
+  readonly write: {
+    readonly request: { readonly instance: number; readonly state: Arrays }
+    readonly response: void
+  }
+  readonly releaseProgram: { readonly request: { readonly program: number }; readonly response: void }
+  readonly releaseInstance: { readonly request: { readonly instance: number }; readonly response: void }
+  readonly memory: { readonly request: {}; readonly response: Books }
+  /** Releases everything. */
+  readonly close: { readonly request: {}; readonly response: void }
+}
+
+export type RequestType = keyof Protocol
+
+/** A request on its way to the worker. */
+export type Request = {
+  readonly [T in RequestType]: { readonly id: number; readonly type: T; readonly body: Protocol[T]["request"] }
+}[RequestType]
+
+/** An answer on its way back: a value, or why there is none. */
+export type Reply =
+  | { readonly id: number; readonly ok: true; readonly value: Protocol[RequestType]["response"] }
+  | { readonly id: number; readonly ok: false; readonly reason: string }
+
+/** What the worker says first: it works, or why it cannot. */
+export type Greeting = { readonly ready: true } | { readonly ready: false; readonly reason: string }
+
+/** The buffers of arrays, for a transfer list. */
+export const buffersOf = (arrays: Arrays): Array<ArrayBuffer> => Object.values(arrays).map((array) => array.buffer)
+
+/** The message of whatever was thrown, in one line. */
+export const messageOf = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s+/g, " ")

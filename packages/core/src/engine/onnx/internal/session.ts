@@ -1,0 +1,195 @@
+/**
+ * ONNX Runtime, as the worker uses it: the only module that touches `onnxruntime-node`.
+ *
+ * The package's public `InferenceSession.run` copies every output into a fresh array, at 0.1 ms/MB for a few MB and
+ * 0.5 ms/MB, page faults included, for tens and hundreds: 80 ms more a step for a state of 150 MB. The native session
+ * underneath does write outputs in place, into arrays that the caller gives, and then makes the copies. So this module
+ * calls the native session, and has it stop before the copies: each model gets one more output, before all others, of a
+ * type that has no JavaScript counterpart (bfloat16), and the native session throws when it comes to convert that.
+ *
+ * Both are internals of one version of the package. {@link loadSessions} therefore tries the way in place on a small
+ * model, and uses the public interface, with its copies, unless the result is exactly what it should be.
+ */
+import { createRequire } from "node:module"
+import type * as OnnxRuntime from "onnxruntime-node"
+import { encode, irVersion, opsets } from "../encode.ts"
+import { messageOf } from "./protocol.ts"
+import type { Arrays, Elements, Port } from "./protocol.ts"
+import { modelProto } from "./schema.ts"
+
+/** An encoded model with what goes in and out of it. */
+export interface SessionSource {
+  readonly model: Uint8Array<ArrayBuffer>
+  readonly inputs: ReadonlyArray<Port>
+  readonly outputs: ReadonlyArray<Port>
+  readonly threads: number
+}
+
+/** A model that can be run. */
+export interface Session {
+  /** Computes the outputs from the inputs, into the arrays given for them. Throws what ONNX Runtime reports. */
+  readonly run: (inputs: Arrays, outputs: Arrays) => Promise<void>
+  readonly release: () => Promise<void>
+}
+
+/** How sessions are made. */
+export interface Sessions {
+  /** Whether outputs are written in place, without ONNX Runtime's copies. */
+  readonly inPlace: boolean
+  readonly create: (source: SessionSource) => Promise<Session>
+}
+
+/** The native session of `onnxruntime-node` 1.30 (its `dist/binding.d.ts`). */
+interface NativeSession {
+  loadModel(
+    buffer: ArrayBuffer,
+    offset: number,
+    length: number,
+    options: OnnxRuntime.InferenceSession.SessionOptions
+  ): void
+  run(feeds: Tensors, fetches: { readonly [name: string]: Tensor | null }, options: {}): unknown
+  dispose(): void
+}
+
+interface NativeBinding {
+  readonly binding: { readonly InferenceSession: new() => NativeSession }
+  readonly initOrt: () => void
+}
+
+/** What the native session reads of a tensor; no copy is made of `data`. */
+interface Tensor {
+  readonly type: "float32" | "int32"
+  readonly dims: ReadonlyArray<number>
+  readonly location: "cpu"
+  readonly data: Elements
+}
+
+type Tensors = { readonly [name: string]: Tensor }
+
+/** Loads ONNX Runtime and finds out how it can be used. Throws when it does not load. */
+export const loadSessions = async (): Promise<Sessions> => {
+  const copying = loadCopyingSessions()
+  const inPlace = loadSessionsInPlace()
+  return inPlace !== undefined && await worksInPlace(inPlace) ? inPlace : copying
+}
+
+/** Whether a session computes 2x of [1, 2, 3] into the array that it is given. */
+export const worksInPlace = async (sessions: Sessions): Promise<boolean> => {
+  const x: Port = { name: "x", dtype: "float32", shape: [3] }
+  const y: Port = { name: "y", dtype: "float32", shape: [3] }
+  const add = { name: "add", domain: "", op: "Add", inputs: ["x", "x"], outputs: ["y"], attributes: {} }
+  try {
+    const model = encode({ name: "probe", inputs: [x], outputs: [y], initializers: [], nodes: [add] })
+    const session = await sessions.create({ model, inputs: [x], outputs: [y], threads: 1 })
+    const result = new Float32Array(3)
+    await session.run({ x: Float32Array.of(1, 2, 3) }, { y: result })
+    await session.release()
+    return result.join() === "2,4,6"
+  } catch {
+    return false
+  }
+}
+
+const require = createRequire(import.meta.url)
+
+/** Sessions over the native ones; undefined when the package does not look as expected. */
+export const loadSessionsInPlace = (): Sessions | undefined => {
+  try {
+    const { binding, initOrt } = require("onnxruntime-node/dist/binding.js") as NativeBinding
+    initOrt()
+    return sessionsInPlace(binding.InferenceSession)
+  } catch {
+    return undefined
+  }
+}
+
+const sessionsInPlace = (InferenceSession: new() => NativeSession): Sessions => ({
+  inPlace: true,
+  create: async ({ inputs, model, outputs, threads }) => {
+    const session = new InferenceSession()
+    const bytes = withStop(model)
+    session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, sessionOptions(threads))
+    return {
+      run: async (inputArrays, outputArrays) => {
+        const feeds = tensors(inputs, inputArrays)
+        const fetches = { [stop]: null, ...tensors(outputs, outputArrays) }
+        try {
+          session.run(feeds, fetches, {})
+        } catch (cause) {
+          if (!isStop(cause)) throw cause
+        }
+      },
+      release: async () => session.dispose()
+    }
+  }
+})
+
+/** Sessions by the public interface. */
+export const loadCopyingSessions = (): Sessions => {
+  const ort = require("onnxruntime-node") as typeof OnnxRuntime
+  // What goes wrong is thrown as well; printed, it would tear a progress display.
+  ort.env.logLevel = "fatal"
+  return {
+    inPlace: false,
+    create: async ({ inputs, model, outputs, threads }) => {
+      const session = await ort.InferenceSession.create(model, sessionOptions(threads))
+      return {
+        run: async (inputArrays, outputArrays) => {
+          const feeds = Object.entries(tensors(inputs, inputArrays)).map(([name, { data, dims, type }]) =>
+            [name, new ort.Tensor(type, data, dims)] as const
+          )
+          const results = await session.run(Object.fromEntries(feeds))
+          for (const { name } of outputs) outputArrays[name]!.set(results[name]!.data as Elements)
+        },
+        release: () => session.release()
+      }
+    }
+  }
+}
+
+/** How sessions run. The measurements are in `docs/performance.md`. */
+const sessionOptions = (threads: number): OnnxRuntime.InferenceSession.SessionOptions => ({
+  intraOpNumThreads: threads,
+  graphOptimizationLevel: "all",
+  // A plan of all allocations saved no time that could be measured, and took 1.75 times the memory.
+  enableMemPattern: false,
+  logSeverityLevel: 4,
+  // Threads that spin between operations save 2 %; that go on spinning after a run, they double the time of the next
+  // run of another session.
+  extra: { session: { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" } }
+})
+
+const tensors = (ports: ReadonlyArray<Port>, arrays: Arrays): Tensors => {
+  const result: Record<string, Tensor> = {}
+  for (const { dtype, name, shape } of ports) {
+    result[name] = { type: dtype, dims: shape, location: "cpu", data: arrays[name]! }
+  }
+  return result
+}
+
+/** The name of the output that the native session stops at. */
+const stop = "effusion.stop"
+
+const bfloat16 = 16
+
+/**
+ * A model with the output {@link stop} before its own. Protobuf messages are merged by appending their bytes, repeated
+ * fields (the outputs) in the order of the parts.
+ */
+const withStop = (model: Uint8Array): Uint8Array<ArrayBuffer> => {
+  const type = { tensorType: { elemType: bfloat16, shape: { dim: [] } } }
+  const prefix = modelProto.encode({
+    irVersion,
+    opsetImport: [{ domain: "", version: opsets[""] }],
+    graph: {
+      initializer: [{ name: stop, dims: [], dataType: bfloat16, rawData: new Uint8Array(2) }],
+      output: [{ name: stop, type }]
+    }
+  }).finish()
+  const bytes = new Uint8Array(prefix.byteLength + model.byteLength)
+  bytes.set(prefix)
+  bytes.set(model, prefix.byteLength)
+  return bytes
+}
+
+const isStop = (cause: unknown): boolean => messageOf(cause) === `Tensor type (${bfloat16}) is not supported.`
