@@ -1,0 +1,246 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  addNoise,
+  boundWeight,
+  conversion,
+  convert,
+  forwardMarginal,
+  forwardStep,
+  type GaussianKernel,
+  posterior,
+  type PredictionType
+} from "@effusion/core/diffusion"
+import * as S from "@effusion/core/schedule"
+import { Result } from "effect"
+import * as fc from "fast-check"
+import { anySchedule } from "../schedule/arbitraries.ts"
+
+const value = fc.double({ min: -10, max: 10, noNaN: true })
+const vector = fc.array(value, { minLength: 1, maxLength: 6 })
+const predictionTypes: ReadonlyArray<PredictionType> = ["epsilon", "sample", "v_prediction"]
+
+// A schedule, one of its timesteps, and some data with noise for it.
+const noising = anySchedule.chain((schedule) =>
+  fc.record({
+    schedule: fc.constant(schedule),
+    t: fc.nat(schedule.steps - 1),
+    pairs: fc.array(fc.tuple(value, value), { minLength: 1, maxLength: 6 })
+  })
+).map(({ pairs, schedule, t }) => ({ schedule, t, x0: pairs.map(([x]) => x), noise: pairs.map(([, n]) => n) }))
+
+const assertAllClose = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void => {
+  assert.strictEqual(actual.length, expected.length)
+  for (let i = 0; i < actual.length; i++) assert.closeTo(actual[i]!, expected[i]!, tolerance)
+}
+
+/** Kullback-Leibler divergence of two Gaussians in one dimension, in nats. */
+const divergence = (mean1: number, variance1: number, mean2: number, variance2: number): number =>
+  0.5 * (Math.log(variance2 / variance1) + variance1 / variance2 - 1 + (mean1 - mean2) ** 2 / variance2)
+
+describe("the forward process", () => {
+  it("composes, step by step, to its marginals", () => {
+    fc.assert(fc.property(anySchedule, (schedule) => {
+      let composed: GaussianKernel = { scale: 1, variance: 0 }
+      for (let t = 0; t < schedule.steps; t++) {
+        const step = forwardStep(schedule, t)
+        composed = {
+          scale: step.scale * composed.scale,
+          variance: step.scale ** 2 * composed.variance + step.variance
+        }
+        const marginal = forwardMarginal(schedule, t)
+        assert.closeTo(composed.scale, marginal.scale, 1e-12 * marginal.scale)
+        assert.closeTo(composed.variance, marginal.variance, 1e-12)
+      }
+    }))
+  })
+
+  it("keeps the variance of data of variance 1", () => {
+    fc.assert(fc.property(noising, ({ schedule, t }) => {
+      for (const { scale, variance } of [forwardStep(schedule, t), forwardMarginal(schedule, t)]) {
+        assert.closeTo(scale ** 2 + variance, 1, 1e-14)
+      }
+    }))
+  })
+
+  it("adds noise by the mean and the standard deviation of its marginal", () => {
+    fc.assert(fc.property(noising, ({ noise, schedule, t, x0 }) => {
+      const { scale, variance } = forwardMarginal(schedule, t)
+      const zeros = x0.map(() => 0)
+      assertAllClose(addNoise(schedule, t, x0, zeros), x0.map((x) => scale * x), 1e-14)
+      assertAllClose(addNoise(schedule, t, zeros, noise), noise.map((n) => Math.sqrt(variance) * n), 1e-14)
+    }))
+  })
+
+  it("is linear in data and noise together", () => {
+    fc.assert(fc.property(noising, value, ({ noise, schedule, t, x0 }, k) => {
+      const other = noise.map((n, i) => n - 2 * x0[i]!)
+      const sum = addNoise(schedule, t, x0.map((x, i) => x + k * noise[i]!), noise.map((n, i) => n + k * other[i]!))
+      const first = addNoise(schedule, t, x0, noise)
+      const second = addNoise(schedule, t, noise, other)
+      assertAllClose(sum, first.map((x, i) => x + k * second[i]!), 1e-11)
+    }))
+  })
+
+  it("refuses noise of another size than the data", () => {
+    const schedule = Result.getOrThrow(S.linear({ steps: 3 }))
+    assert.throws(() => addNoise(schedule, 0, [1, 2], [1]), RangeError, "2 and 1 elements")
+    assert.throws(() => posterior(schedule, 0, [1], []), RangeError, "1 and 0 elements")
+    assert.throws(() => addNoise(schedule, 3, [1], [1]), RangeError, "from 0 to 2")
+  })
+})
+
+describe("predictions", () => {
+  // Far from alphaBar = 0 and 1, where one of data and noise cannot be told from x_t in float64.
+  const tellable = noising.filter(({ schedule, t }) => S.alphaBar(schedule, t) > 1e-6)
+  const tolerance = 1e-7
+
+  it("of each type are turned into the data, the noise and the velocity that made x_t", () => {
+    fc.assert(fc.property(tellable, ({ noise, schedule, t, x0 }) => {
+      const a = S.sqrtAlphaBar(schedule, t)
+      const s = S.sqrtOneMinusAlphaBar(schedule, t)
+      const xt = addNoise(schedule, t, x0, noise)
+      const truth = { epsilon: noise, sample: x0, v_prediction: x0.map((x, i) => a * noise[i]! - s * x) }
+      for (const from of predictionTypes) {
+        for (const to of predictionTypes) {
+          assertAllClose(convert(schedule, t, xt, truth[from], { from, to }), truth[to], tolerance)
+        }
+      }
+    }))
+  })
+
+  it("survive the way there and back, also when they are wrong", () => {
+    fc.assert(fc.property(tellable, ({ noise: prediction, schedule, t, x0: xt }) => {
+      for (const from of predictionTypes) {
+        for (const to of predictionTypes) {
+          const there = convert(schedule, t, xt, prediction, { from, to })
+          assertAllClose(convert(schedule, t, xt, there, { from: to, to: from }), prediction, tolerance)
+        }
+      }
+    }))
+  })
+
+  // Salimans and Ho 2022, appendix D; SNR = alphaBar / (1 - alphaBar).
+  it("have errors in proportions that the signal-to-noise ratio gives", () => {
+    fc.assert(fc.property(tellable, ({ schedule, t }) => {
+      const snr = S.snr(schedule, t)
+      const squared = (from: PredictionType, to: PredictionType) =>
+        conversion(schedule, t, { from, to }).prediction ** 2
+      assert.closeTo(squared("epsilon", "sample") * snr, 1, 1e-9)
+      assert.closeTo(squared("v_prediction", "sample") * (snr + 1), 1, 1e-9)
+      assert.closeTo(squared("v_prediction", "epsilon") * (snr + 1) / snr, 1, 1e-9)
+    }))
+  })
+
+  it("of their own type stay as they are", () => {
+    fc.assert(fc.property(noising, ({ noise, schedule, t, x0 }) => {
+      for (const type of predictionTypes) {
+        assert.deepStrictEqual(
+          Array.from(convert(schedule, t, x0, noise, { from: type, to: type }), (x) => x + 0),
+          noise.map((x) => x + 0)
+        )
+      }
+    }))
+  })
+})
+
+describe("the posterior", () => {
+  // q(x_{t-1} | x_t, x_0) is proportional to q(x_t | x_{t-1}) q(x_{t-1} | x_0): precisions add.
+  it("is the product of likelihood and prior", () => {
+    fc.assert(fc.property(noising.filter(({ t }) => t > 0), ({ noise, schedule, t, x0 }) => {
+      const xt = addNoise(schedule, t, x0, noise)
+      const likelihood = forwardStep(schedule, t)
+      const prior = forwardMarginal(schedule, t - 1)
+      const precision = likelihood.scale ** 2 / likelihood.variance + 1 / prior.variance
+      const expected = x0.map((x, i) =>
+        (likelihood.scale * xt[i]! / likelihood.variance + prior.scale * x / prior.variance) / precision
+      )
+      const { mean, variance } = posterior(schedule, t, x0, xt)
+      assert.closeTo(variance * precision, 1, 1e-9)
+      assertAllClose(mean, expected, 1e-9)
+    }))
+  })
+
+  it("has the mode and the curvature of that product", () => {
+    const schedule = Result.getOrThrow(S.linear({ steps: 10, start: 0.05, end: 0.4 }))
+    const logDensity = (x: number, { scale, variance }: GaussianKernel, given: number) =>
+      -((x - scale * given) ** 2) / (2 * variance)
+    fc.assert(fc.property(fc.integer({ min: 1, max: 9 }), value, value, (t, x0, xt) => {
+      const joint = (x: number) =>
+        logDensity(xt, forwardStep(schedule, t), x) + logDensity(x, forwardMarginal(schedule, t - 1), x0)
+      const { mean: [mean], variance } = posterior(schedule, t, [x0], [xt])
+      const h = 0.125
+      assert.closeTo((joint(mean! + h) - joint(mean! - h)) / (2 * h), 0, 1e-8)
+      assert.closeTo((joint(mean! + h) - 2 * joint(mean!) + joint(mean! - h)) / h ** 2 * variance, -1, 1e-8)
+    }))
+  })
+
+  it("at t = 0 is the data", () => {
+    fc.assert(fc.property(anySchedule, vector, (schedule, x0) => {
+      const { mean, variance } = posterior(schedule, 0, x0, x0.map((x) => 3 * x + 1))
+      assertAllClose(mean, x0, 1e-9)
+      assert.strictEqual(variance, 0)
+    }))
+  })
+
+  it("of a respaced schedule spans the steps between", () => {
+    fc.assert(fc.property(anySchedule.filter(({ steps }) => steps > 2), value, value, (schedule, x0, noise) => {
+      const last = schedule.steps - 1
+      const respaced = Result.getOrThrow(S.respace(schedule, [0, last]))
+      const xt = addNoise(schedule, last, [x0], [noise])
+      assert.deepStrictEqual(addNoise(respaced, 1, [x0], [noise]), xt)
+      // Bayes over the whole jump: q(x_last | x_0th) has the mean and variance that the marginals imply.
+      const jump = S.alphaBar(schedule, last) / S.alphaBar(schedule, 0)
+      const prior = forwardMarginal(schedule, 0)
+      const precision = jump / (1 - jump) + 1 / prior.variance
+      const expected = (Math.sqrt(jump) / (1 - jump) * xt[0]! + prior.scale / prior.variance * x0) / precision
+      const { mean, variance } = posterior(respaced, 1, [x0], xt)
+      assert.closeTo(mean[0]!, expected, 1e-9)
+      assert.closeTo(variance * precision, 1, 1e-9)
+    }))
+  })
+})
+
+describe("the weight of the bound", () => {
+  const later = noising.filter(({ schedule, t }) => t > 0 && S.alphaBar(schedule, t) > 1e-6)
+
+  it("makes the divergence of the posteriors out of the squared error of the noise", () => {
+    fc.assert(fc.property(later, value, ({ noise, schedule, t, x0 }, error) => {
+      const xt = addNoise(schedule, t, x0, noise)
+      const predicted = noise.map((n) => n + error / 10)
+      const predictedX0 = convert(schedule, t, xt, predicted, { from: "epsilon", to: "sample" })
+      const truth = posterior(schedule, t, x0, xt)
+      const model = posterior(schedule, t, predictedX0, xt)
+      const squaredError = noise.reduce((sum, n, i) => sum + (n - predicted[i]!) ** 2, 0)
+      const bound = truth.mean.reduce(
+        (sum, mean, i) => sum + divergence(mean, truth.variance, model.mean[i]!, model.variance),
+        0
+      )
+      assert.closeTo(boundWeight(schedule, t) * squaredError, bound, 1e-6 * bound + 1e-9)
+    }))
+  })
+
+  it("for another variance does so up to a constant", () => {
+    fc.assert(fc.property(later, value, ({ noise, schedule, t, x0 }, error) => {
+      const variance = S.beta(schedule, t)
+      const xt = addNoise(schedule, t, x0, noise)
+      const predicted = noise.map((n) => n + error / 10)
+      const truth = posterior(schedule, t, x0, xt)
+      const modelMean = (epsilon: ReadonlyArray<number>) =>
+        posterior(schedule, t, convert(schedule, t, xt, epsilon, { from: "epsilon", to: "sample" }), xt).mean
+      const bound = (epsilon: ReadonlyArray<number>) => {
+        const means = modelMean(epsilon)
+        return truth.mean.reduce((sum, mean, i) => sum + divergence(mean, truth.variance, means[i]!, variance), 0)
+      }
+      const squaredError = noise.reduce((sum, n, i) => sum + (n - predicted[i]!) ** 2, 0)
+      const difference = bound(predicted) - bound(noise)
+      assert.closeTo(boundWeight(schedule, t, variance) * squaredError, difference, 1e-6 * Math.abs(difference) + 1e-6)
+    }))
+  })
+
+  it("is refused at t = 0, and for a variance that is none", () => {
+    const schedule = Result.getOrThrow(S.linear({ steps: 10 }))
+    assert.throws(() => boundWeight(schedule, 0), RangeError, "t = 0")
+    assert.throws(() => boundWeight(schedule, 10), RangeError, "from 0 to 9")
+    for (const variance of [0, -1, NaN]) assert.throws(() => boundWeight(schedule, 3, variance), RangeError, "positive")
+  })
+})
