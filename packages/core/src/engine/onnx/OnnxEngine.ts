@@ -9,6 +9,7 @@ import { Engine, type Executable } from "../Engine.ts"
 import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../EngineError.ts"
 import type { Program, Tensors } from "../Program.ts"
 import { trace } from "../trace/trace.ts"
+import { probeConvolutionBlock } from "./internal/probe.ts"
 import { engine, makeRuntime, type Runtime } from "./internal/Runtime.ts"
 import { lower } from "./lowering/lower.ts"
 
@@ -32,16 +33,28 @@ export interface Options {
  * program.pipe(Effect.scoped, Effect.provide(OnnxEngine.layer()), Effect.runPromise) // => Float32Array [2, 4]
  */
 export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavailable> =>
-  Layer.effect(Engine, Effect.map(makeRuntime({ threads: options.threads }), engineOf))
+  Layer.effect(
+    Engine,
+    Effect.gen(function*() {
+      const runtime = yield* makeRuntime({ threads: options.threads })
+      return engineOf(runtime, yield* probeConvolutionBlock(runtime))
+    })
+  )
 
-const engineOf = ({ compileModel, device, memory }: Runtime): Engine["Service"] => ({
+const engineOf = (
+  { compileModel, device, memory }: Runtime,
+  convolutionBlock: number | undefined
+): Engine["Service"] => ({
   name: engine,
   device,
   memory,
   compile: Effect.fnUntraced(
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
       const graph = yield* trace(program, engine)
-      const model = yield* Effect.try({ try: () => lower(graph), catch: (cause) => refusal(program.name, cause) })
+      const model = yield* Effect.try({
+        try: () => lower(graph, { convolutionBlock }),
+        catch: (cause) => refusal(program.name, cause)
+      })
       const executable = yield* compileModel({ program: program.name, signature: graph.signature, model })
       // The signature, against which every tensor is checked, is that of the program.
       return executable as unknown as Executable<S, I, O>

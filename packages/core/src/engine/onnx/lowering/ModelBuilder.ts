@@ -24,13 +24,24 @@ export const microsoft = "com.microsoft"
 export const float = (value: number): OnnxAttribute => ({ type: "float", value })
 export const text = (value: string): OnnxAttribute => ({ type: "string", value })
 
+/** What the lowering may count on. */
+export interface ModelOptions {
+  /** Channels in a block of the runtime's blocked convolution; absent where it is not to be used. */
+  readonly convolutionBlock?: number | undefined
+}
+
 export class ModelBuilder {
+  readonly options: ModelOptions
   readonly nodes: Array<OnnxNode> = []
   readonly initializers = new Map<string, OnnxInitializer>()
   private readonly placements = new Map<Value, Placement>()
   private readonly fills = new Map<Value, number>()
   private readonly rearranged = new Map<string, string>()
   private counter = 0
+
+  constructor(options: ModelOptions) {
+    this.options = options
+  }
 
   /** Appends an operation with one output; gives the output's name. */
   node(op: string, inputs: ReadonlyArray<string>, attributes: Attributes = {}, domain = ""): string {
@@ -147,7 +158,8 @@ export class ModelBuilder {
       : this.rearrange(this.reshape(name, padded), padded, plain, order)
   }
 
-  private once(key: string, make: () => string): string {
+  /** Appends what `make` appends, unless it was appended under the same key before. */
+  once(key: string, make: () => string): string {
     const known = this.rearranged.get(key)
     if (known !== undefined) return known
     const name = make()

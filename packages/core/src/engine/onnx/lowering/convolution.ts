@@ -3,6 +3,7 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, Window } from "../../graph/Operation.ts"
+import { convolve, windowAttributes } from "./convolve.ts"
 import { product } from "./matMul.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
@@ -17,8 +18,13 @@ const image = channelsFirst(4)
 
 export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
   const [x, filter] = node.inputs as [Value, Value]
-  const inputs = [model.inOrder(x, image), model.inOrder(filter, filterOrder)]
-  model.place(node.outputs[0]!, model.node("Conv", inputs, windowAttributes(window)), image)
+  const [height, width, inputs, outputs] = filter.shape as Shape4
+  const operands = {
+    x: model.inOrder(x, image),
+    filter: model.inOrder(filter, filterOrder),
+    filterShape: [outputs, inputs, height, width]
+  } as const
+  model.place(node.outputs[0]!, convolve(model, operands, window), image)
 }
 
 /**
@@ -43,8 +49,9 @@ export const lowerInputGradient = (
   if (strides[0] === 1 && strides[1] === 1 && turned.every((n) => n >= 0)) {
     const flipped = filterHeight * filterWidth === 1 ? weights : reverse(model, weights, [2, 3])
     const exchanged = model.node("Transpose", [flipped], { perm: [1, 0, 2, 3] })
-    const attributes = windowAttributes({ strides: [1, 1], dilations, padding: turned })
-    model.place(output, model.node("Conv", [dy, exchanged], attributes), image)
+    const [, , inputs, outputs] = filter.shape as Shape4
+    const operands = { x: dy, filter: exchanged, filterShape: [inputs, outputs, filterHeight, filterWidth] } as const
+    model.place(output, convolve(model, operands, { strides: [1, 1], dilations, padding: turned }), image)
     return
   }
 
@@ -106,7 +113,7 @@ export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window
   const pooled = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
     kernel_shape: size,
     strides: window.strides,
-    pads: padsOf(window.padding)
+    pads: windowAttributes(window).pads
   })
   model.place(node.outputs[0]!, pooled, image)
 }
@@ -139,12 +146,3 @@ const pad = (model: ModelBuilder, name: string, padding: Window["padding"]): str
   const [top, bottom, left, right] = padding
   return model.node("Pad", [name, model.integers([0, 0, top, left, 0, 0, bottom, right])])
 }
-
-const windowAttributes = ({ dilations, padding, strides }: Window) => ({
-  strides,
-  dilations,
-  pads: padsOf(padding)
-})
-
-/** ONNX lists the beginnings of all axes, then their ends. */
-const padsOf = ([top, bottom, left, right]: Window["padding"]) => [top, left, bottom, right]

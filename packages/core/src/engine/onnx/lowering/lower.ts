@@ -19,7 +19,7 @@ import {
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerMatMul } from "./matMul.ts"
-import { ModelBuilder } from "./ModelBuilder.ts"
+import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
 import { lowerArgument, lowerCumulativeSum, lowerReduce, lowerSoftmax } from "./reductions.ts"
 import {
   lowerBroadcast,
@@ -37,7 +37,7 @@ import {
 } from "./shapes.ts"
 
 /** How a graph is lowered. */
-export interface LoweringOptions {
+export interface LoweringOptions extends ModelOptions {
   /** Whether the graph is simplified first. Default true. */
   readonly optimize?: boolean
 }
@@ -50,7 +50,7 @@ export interface LoweringOptions {
  */
 export const lower = (recorded: Graph, options: LoweringOptions = {}): OnnxModel => {
   const graph = options.optimize === false ? recorded : optimize(recorded)
-  const model = new ModelBuilder()
+  const model = new ModelBuilder(options)
   for (const argument of graph.arguments) model.place(argument.value, argumentName(argument))
   for (const node of graph.nodes) lowerNode(model, node)
   return finish(graph, model)
