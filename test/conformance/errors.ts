@@ -1,0 +1,220 @@
+/**
+ * What goes wrong is said in types, and changes nothing else.
+ */
+import { Engine, type Program, stateless, type Tensor } from "@effusion/core/engine"
+import { float32, type HostTensor, int32 } from "@effusion/core/tensor"
+import { expect } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
+import { Effect } from "effect"
+import { accumulate } from "./state.ts"
+import { type EngineTests, f32, type Named, plain } from "./tests.ts"
+
+const x = { x: f32(4) }
+const ofX = (name: string, apply: (x: Tensor) => unknown) =>
+  stateless(name, x, (input: { x: Tensor }) => {
+    const y = apply(input.x)
+    return { y: y instanceof tf.Tensor ? y : input.x }
+  })
+
+/** The error of a program that must not compile. */
+const refused = (program: Program<{}, { x: Tensor }, Named>) =>
+  Effect.flatMap(Engine, (engine) => Effect.flip(Effect.scoped(engine.compile(program))))
+
+/** Programs that no engine that traces can compile, by the error that they must be refused with. */
+const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named>, string, ReadonlyArray<string>]> = [
+  ["a Fourier transform", ofX("fft", (x) => tf.real(tf.fft(tf.complex(x, x)))), "UnsupportedOperation", ["fft"]],
+  ["a sort", ofX("sort", (x) => tf.topk(x, 2).values), "UnsupportedOperation", ["sort", "TopK"]],
+  [
+    "non-maximum suppression",
+    ofX("suppress", (x) => tf.image.nonMaxSuppression(tf.reshape(x, [1, 4]) as tf.Tensor2D, tf.tensor1d([1]), 1)),
+    "UnsupportedOperation",
+    ["suppress", "NonMaxSuppressionV3"]
+  ],
+  ["reading with dataSync", ofX("read", (x) => x.dataSync()), "TracedValueRead", ["read"]],
+  ["reading with arraySync", ofX("read", (x) => tf.exp(x).arraySync()), "TracedValueRead", ["read"]],
+  [
+    "branching on a value",
+    ofX("branch", (x) => tf.sum(x).dataSync()[0]! > 0 ? x : tf.neg(x)),
+    "TracedValueRead",
+    ["branch"]
+  ],
+  [
+    "throwing",
+    ofX("throw", () => {
+      throw new RangeError("the reason for it")
+    }),
+    "InvalidProgram",
+    ["throw", "the reason for it"]
+  ],
+  [
+    "throwing something that is no error",
+    ofX("throw", () => {
+      // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
+      throw "a bare string"
+    }),
+    "InvalidProgram",
+    ["throw", "a bare string"]
+  ],
+  [
+    "throwing in a gradient",
+    ofX("throw", (x) =>
+      tf.grad(() => {
+        throw new Error("thrown in the function that is differentiated")
+      })(x)),
+    "InvalidProgram",
+    ["throw", "thrown in the function that is differentiated"]
+  ],
+  ["shapes that do not fit", ofX("misfit", (x) => tf.add(x, tf.zeros([3]))), "InvalidProgram", ["misfit"]],
+  [
+    "a gradient of what is not a function of the input",
+    ofX("constant", (x) => tf.grad(() => tf.scalar(1))(x)),
+    "InvalidProgram",
+    ["constant"]
+  ],
+  [
+    "an output that is no tensor",
+    stateless("no tensor", x, (_: { x: Tensor }) => ({ y: 1 as unknown as Tensor })),
+    "InvalidProgram",
+    ["no tensor", "y"]
+  ],
+  [
+    "an output of booleans",
+    ofX("booleans", (x) => tf.greater(x, 0)),
+    "InvalidProgram",
+    ["booleans", "y", "bool"]
+  ],
+  [
+    "no result at all",
+    { name: "nothing", state: {}, input: x, apply: () => undefined as never },
+    "InvalidProgram",
+    ["nothing"]
+  ],
+  [
+    "a tensor of another program",
+    stateless("foreign", x, (_: { x: Tensor }) => ({ y: foreign() })),
+    "InvalidProgram",
+    ["foreign"]
+  ]
+]
+
+/** A tensor that a program let out while it was traced. */
+let escaped: Tensor | undefined
+const foreign = (): Tensor => escaped!
+
+/** A program with a state of two elements, and what it makes of it. */
+const stateful = (name: string, next: (a: Tensor) => Named): Program<Named, {}, {}> => ({
+  name,
+  state: { a: f32(2) },
+  input: {},
+  apply: (state) => ({ state: next(state["a"]!), output: {} })
+})
+
+const stateRefusals: ReadonlyArray<readonly [string, Program<Named, {}, {}>, ReadonlyArray<string>]> = [
+  ["a state whose shape changes", stateful("grow", (a) => ({ a: tf.concat([a, a]) })), ["grow", "a", "[2]", "[4]"]],
+  [
+    "a state whose dtype changes",
+    stateful("change", (a) => ({ a: tf.cast(a, "int32") })),
+    ["change", "a", "float32", "int32"]
+  ],
+  ["a state that is lost", stateful("lose", () => ({})), ["lose", "a"]],
+  ["a state that appears", stateful("appear", (a) => ({ a, extra: a })), ["appear", "extra"]]
+]
+
+const good = { x: float32([3], [1, 2, 3]) }
+type Wrong = { readonly [name: string]: HostTensor }
+
+/** Tensors that do not fit, by what the error must name. */
+const misfits = (name: string): ReadonlyArray<readonly [string, Wrong, ReadonlyArray<string>]> => [
+  ["a wrong shape", { [name]: float32([2], [1, 2]) }, [name, "[3]", "[2]"]],
+  ["a wrong rank of the same size", { [name]: float32([1, 3], [1, 2, 3]) }, [name, "[3]", "[1, 3]"]],
+  ["a wrong dtype", { [name]: int32([3], [1, 2, 3]) }, [name, "float32", "int32"]],
+  ["a missing name", {}, [name]],
+  ["an extra name", { [name]: float32([3], [1, 2, 3]), extra: float32([], [1]) }, ["extra"]],
+  [
+    "too few elements for the shape",
+    { [name]: { shape: [3], dtype: "float32", data: new Float32Array(2) } },
+    [name]
+  ],
+  [
+    "an array of another type than the dtype says",
+    { [name]: { shape: [3], dtype: "float32", data: new Int32Array(3) as unknown as Float32Array } },
+    [name]
+  ]
+]
+
+/** Registers the tests. */
+export const errorTests = (it: EngineTests): void => {
+  for (const [what, program, tag, words] of refusals) {
+    it.effect(`compiling: ${what} is ${tag}, and leaves tfjs as it was`, () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        yield* Effect.scoped(engine.compile(ofX("escape", (x) => escaped = tf.neg(x))))
+        const before = globalState()
+        const error = yield* refused(program)
+        expect(error._tag).toBe(tag)
+        for (const word of [...words, ...(tag === "UnsupportedOperation" ? [engine.name] : [])]) {
+          expect(error.message).toContain(word)
+        }
+        expect(globalState()).toEqual(before)
+        // ... and the next program compiles and runs, gradients and all.
+        const executable = yield* engine.compile(ofX("cubed", (x) => tf.grad((x) => tf.sum(tf.pow(x, 3)))(x)))
+        const instance = yield* executable.start({})
+        const { y } = yield* instance.step({ x: float32([4], [0.5, 1, 2, 4]) })
+        Array.from(y!.data).forEach((value, i) => expect(value).toBeCloseTo([0.75, 3, 12, 48][i]!, 4))
+        expect(globalState()).toEqual(before)
+      }))
+  }
+
+  for (const [what, program, words] of stateRefusals) {
+    it.effect(`compiling: ${what} is InvalidProgram`, () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const error = yield* Effect.flip(Effect.scoped(engine.compile(program)))
+        expect(error._tag).toBe("InvalidProgram")
+        for (const word of words) expect(error.message).toContain(word)
+      }))
+  }
+
+  it.effect("compiling leaves tfjs as it was", () =>
+    Effect.gen(function*() {
+      const engine = yield* Engine
+      const kept = tf.tensor1d([1, 2, 3])
+      const before = globalState()
+      yield* Effect.scoped(engine.compile(accumulate))
+      expect(globalState()).toEqual(before)
+      expect(Array.from(kept.dataSync())).toEqual([1, 2, 3])
+      kept.dispose()
+    }))
+
+  for (const [what, wrong, words] of misfits("x")) {
+    it.effect(`stepping: ${what} is SignatureMismatch, and the state stays`, () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const executable = yield* engine.compile(accumulate)
+        const instance = yield* executable.start({ sum: float32([3], [1, 2, 3]) })
+        const error = yield* Effect.flip(instance.step(wrong as never))
+        expect(error._tag).toBe("SignatureMismatch")
+        for (const word of [...words, "accumulate"]) expect(error.message).toContain(word)
+        expect(plain((yield* instance.read).sum).data).toEqual([1, 2, 3])
+        expect(plain((yield* instance.step(good)).mean).data).toEqual([4])
+      }))
+  }
+
+  for (const [what, wrong, words] of misfits("sum")) {
+    it.effect(`starting and writing: ${what} is SignatureMismatch`, () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const executable = yield* engine.compile(accumulate)
+        const instance = yield* executable.start({ sum: float32([3], [1, 2, 3]) })
+        for (const attempt of [executable.start(wrong as never), instance.write(wrong as never)]) {
+          const error = yield* Effect.flip(attempt as Effect.Effect<unknown, Error & { _tag: string }, never>)
+          expect(error._tag).toBe("SignatureMismatch")
+          for (const word of [...words, "accumulate"]) expect(error.message).toContain(word)
+        }
+        expect(plain((yield* instance.read).sum).data).toEqual([1, 2, 3])
+      }))
+  }
+}
+
+/** What a trace must leave alone. */
+const globalState = () => ({ backend: tf.getBackend(), tensors: tf.memory().numTensors })

@@ -1,0 +1,74 @@
+/**
+ * Derivatives by central differences, and the magnitude of what was summed on the way: the yardstick for float32.
+ *
+ * A float32 computation of y from x cannot be nearer to the truth than what rounding x to float32 does to y. To first
+ * order that is the unit roundoff times `|y_j| + sum over i of |x_i dy_j/dx_i|`: for a sum of products, the sum of
+ * the products' absolute values. Likewise the gradient of `sum over j of w_j y_j` is itself a sum over j, of
+ * magnitude `sum over j of |w_j dy_j/dx_i|`. Both come out of the same differences.
+ */
+import { type NdArray, sizeOf } from "./NdArray.ts"
+
+/** Named arrays. */
+export type Arrays = { readonly [name: string]: NdArray }
+
+/** A function's values and derivatives at a point. */
+export interface Derivatives {
+  readonly outputs: ReadonlyArray<NdArray>
+  /** `|y_j| + sum over i of |x_i dy_j/dx_i|`, shaped as the outputs. */
+  readonly outputMagnitudes: ReadonlyArray<NdArray>
+  /** The gradient of `sum over j of w_j y_j` in each input. */
+  readonly gradients: Arrays
+  /** `sum over j of |w_j dy_j/dx_i|`, shaped as the gradients. */
+  readonly gradientMagnitudes: Arrays
+}
+
+/** The step: large against float64's rounding, small against its square: errors of about 1e-9 either way. */
+const step = 2 ** -14
+
+/**
+ * The derivatives of `f` in the named inputs, one element at a time.
+ *
+ * @param weights one array for each output, shaped as it.
+ */
+export const differentiate = (
+  f: (inputs: Arrays) => ReadonlyArray<NdArray>,
+  inputs: Arrays,
+  names: ReadonlyArray<string>,
+  weights: (outputs: ReadonlyArray<NdArray>) => ReadonlyArray<NdArray>
+): Derivatives => {
+  const outputs = f(inputs)
+  const weighting = weights(outputs)
+  const outputMagnitudes = outputs.map(({ data, shape }) => ({ shape, data: data.map(Math.abs) }))
+  const gradients: { [name: string]: NdArray } = {}
+  const gradientMagnitudes: { [name: string]: NdArray } = {}
+  for (const name of names) {
+    const input = inputs[name]!
+    const gradient = new Float64Array(sizeOf(input.shape))
+    const magnitude = new Float64Array(gradient.length)
+    for (let i = 0; i < gradient.length; i++) {
+      const moved = (distance: number): ReadonlyArray<NdArray> => {
+        const data = Float64Array.from(input.data)
+        data[i] = data[i]! + distance
+        return f({ ...inputs, [name]: { shape: input.shape, data } })
+      }
+      const above = moved(step)
+      const below = moved(-step)
+      outputs.forEach((_, output) => {
+        const up = above[output]!.data
+        const down = below[output]!.data
+        const weight = weighting[output]!.data
+        const yardstick = outputMagnitudes[output]!.data
+        for (let j = 0; j < up.length; j++) {
+          if (up[j] === down[j]) continue
+          const slope = (up[j]! - down[j]!) / (2 * step)
+          gradient[i] = gradient[i]! + weight[j]! * slope
+          magnitude[i] = magnitude[i]! + Math.abs(weight[j]! * slope)
+          yardstick[j] = yardstick[j]! + Math.abs(input.data[i]! * slope)
+        }
+      })
+    }
+    gradients[name] = { shape: input.shape, data: gradient }
+    gradientMagnitudes[name] = { shape: input.shape, data: magnitude }
+  }
+  return { outputs, outputMagnitudes, gradients, gradientMagnitudes }
+}
