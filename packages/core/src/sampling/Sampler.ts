@@ -1,0 +1,130 @@
+/**
+ * Samplers: how noise becomes data, step by step.
+ *
+ * A sampler is a value that makes a {@link Plan}: the timesteps to visit and, for each, the float64 coefficients of one
+ * and the same step. The denoiser speaks once a step; from its prediction come an estimate of the data and one of the
+ * noise, and everything that follows is a linear combination of tensors:
+ *
+ *     sample  = clip(a x + b prediction)        epsilon = c x + d prediction
+ *     next x  = a linear combination of x, sample, epsilon, fresh noise, and what the sampler remembers
+ *     memory  = more such combinations, one for each tensor that the sampler wants to remember
+ *
+ * So a sampler is coefficients and nothing else. One function runs every sampler in float64 on the host (`onHost.ts`),
+ * one compiled program runs every sampler on an engine (`Sampling.ts`), and a new sampler needs neither. Multistep
+ * solvers remember earlier estimates; a solver that evaluates the denoiser twice a step remembers where the step began,
+ * and its plan has two entries a step.
+ */
+import { Result } from "effect"
+import type { Conversion, PredictionType } from "../diffusion/index.ts"
+import { type InvalidTimesteps, respace, type RespacedSchedule, type Schedule } from "../schedule/index.ts"
+import { estimates } from "./estimates.ts"
+import { chooseTimesteps, type TimestepChoice } from "./internal/chooseTimesteps.ts"
+import { InvalidSampling, type UndefinedEstimate } from "./SamplingError.ts"
+
+/** A linear combination of what is known once the denoiser has spoken. A term that is left out counts as 0. */
+export interface Combination {
+  /** x_t, as the step found it. */
+  readonly x?: number
+  /** The estimate of x_0, clipped. */
+  readonly sample?: number
+  /** The estimate of the noise in x_t, made from the prediction before anything is clipped. */
+  readonly epsilon?: number
+  /** Standard normal noise, drawn afresh for this step. */
+  readonly noise?: number
+  /** What the sampler remembers, by name. */
+  readonly memory?: { readonly [name: string]: number }
+}
+
+/** One evaluation of the denoiser and what becomes of it. */
+export interface DenoisingStep {
+  /** What the denoiser is told: a timestep of the schedule. */
+  readonly timestep: number
+  /** The estimate of x_0, before clipping. */
+  readonly sample: Conversion
+  /** The estimate of the noise. */
+  readonly epsilon: Conversion
+  /** What x becomes. */
+  readonly next: Combination
+  /** What the sampler's memory becomes, of what the step found; a tensor that is not named stays as it is. */
+  readonly remember: { readonly [name: string]: Combination }
+}
+
+/** Sampling as data. */
+export interface Plan {
+  /** The name of the sampler. */
+  readonly sampler: string
+  /** Estimates of x_0 are clipped to [-clip, clip]. */
+  readonly clip: number | "none"
+  /** The standard deviation of the noise that sampling starts from; 1 where x_T is standard normal. */
+  readonly initialNoiseSigma: number
+  /** The names of the tensors that the sampler remembers, each shaped as x and zero at first. */
+  readonly memory: ReadonlyArray<string>
+  /** In the order in which they are taken. */
+  readonly steps: ReadonlyArray<DenoisingStep>
+}
+
+/** Whether a step needs noise drawn. */
+export const needsNoise = (step: DenoisingStep): boolean =>
+  [step.next, ...Object.values(step.remember)].some((combination) => (combination.noise ?? 0) !== 0)
+
+/** How a plan is to be made. */
+export type PlanOptions = TimestepChoice & {
+  /** What the denoiser predicts. */
+  readonly predictionType: PredictionType
+  /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
+  readonly clip?: number | "none" | undefined
+}
+
+/** Why there is no plan. */
+export type PlanError = InvalidTimesteps | InvalidSampling | UndefinedEstimate
+
+/** A sampler: `ddpm()`, `ddim()`, ... */
+export interface Sampler {
+  readonly name: string
+  /** The plan for a schedule: a pure function. */
+  readonly plan: (schedule: Schedule, options: PlanOptions) => Result.Result<Plan, PlanError>
+}
+
+/**
+ * The plan that goes down the chosen timesteps one by one, each step given by a function. It checks the options and
+ * makes the estimates; the rest is the sampler's own.
+ *
+ * @param step what leads from index i of the visited schedule to index i - 1, and at i = 0 to the data; i falls.
+ *   `visited` holds the chosen timesteps only, so `visited.beta[i]` is the noise between two neighbours on the way, and
+ *   the formulas of the original schedule hold for it as they stand
+ * @example
+ * // Goes straight to the estimate of x_0 and noises it again, independently.
+ * const renoising: Sampler = {
+ *   name: "renoising",
+ *   plan: (schedule, options) =>
+ *     planOver(schedule, options, { sampler: "renoising" }, (visited, i) => ({
+ *       next: {
+ *         sample: Math.sqrt(previousAlphaBar(visited, i)),
+ *         noise: Math.sqrt(1 - previousAlphaBar(visited, i))
+ *       }
+ *     }))
+ * }
+ */
+export const planOver = (
+  schedule: Schedule,
+  options: PlanOptions,
+  { memory = [], sampler }: { readonly sampler: string; readonly memory?: ReadonlyArray<string> },
+  step: (visited: RespacedSchedule, i: number) => Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "remember">>
+): Result.Result<Plan, PlanError> =>
+  Result.gen(function*() {
+    const clip = options.clip ?? 1
+    if (clip !== "none" && !(clip > 0 && Number.isFinite(clip))) {
+      return yield* Result.fail(
+        new InvalidSampling({ option: "clip", value: clip, expected: `a positive number, or "none"` })
+      )
+    }
+    const timesteps = yield* chooseTimesteps(schedule, options)
+    const visited = yield* respace(schedule, timesteps)
+    const steps: Array<DenoisingStep> = []
+    for (let i = visited.steps - 1; i >= 0; i--) {
+      const timestep = visited.timesteps[i]!
+      const { epsilon, sample } = yield* estimates(schedule, timestep, options.predictionType)
+      steps.push({ timestep, sample, epsilon, remember: {}, ...step(visited, i) })
+    }
+    return { sampler, clip, initialNoiseSigma: 1, memory, steps }
+  })

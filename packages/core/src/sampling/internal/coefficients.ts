@@ -1,0 +1,46 @@
+/**
+ * A step's coefficients in the order in which the host and the compiled program use them.
+ */
+import type { Combination, DenoisingStep, Plan } from "../Sampler.ts"
+
+/**
+ * What x and then each tensor of the memory becomes: one factor for each of x, sample, epsilon, noise, and the tensors
+ * of the memory in the plan's order.
+ *
+ * @throws Error when a combination names something that the plan does not remember: a mistake of the sampler.
+ */
+export const becomes = (plan: Plan, step: DenoisingStep): ReadonlyArray<ReadonlyArray<number>> => {
+  requireRemembered(plan, step.remember)
+  return [
+    factors(plan, step.next),
+    ...plan.memory.map((name) => factors(plan, step.remember[name] ?? { memory: { [name]: 1 } }))
+  ]
+}
+
+/** The bound that estimates of x_0 are clipped to. */
+export const clipBound = (plan: Plan): number => plan.clip === "none" ? Infinity : plan.clip
+
+/** How many coefficients a step of a plan with a memory of this size has. */
+export const coefficientCount = (memory: number): number => 5 + (1 + memory) * (4 + memory)
+
+/** All coefficients of a step: the bound, the two estimates, and what everything becomes. */
+export const coefficients = (plan: Plan, step: DenoisingStep): ReadonlyArray<number> => [
+  clipBound(plan),
+  step.sample.xt,
+  step.sample.prediction,
+  step.epsilon.xt,
+  step.epsilon.prediction,
+  ...becomes(plan, step).flat()
+]
+
+const factors = (plan: Plan, { epsilon = 0, memory = {}, noise = 0, sample = 0, x = 0 }: Combination) => {
+  requireRemembered(plan, memory)
+  return [x, sample, epsilon, noise, ...plan.memory.map((name) => memory[name] ?? 0)]
+}
+
+const requireRemembered = (plan: Plan, named: { readonly [name: string]: unknown }): void => {
+  const unknown = Object.keys(named).find((name) => !plan.memory.includes(name))
+  if (unknown !== undefined) {
+    throw new Error(`the sampler "${plan.sampler}" uses "${unknown}", which its plan does not list as memory`)
+  }
+}

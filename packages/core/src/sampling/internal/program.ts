@@ -1,0 +1,84 @@
+/**
+ * One step of any sampler as a program. Its state is x and the sampler's memory; what tells one sampler and one step
+ * from another is input, so a program is compiled once for a network, a batch size and a size of memory.
+ */
+import * as tf from "@tensorflow/tfjs"
+import { qualify } from "../../engine/names.ts"
+import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
+import type { DenoiserShape } from "../../pipeline/Denoiser.ts"
+import { float32, type HostTensor, int32, type TensorSpec, zeros } from "../../tensor/index.ts"
+import type { DenoisingStep, Plan } from "../Sampler.ts"
+import { coefficientCount, coefficients } from "./coefficients.ts"
+
+/** What one step is given. */
+export type StepInput = {
+  /** The timestep of each example: [batch], int32. */
+  readonly t: Tensor
+  /** The step's coefficients in the order of `coefficients`, float32. */
+  readonly coefficients: Tensor
+  /** Standard normal, shaped as x. */
+  readonly noise: Tensor
+}
+
+/**
+ * The program that takes one step of a plan for a batch. The parameters are part of it: they are constants, which lets
+ * an engine lay them out once for the whole of sampling.
+ */
+export const denoisingProgram = (
+  denoiser: DenoiserShape,
+  parameters: { readonly [name: string]: HostTensor },
+  options: { readonly batch: number; readonly memory: ReadonlyArray<string> }
+): Program<Tensors, StepInput, {}> => {
+  const images: TensorSpec = { shape: [options.batch, ...denoiser.exampleShape], dtype: "float32" }
+  return {
+    name: `sampling with ${denoiser.name}`,
+    state: { x: images, ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images]))) },
+    input: {
+      t: { shape: [options.batch], dtype: "int32" },
+      coefficients: { shape: [coefficientCount(options.memory.length)], dtype: "float32" },
+      noise: images
+    },
+    apply: (state, input) => {
+      const constants = Object.fromEntries(
+        Object.entries(parameters).map(([name, { data, dtype, shape }]) => [name, tf.tensor(data, [...shape], dtype)])
+      )
+      const names = ["x", ...options.memory.map((name) => `memory.${name}`)]
+      const [x, ...memory] = names.map((name) => state[name]!)
+      const prediction = denoiser.apply(constants, { x: x!, t: input.t, draws: {} })
+
+      const [bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...factors] = scalars(
+        input.coefficients
+      )
+      const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction])
+      const sample = tf.minimum(tf.maximum(estimate, tf.neg(bound!)), bound!)
+      const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction])
+      const terms = [x!, sample, epsilon, input.noise, ...memory]
+      const next = names.map((_, i) => sum(factors.slice(i * terms.length, (i + 1) * terms.length), terms))
+      return { state: Object.fromEntries(names.map((name, i) => [name, next[i]!])), output: {} }
+    }
+  }
+}
+
+/** The state that sampling starts from. */
+export const startingState = (plan: Plan, noise: HostTensor<"float32">): { readonly [name: string]: HostTensor } => ({
+  x: plan.initialNoiseSigma === 1 ? noise : float32(noise.shape, noise.data.map((z) => plan.initialNoiseSigma * z)),
+  ...qualify("memory", Object.fromEntries(plan.memory.map((name) => [name, zeros(noise.shape)])))
+})
+
+/** The input of one step. */
+export const stepInput = (plan: Plan, step: DenoisingStep, noise: HostTensor): {
+  readonly [K in keyof StepInput]: HostTensor
+} => {
+  const values = coefficients(plan, step)
+  return {
+    t: int32([noise.shape[0]!], new Int32Array(noise.shape[0]!).fill(step.timestep)),
+    coefficients: float32([values.length], values),
+    noise
+  }
+}
+
+const scalars = (vector: Tensor): Array<Tensor> =>
+  Array.from({ length: vector.shape[0]! }, (_, i) => tf.reshape(tf.slice(vector, [i], [1]), []))
+
+const sum = (factors: ReadonlyArray<Tensor>, terms: ReadonlyArray<Tensor>): Tensor =>
+  factors.map((factor, i) => tf.mul(terms[i]!, factor)).reduce((total, term) => tf.add(total, term))

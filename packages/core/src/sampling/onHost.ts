@@ -1,0 +1,91 @@
+/**
+ * Sampling in float64 on the host: what every engine is held to, and small enough to read.
+ */
+import { becomes, clipBound } from "./internal/coefficients.ts"
+import { type DenoisingStep, needsNoise, type Plan } from "./Sampler.ts"
+
+/** Where sampling stands: x, and what the sampler remembers, all of one length. */
+export interface HostState {
+  readonly x: Float64Array
+  readonly memory: { readonly [name: string]: Float64Array }
+}
+
+/** The state that a plan starts from: the noise at the plan's scale, and an empty memory. */
+export const startOnHost = (plan: Plan, noise: ArrayLike<number>): HostState => ({
+  x: Float64Array.from(noise, (value) => plan.initialNoiseSigma * value),
+  memory: Object.fromEntries(plan.memory.map((name) => [name, new Float64Array(noise.length)]))
+})
+
+/**
+ * Takes one step of a plan.
+ *
+ * @param prediction what the denoiser says of `state.x` at `step.timestep`
+ * @param noise standard normal; zeros unless given
+ * @throws RangeError when prediction or noise have not as many elements as x
+ * @example
+ * let state = startOnHost(plan, noise)
+ * for (const step of plan.steps) state = stepOnHost(plan, step, state, predict(state.x, step.timestep))
+ */
+export const stepOnHost = (
+  plan: Plan,
+  step: DenoisingStep,
+  state: HostState,
+  prediction: ArrayLike<number>,
+  noise?: ArrayLike<number>
+): HostState => {
+  const { memory, x } = state
+  for (const [name, given] of Object.entries({ prediction, noise: noise ?? x })) {
+    if (given.length !== x.length) throw new RangeError(`${name} has ${given.length} elements where x has ${x.length}`)
+  }
+  const bound = clipBound(plan)
+  const sample = x.map((value, i) =>
+    Math.min(Math.max(step.sample.xt * value + step.sample.prediction * prediction[i]!, -bound), bound)
+  )
+  const epsilon = x.map((value, i) => step.epsilon.xt * value + step.epsilon.prediction * prediction[i]!)
+  const terms = [x, sample, epsilon, noise ?? new Float64Array(x.length), ...plan.memory.map((name) => memory[name]!)]
+  const [next, ...remembered] = becomes(plan, step).map((factors) => sumOf(factors, terms, x.length))
+  return { x: next!, memory: Object.fromEntries(plan.memory.map((name, i) => [name, remembered[i]!])) }
+}
+
+/** What {@link sampleOnHost} starts from and asks. */
+export interface HostSampling {
+  /** Standard normal noise to start from. */
+  readonly noise: ArrayLike<number>
+  /** The denoiser: its prediction for x at a timestep. */
+  readonly predict: (x: Float64Array, timestep: number) => ArrayLike<number>
+  /** Standard normal noise for the step at this position of the plan; zeros unless given. */
+  readonly stepNoise?: ((position: number) => ArrayLike<number>) | undefined
+}
+
+/**
+ * Runs a whole plan.
+ *
+ * @example
+ * const plan = Result.getOrThrow(ddim().plan(schedule, { steps: 50, predictionType: "epsilon" }))
+ * const x0 = sampleOnHost(plan, { noise, predict: (x, t) => denoiser(x, t) })
+ */
+export const sampleOnHost = (plan: Plan, { noise, predict, stepNoise }: HostSampling): Float64Array =>
+  plan.steps.reduce(
+    (state, step, position) =>
+      stepOnHost(
+        plan,
+        step,
+        state,
+        predict(state.x, step.timestep),
+        needsNoise(step) ? stepNoise?.(position) : undefined
+      ),
+    startOnHost(plan, noise)
+  ).x
+
+const sumOf = (
+  factors: ReadonlyArray<number>,
+  terms: ReadonlyArray<ArrayLike<number>>,
+  length: number
+): Float64Array => {
+  const sum = new Float64Array(length)
+  for (const [j, factor] of factors.entries()) {
+    if (factor === 0) continue
+    for (let i = 0; i < length; i++) sum[i]! += factor * terms[j]![i]!
+  }
+  return sum
+}

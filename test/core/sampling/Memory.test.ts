@@ -1,0 +1,83 @@
+/**
+ * Samplers that remember: solvers of second order, written as plans, against diffusers' numbers.
+ */
+import { type DenoisingStep, type Plan, sampleOnHost, startOnHost, stepOnHost } from "@effusion/core/sampling"
+import { assert, describe, it } from "vitest"
+import * as diffusers from "./diffusers.ts"
+import { multistep, singlestep } from "./solvers.ts"
+
+const cases = diffusers.goldens.filter(({ name }) => name.startsWith("dpm2"))
+
+describe("DPM-Solver++ as a plan", () => {
+  it("has its numbers here", () => assert.strictEqual(cases.length, 4))
+
+  it.each(cases.map((golden) => [golden.name, golden] as const))("%s", (name, golden) => {
+    const { config, timesteps } = golden
+    const solver = name.startsWith("dpm2m") ? multistep : singlestep
+    const plan = solver(diffusers.scheduleOf(config), [...timesteps!, 0], config.prediction_type!)
+    const x = sampleOnHost(plan, { noise: diffusers.sample, predict: diffusers.model })
+    const sum = diffusers.absSum(x)
+    const reference = golden.float64_reference_abs_sum
+    if (reference !== null) assert.closeTo(sum, reference, 1e-6 * reference)
+    assert.closeTo(sum, golden.abs_sum, 1e-4 * golden.abs_sum)
+    const expected = [golden.x_0_0_0_0, golden.x_3_2_7_7, golden.x_1_1_3_4]
+    for (const [i, value] of diffusers.elements(x).entries()) {
+      assert.closeTo(value, expected[i]!, 1e-4 * Math.abs(expected[i]!) + 1e-7)
+    }
+  })
+})
+
+describe("the memory of a plan", () => {
+  const step: DenoisingStep = {
+    timestep: 0,
+    sample: { xt: 0, prediction: 1 },
+    epsilon: { xt: 1, prediction: -2 },
+    next: { x: 2, memory: { a: 1 } },
+    remember: { a: { x: 1, noise: 3 }, b: { sample: 1, epsilon: 1, memory: { a: 10, b: 100 } } }
+  }
+  const plan: Plan = {
+    sampler: "test",
+    clip: "none",
+    initialNoiseSigma: 5,
+    memory: ["a", "b", "c"],
+    steps: [step, step]
+  }
+
+  it("is empty at first; every part of a step sees what the step found; what is not named stays", () => {
+    const start = startOnHost(plan, [1])
+    assert.deepStrictEqual(start, { x: Float64Array.of(5), memory: zero(["a", "b", "c"]) })
+    const first = stepOnHost(plan, step, start, [7], [0.5])
+    assert.deepStrictEqual(first, {
+      x: Float64Array.of(10),
+      memory: { a: Float64Array.of(6.5), b: Float64Array.of(7 + 5 - 14), c: Float64Array.of(0) }
+    })
+    const second = stepOnHost(plan, step, { ...first, memory: { ...first.memory, c: Float64Array.of(4) } }, [0])
+    assert.deepStrictEqual(second, {
+      x: Float64Array.of(26.5),
+      memory: { a: Float64Array.of(10), b: Float64Array.of(10 + 65 - 200), c: Float64Array.of(4) }
+    })
+  })
+
+  it("draws noise for a step that only remembers it", () => {
+    const positions: Array<number> = []
+    sampleOnHost(plan, { noise: [1], predict: (x) => x, stepNoise: (position) => (positions.push(position), [0]) })
+    assert.deepStrictEqual(positions, [0, 1])
+  })
+
+  it("takes prediction and noise of the length of x only", () => {
+    const start = startOnHost(plan, [1, 2])
+    assert.throws(() => stepOnHost(plan, step, start, [1]), RangeError, "prediction has 1")
+    assert.throws(() => stepOnHost(plan, step, start, [1, 2], [1, 2, 3]), RangeError, "noise has 3")
+  })
+
+  it("has every name that a step uses", () => {
+    const uses = (combination: DenoisingStep["next"]) => ({ ...step, next: combination })
+    assert.throws(() => stepOnHost(plan, uses({ memory: { d: 1 } }), startOnHost(plan, [1]), [1]), /"d"/)
+    assert.throws(
+      () => stepOnHost(plan, { ...step, remember: { e: { x: 1 } } }, startOnHost(plan, [1]), [1]),
+      /"e"/
+    )
+  })
+})
+
+const zero = (names: ReadonlyArray<string>) => Object.fromEntries(names.map((name) => [name, new Float64Array(1)]))

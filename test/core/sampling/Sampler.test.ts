@@ -1,0 +1,319 @@
+/**
+ * What holds for every sampler, schedule, spacing and kind of prediction; and what DDPM and DDIM have to do with each
+ * other.
+ */
+import {
+  type Combination,
+  ddim,
+  ddpm,
+  type Plan,
+  type PlanOptions,
+  sampleOnHost,
+  type Sampler,
+  startOnHost,
+  stepOnHost
+} from "@effusion/core/sampling"
+import { linear, type Schedule } from "@effusion/core/schedule"
+import { Result } from "effect"
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+import { ddims, grids, predictionTypes, samplers, schedules, values } from "./arbitraries.ts"
+
+const planOf = (sampler: Sampler, schedule: Schedule, options: PlanOptions): Plan =>
+  Result.getOrThrow(sampler.plan(schedule, options))
+
+const failureOf = (sampler: Sampler, schedule: Schedule, options: PlanOptions) =>
+  Result.getOrThrow(Result.flip(sampler.plan(schedule, options)))
+
+/** What the denoiser would say of x_t if it knew x_0. */
+const oracle =
+  (schedule: Schedule, predictionType: string, x0: ReadonlyArray<number>) => (x: Float64Array, t: number) => {
+    const [signal, spread] = [Math.sqrt(schedule.alphaBar[t]!), Math.sqrt(1 - schedule.alphaBar[t]!)]
+    return x.map((value, i) => {
+      const epsilon = (value - signal * x0[i]!) / spread
+      return predictionType === "epsilon"
+        ? epsilon
+        : predictionType === "sample"
+        ? x0[i]!
+        : signal * epsilon - spread * x0[i]!
+    })
+  }
+
+/** The mean of a step as factors of x_0 and x_t alone: epsilon is (x_t - sqrt(alphaBar) x_0) / sqrt(1 - alphaBar). */
+const ofSampleAndX = ({ epsilon = 0, sample = 0, x = 0 }: Combination, alphaBar: number) => ({
+  sample: sample - epsilon * Math.sqrt(alphaBar) / Math.sqrt(1 - alphaBar),
+  x: x + epsilon / Math.sqrt(1 - alphaBar)
+})
+
+const close = (actual: number, expected: number, tolerance: number): void =>
+  assert.isAtMost(Math.abs(actual - expected), tolerance, `${actual} is not ${expected}`)
+
+const closeAll = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void => {
+  assert.strictEqual(actual.length, expected.length)
+  for (let i = 0; i < actual.length; i++) close(actual[i]!, expected[i]!, tolerance)
+}
+
+describe("a plan", () => {
+  it("visits as many timesteps as it is told, falling, and adds no noise at the end", () => {
+    fc.assert(fc.property(grids, predictionTypes, samplers, ({ grid, schedule }, predictionType, sampler) => {
+      const { steps } = planOf(sampler, schedule, { ...grid, predictionType } as PlanOptions)
+      assert.strictEqual(steps.length, grid.steps ?? grid.timesteps!.length)
+      for (let i = 1; i < steps.length; i++) assert.isBelow(steps[i]!.timestep, steps[i - 1]!.timestep)
+      assert.strictEqual(steps.at(-1)!.next.noise ?? 0, 0)
+    }))
+  })
+
+  it("has finite coefficients", () => {
+    fc.assert(fc.property(grids, predictionTypes, samplers, ({ grid, schedule }, predictionType, sampler) => {
+      for (const step of planOf(sampler, schedule, { ...grid, predictionType } as PlanOptions).steps) {
+        const { memory: _, ...next } = step.next
+        const all = [...Object.values(next), ...Object.values(step.sample), ...Object.values(step.epsilon)]
+        assert.isTrue(all.every(Number.isFinite), JSON.stringify(step))
+      }
+    }))
+  })
+
+  it("exists for every number of steps from 1 to T, and for no other", () => {
+    const schedule = Result.getOrThrow(linear({ steps: 25 }))
+    for (const sampler of [ddpm(), ddim()]) {
+      for (const spacing of ["leading", "linspace", "trailing"] as const) {
+        for (let steps = 1; steps <= 25; steps++) {
+          assert.strictEqual(
+            planOf(sampler, schedule, { steps, spacing, predictionType: "epsilon" }).steps.length,
+            steps
+          )
+        }
+        for (const steps of [0, -1, 26, 2.5, NaN, Infinity]) {
+          const error = failureOf(sampler, schedule, { steps, spacing, predictionType: "epsilon" })
+          assert.strictEqual(error._tag, "InvalidTimesteps")
+          assert.include(error.message, String(steps))
+        }
+      }
+    }
+  })
+
+  it("takes timesteps as they are given", () => {
+    const schedule = Result.getOrThrow(linear({ steps: 1000 }))
+    const timesteps = [100, 87, 50, 1, 0]
+    const { steps } = planOf(ddpm(), schedule, { timesteps, predictionType: "epsilon" })
+    assert.deepStrictEqual(steps.map(({ timestep }) => timestep), timesteps)
+    for (const [i, { next }] of steps.entries()) {
+      const previous = i === 4 ? 1 : schedule.alphaBar[timesteps[i + 1]!]!
+      const alphaBar = schedule.alphaBar[timesteps[i]!]!
+      const variance = i === 4 ? 0 : (1 - previous) / (1 - alphaBar) * (1 - alphaBar / previous)
+      close(next.noise!, Math.sqrt(variance), 1e-14)
+    }
+  })
+
+  it("is asked for by a number of steps or by timesteps, not by both", () => {
+    const schedule = Result.getOrThrow(linear({ steps: 3 }))
+    // @ts-expect-error
+    const both: PlanOptions = { steps: 3, timesteps: [2, 0], predictionType: "epsilon" }
+    assert.deepStrictEqual(planOf(ddpm(), schedule, both).steps.map(({ timestep }) => timestep), [2, 0])
+  })
+
+  it.each([[[100, 87, 50, 51, 0]], [[5, 5]], [[1000]], [[3, -1]], [[1.5]], [[]], [[NaN]], [[3, NaN]]])(
+    "refuses the timesteps %j",
+    (timesteps) => {
+      const schedule = Result.getOrThrow(linear({ steps: 1000 }))
+      for (const sampler of [ddpm(), ddim()]) {
+        assert.strictEqual(
+          failureOf(sampler, schedule, { timesteps, predictionType: "epsilon" })._tag,
+          "InvalidTimesteps"
+        )
+      }
+    }
+  )
+
+  it.each([-0.1, 1.1, NaN, Infinity])("refuses eta %d", (eta) => {
+    const schedule = Result.getOrThrow(linear({ steps: 10 }))
+    const error = failureOf(ddim({ eta }), schedule, { steps: 5, predictionType: "epsilon" })
+    assert.strictEqual(error._tag, "InvalidSampling")
+    assert.include(error.message, `"eta" ${eta}`)
+  })
+
+  it.each([0, -1, NaN, Infinity])("refuses to clip to %d", (clip) => {
+    const schedule = Result.getOrThrow(linear({ steps: 10 }))
+    assert.strictEqual(
+      failureOf(ddpm(), schedule, { steps: 5, predictionType: "epsilon", clip })._tag,
+      "InvalidSampling"
+    )
+  })
+
+  describe("at zero signal-to-noise ratio", () => {
+    const schedule: Schedule = {
+      name: "zero terminal SNR",
+      config: {},
+      steps: 3,
+      beta: Float64Array.of(0.1, 0.5, 1),
+      alphaBar: Float64Array.of(0.9, 0.45, 0)
+    }
+
+    it("refuses noise prediction, by timestep", () => {
+      for (const sampler of [ddpm(), ddim(), ddim({ eta: 1 })]) {
+        const error = failureOf(sampler, schedule, { steps: 3, predictionType: "epsilon" })
+        assert.strictEqual(error._tag, "UndefinedEstimate")
+        assert.include(error.message, "at timestep 2")
+        assert.include(error.message, `"epsilon"`)
+      }
+      assert.strictEqual(planOf(ddpm(), schedule, { timesteps: [1, 0], predictionType: "epsilon" }).steps.length, 2)
+    })
+
+    it("keeps DDIM with eta = 1 real, where no noise is kept", () => {
+      fc.assert(fc.property(fc.double({ min: 1e-3, max: 0.999, noNaN: true }), (alphaBar) => {
+        const twoSteps = {
+          ...schedule,
+          steps: 2,
+          beta: Float64Array.of(1 - alphaBar, 1),
+          alphaBar: Float64Array.of(alphaBar, 0)
+        }
+        const { next } = planOf(ddim({ eta: 1 }), twoSteps, { steps: 2, predictionType: "v_prediction" }).steps[0]!
+        close(next.epsilon!, 0, 1e-7)
+        close(next.noise!, Math.sqrt(1 - alphaBar), 1e-12)
+      }))
+    })
+
+    it("samples with the other two", () => {
+      fc.assert(fc.property(samplers, values(2), values(2), (sampler, x0, noise) => {
+        for (const predictionType of ["sample", "v_prediction"] as const) {
+          const plan = planOf(sampler, schedule, { steps: 3, predictionType, clip: "none" })
+          closeAll(sampleOnHost(plan, { noise, predict: oracle(schedule, predictionType, x0) }), x0, 1e-9)
+        }
+      }))
+    })
+  })
+})
+
+describe("sampling", () => {
+  it("ends at the data that the denoiser knows, whatever the noise", () => {
+    fc.assert(
+      fc.property(
+        grids,
+        predictionTypes,
+        samplers,
+        values(3),
+        values(3),
+        fc.infiniteStream(values(3)),
+        ({ grid, schedule }, predictionType, sampler, x0, noise, noises) => {
+          const plan = planOf(sampler, schedule, { ...grid, predictionType, clip: "none" } as PlanOptions)
+          const predict = oracle(schedule, predictionType, x0)
+          const x = sampleOnHost(plan, { noise, predict, stepNoise: () => noises.next().value! })
+          closeAll(x, x0, 1e-7)
+        }
+      )
+    )
+  })
+
+  it("does not depend on what is predicted", () => {
+    fc.assert(
+      fc.property(grids, samplers, values(2), values(2), ({ grid, schedule }, sampler, noise, stepNoise) => {
+        // Some denoiser that is linear in x and in t.
+        const belief = (x: Float64Array, t: number) => Array.from(x, (value) => 0.1 * value + 0.01 * t)
+        const results = (["epsilon", "sample", "v_prediction"] as const).map((predictionType) =>
+          sampleOnHost(planOf(sampler, schedule, { ...grid, predictionType, clip: 0.3 } as PlanOptions), {
+            noise,
+            predict: (x, t) => oracle(schedule, predictionType, belief(x, t))(x, t),
+            stepNoise: () => stepNoise
+          })
+        )
+        closeAll(results[1]!, results[0]!, 1e-7)
+        closeAll(results[2]!, results[0]!, 1e-7)
+      })
+    )
+  })
+
+  it("ends within the bound that estimates are clipped to, and stays linear without one", () => {
+    const bound = fc.double({ min: 0.1, max: 2, noNaN: true })
+    fc.assert(
+      fc.property(grids, samplers, bound, values(4), ({ grid, schedule }, sampler, clip, noise) => {
+        const wild = (x: Float64Array) => x.map((value) => -50 * value)
+        const options = { ...grid, predictionType: "sample" } as const
+        const clipped = sampleOnHost(planOf(sampler, schedule, { ...options, clip } as PlanOptions), {
+          noise,
+          predict: wild
+        })
+        assert.isTrue(clipped.every((value) => Math.abs(value) <= clip))
+        const free = planOf(sampler, schedule, { ...options, clip: "none" } as PlanOptions)
+        const once = stepOnHost(free, free.steps[0]!, startOnHost(free, noise), wild(Float64Array.from(noise))).x
+        const doubled = Float64Array.from(noise, (z) => 2 * z)
+        const twice = stepOnHost(free, free.steps[0]!, startOnHost(free, doubled), wild(doubled)).x
+        closeAll(twice, once.map((value) => 2 * value), 1e-9 * Math.max(1, ...once.map(Math.abs)))
+      })
+    )
+  })
+
+  it("clips to [-1, 1] unless told", () => {
+    const schedule = Result.getOrThrow(linear({ steps: 10 }))
+    const end = (options: Partial<PlanOptions>) =>
+      Array.from(
+        sampleOnHost(planOf(ddim(), schedule, { steps: 10, predictionType: "sample", ...options } as PlanOptions), {
+          noise: [0, 0],
+          predict: () => [-3, 0.5]
+        })
+      )
+    assert.deepStrictEqual(end({}), [-1, 0.5])
+    assert.deepStrictEqual(end({ clip: 2 }), [-2, 0.5])
+    assert.deepStrictEqual(end({ clip: "none" }), [-3, 0.5])
+  })
+})
+
+describe("a step", () => {
+  it("leads from the marginal of one timestep to that of the next (fixedSmall, and DDIM with any eta)", () => {
+    const preserving = fc.oneof(fc.constant(ddpm()), ddims)
+    fc.assert(fc.property(grids, preserving, ({ grid, schedule }, sampler) => {
+      const { steps } = planOf(sampler, schedule, { ...grid, predictionType: "epsilon" } as PlanOptions)
+      for (const [i, { next, timestep }] of steps.entries()) {
+        const alphaBar = schedule.alphaBar[timestep]!
+        const previous = i + 1 === steps.length ? 1 : schedule.alphaBar[steps[i + 1]!.timestep]!
+        const { epsilon = 0, noise = 0, sample = 0, x = 0 } = next
+        close(sample + x * Math.sqrt(alphaBar), Math.sqrt(previous), 1e-9)
+        close((epsilon + x * Math.sqrt(1 - alphaBar)) ** 2 + noise ** 2, 1 - previous, 1e-9)
+      }
+    }))
+  })
+
+  it("of DDIM with eta = 1 is that of DDPM with fixedSmall", () => {
+    fc.assert(fc.property(grids, fc.boolean(), ({ grid, schedule }, useClippedModelOutput) => {
+      const options = { ...grid, predictionType: "epsilon" } as PlanOptions
+      const implicit = planOf(ddim({ eta: 1, useClippedModelOutput }), schedule, options).steps
+      for (const [i, ancestral] of planOf(ddpm(), schedule, options).steps.entries()) {
+        const alphaBar = schedule.alphaBar[ancestral.timestep]!
+        const expected = ofSampleAndX(ancestral.next, alphaBar)
+        const actual = ofSampleAndX(implicit[i]!.next, alphaBar)
+        // Where little noise is left, both are small differences of numbers near 1, divided by that little noise.
+        const tolerance = 1e-11 / (1 - alphaBar)
+        close(actual.sample, expected.sample, tolerance)
+        close(actual.x, expected.x, tolerance)
+        close(implicit[i]!.next.noise!, ancestral.next.noise!, 1e-12)
+      }
+    }))
+  })
+
+  it("of DDPM with fixedLarge has the variance of the noise between two visited timesteps, and the same mean", () => {
+    fc.assert(fc.property(grids, ({ grid, schedule }) => {
+      const options = { ...grid, predictionType: "epsilon" } as PlanOptions
+      const small = planOf(ddpm(), schedule, options).steps
+      const large = planOf(ddpm({ variance: "fixedLarge" }), schedule, options).steps
+      for (const [i, { next, timestep }] of large.entries()) {
+        const last = i + 1 === large.length
+        const beta = last ? 0 : 1 - schedule.alphaBar[timestep]! / schedule.alphaBar[large[i + 1]!.timestep]!
+        assert.deepStrictEqual({ ...next, noise: 0 }, { ...small[i]!.next, noise: 0 })
+        close(next.noise!, Math.sqrt(beta), 1e-12)
+        assert.isAtLeast(next.noise!, small[i]!.next.noise! - 1e-12)
+      }
+    }))
+  })
+
+  it("over all timesteps has the schedule's own posterior", () => {
+    fc.assert(fc.property(schedules, (schedule) => {
+      const { steps } = planOf(ddpm(), schedule, { steps: schedule.steps, predictionType: "epsilon" })
+      for (const { next, timestep: t } of steps) {
+        const { alphaBar, beta } = schedule
+        const previous = t === 0 ? 1 : alphaBar[t - 1]!
+        close(next.noise!, Math.sqrt(beta[t]! * (1 - previous) / (1 - alphaBar[t]!)), 1e-7)
+        close(next.sample!, Math.sqrt(previous) * beta[t]! / (1 - alphaBar[t]!), 1e-9)
+        close(next.x!, Math.sqrt(1 - beta[t]!) * (1 - previous) / (1 - alphaBar[t]!), 1e-9)
+      }
+    }))
+  })
+})
