@@ -1,0 +1,36 @@
+/**
+ * Where a run's batches come from.
+ */
+import type { Stream } from "effect"
+import { batches } from "../data/index.ts"
+import type { BatchError, Dataset } from "../data/index.ts"
+import type { HostOf, Tensor, Tensors } from "../engine/Program.ts"
+
+/** The fields of a dataset's batches. */
+export type Labelled = { readonly x0: Tensor; readonly label: Tensor }
+
+/**
+ * The batches of a run from number `from` on, counted from 0. What batch k holds must depend on k alone, or a resumed run
+ * is another run. All batches have the same shapes.
+ *
+ * @example
+ * const ofFiles: BatchSource<Clean, PlatformError, FileSystem> = (from) => readShards(folder).pipe(Stream.drop(from))
+ */
+export type BatchSource<In extends Tensors, E, R> = (from: number) => Stream.Stream<HostOf<In>, E, R>
+
+/** A dataset, where its batches have what the pipeline needs; or a source of one's own. */
+export type TrainingData<In extends Tensors, E, R> =
+  | BatchSource<In, E, R>
+  | (Labelled extends In ? Dataset : never)
+
+/** The batches of a run, from either. */
+export const batchSource = <In extends Tensors, E, R>(
+  data: TrainingData<In, E, R>,
+  options: { readonly seed: number; readonly batchSize: number }
+): BatchSource<In, E | BatchError, R> => {
+  if (typeof data === "function") return data
+  // The loop makes batches ahead together with their draws, so there is no need for a second buffer.
+  const dataset = data as Dataset
+  return (from) =>
+    batches(dataset, { ...options, from, prefetch: 0 }) as unknown as Stream.Stream<HostOf<In>, BatchError>
+}

@@ -1,0 +1,160 @@
+/**
+ * The state machine of a run: what is in the engine, how many steps it has taken, and what was saved of it.
+ */
+import { Clock, Effect, Semaphore } from "effect"
+import type { Instance, RunError, Tensors } from "../../engine/index.ts"
+import type { HostOf } from "../../engine/Program.ts"
+import type { GradientTransformation } from "../../optimizer/index.ts"
+import type { HostTensors } from "../../pipeline/Pipeline.ts"
+import type { StepReport } from "../StepReport.ts"
+import { NonFiniteLoss } from "../TrainingError.ts"
+import type { TrainingOutput } from "../trainingProgram.ts"
+import { isFiniteState } from "../TrainingState.ts"
+import type { CheckpointPolicy, TrainingState } from "../TrainingState.ts"
+
+/** The input of one micro-batch, made ahead on the host. */
+export interface MicroBatch {
+  /** Which micro-batch of the run it is, counted from 0. */
+  readonly index: number
+  readonly examples: number
+  readonly input: HostTensors
+}
+
+export interface LoopOptions<TakeError, SaveError> {
+  readonly instance: Instance<Tensors, Tensors, TrainingOutput>
+  readonly restore: (step: number, state: HostTensors) => TrainingState
+  /** The next micro-batch; `undefined` when the run is to end before it. */
+  readonly take: Effect.Effect<MicroBatch | undefined, TakeError>
+  readonly checkpoints: CheckpointPolicy<SaveError> | undefined
+  readonly optimizer: GradientTransformation
+  readonly accumulate: number
+  readonly steps: number
+  /** The state that the instance was started with. */
+  readonly from: TrainingState
+}
+
+export interface Loop<E> {
+  /** Takes one optimiser step; `undefined` when the run is over. */
+  readonly next: Effect.Effect<StepReport | undefined, E | RunError | NonFiniteLoss>
+  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss>
+  readonly lastCheckpoint: Effect.Effect<string | undefined>
+}
+
+const historyLength = 20
+
+export const makeLoop = <TakeError, SaveError>(
+  options: LoopOptions<TakeError, SaveError>
+): Loop<TakeError | SaveError> => {
+  const { accumulate, checkpoints, from, instance, optimizer, restore, steps, take } = options
+  // Whoever steps or reads the instance holds this, so that a snapshot's step number is that of its tensors.
+  const turn = Semaphore.makeUnsafe(1)
+  const history: Array<number> = []
+  let step = from.step
+  let savedStep = from.step
+  let lastCheckpoint = from.checkpoint
+  let failure: NonFiniteLoss | undefined
+
+  const nonFinite = (
+    quantity: NonFiniteLoss["quantity"],
+    value: number,
+    at: number,
+    timesteps: Int32Array | undefined
+  ): NonFiniteLoss => {
+    failure = new NonFiniteLoss({
+      step: at,
+      quantity,
+      value,
+      history: [...history],
+      timesteps: Array.from(timesteps ?? []),
+      lastCheckpoint
+    })
+    return failure
+  }
+
+  /** Runs one micro-batch. Once begun it ends, and is accounted for, even if the fiber is interrupted. */
+  const advance = (batch: MicroBatch, isLast: boolean) =>
+    turn.withPermit(Effect.uninterruptible(Effect.gen(function*() {
+      const output = readOutput(yield* instance.step(batch.input))
+      const { gradientNorm, loss, timesteps } = output
+      if (!Number.isFinite(loss)) return yield* nonFinite("loss", loss, step + 1, timesteps)
+      if (!Number.isFinite(gradientNorm)) return yield* nonFinite("gradient norm", gradientNorm, step + 1, timesteps)
+      if (isLast) step++
+      return output
+    })))
+
+  const snapshot = turn.withPermit(Effect.gen(function*() {
+    if (failure !== undefined) return yield* failure
+    return restore(step, yield* instance.read)
+  }))
+
+  const save = Effect.fnUntraced(function*(policy: CheckpointPolicy<SaveError>, timesteps: Int32Array | undefined) {
+    const state = yield* snapshot
+    // A finite loss does not say that the update after it was finite: what is saved must be.
+    if (!isFiniteState(state)) return yield* nonFinite("parameters", Number.NaN, state.step, timesteps)
+    lastCheckpoint = yield* policy.save(state)
+    savedStep = state.step
+    return lastCheckpoint
+  })
+
+  const next = Effect.gen(function*() {
+    if (failure !== undefined) return yield* failure
+    if (step === steps) return undefined
+    const begun = yield* Clock.monotonicTimeNanos
+    const updates = step
+    const outputs: Array<Output> = []
+    let examples = 0
+    for (let position = 0; position < accumulate; position++) {
+      const batch = yield* take
+      if (batch === undefined) {
+        if (checkpoints !== undefined && step > savedStep) yield* save(checkpoints, undefined)
+        return undefined
+      }
+      if (batch.index !== updates * accumulate + position) {
+        return yield* Effect.die(
+          new Error("a pull of this run was interrupted between two micro-batches; resume from its last snapshot")
+        )
+      }
+      outputs.push(yield* advance(batch, position === accumulate - 1))
+      examples += batch.examples
+    }
+    const loss = outputs.reduce((sum, output) => sum + output.loss, 0) / accumulate
+    const timesteps = concatenate(outputs.map((output) => output.timesteps))
+    const due = checkpoints !== undefined && (step % checkpoints.every === 0 || step === steps)
+    const checkpoint = due ? yield* save(checkpoints, timesteps) : undefined
+    history.push(loss)
+    if (history.length > historyLength) history.shift()
+    yield* Effect.yieldNow
+    const ended = yield* Clock.monotonicTimeNanos
+    return {
+      step,
+      loss,
+      learningRate: optimizer.learningRate?.(updates),
+      gradientNorm: outputs.at(-1)!.gradientNorm,
+      perExample: Float32Array.from(outputs.flatMap((output) => Array.from(output.perExample))),
+      timesteps,
+      examples,
+      seconds: Number(ended - begun) / 1e9,
+      checkpoint,
+      snapshot
+    }
+  })
+
+  return { next, snapshot, lastCheckpoint: Effect.sync(() => lastCheckpoint) }
+}
+
+interface Output {
+  readonly loss: number
+  readonly gradientNorm: number
+  readonly perExample: Float32Array
+  readonly timesteps: Int32Array | undefined
+}
+
+const readOutput = ({ gradientNorm, loss, perExample, t }: HostOf<TrainingOutput>): Output => ({
+  loss: loss.data[0]!,
+  gradientNorm: gradientNorm.data[0]!,
+  perExample: perExample.data as Float32Array,
+  timesteps: t === undefined ? undefined : t.data as Int32Array
+})
+
+const concatenate = (parts: ReadonlyArray<Int32Array | undefined>): Int32Array | undefined =>
+  parts.includes(undefined) ? undefined : Int32Array.from(parts.flatMap((part) => Array.from(part!)))
