@@ -119,10 +119,17 @@ describe("every schedule", () => {
 })
 
 describe("linear", () => {
-  it("spaces beta evenly between its ends", () => {
-    const { beta } = Result.getOrThrow(S.linear({ steps: 5, start: 0.1, end: 0.5 }))
-    for (const [t, value] of [0.1, 0.2, 0.3, 0.4, 0.5].entries()) assertRelative(beta[t]!, value, 1e-15)
-    assert.strictEqual(beta[4], 0.5)
+  it("spaces beta evenly between its ends, which are exact", () => {
+    const end = fc.double({ min: 1e-5, max: 0.9, noNaN: true })
+    fc.assert(fc.property(fc.integer({ min: 2, max: 50 }), end, end, (steps, start, end) => {
+      const { beta } = Result.getOrThrow(S.linear({ steps, start, end }))
+      assert.strictEqual(beta[0], start)
+      assert.strictEqual(beta[steps - 1], end)
+      for (let t = 1; t < steps; t++) {
+        assert.closeTo(beta[t]! - beta[t - 1]!, (end - start) / (steps - 1), 1e-15)
+      }
+    }))
+    assert.strictEqual(Result.getOrThrow(S.linear({ steps: 1, start: 0.1 })).beta[0], 0.1)
   })
 })
 
@@ -176,7 +183,8 @@ describe("what is out of range", () => {
     ["no betas", S.fromBetas([]), "betas", "at least one"],
     ["a negative beta", S.fromBetas([0.1, -0.1]), "betas", "beta at t = 1 is -0.1"],
     ["betas too small for float64", S.fromBetas([0.1, tiny]), "betas", "larger betas"],
-    ["betas too many for float64", S.fromBetas(Array.from({ length: 200 }, () => 0.999)), "betas", "fewer betas"]
+    ["betas too many for float64", S.fromBetas(Array.from({ length: 200 }, () => 0.999)), "betas", "fewer betas"],
+    ["one beta too many for float64", S.fromBetas(Array.from({ length: 108 }, () => 0.999)), "betas", "fewer betas"]
   ])("%s: fails with InvalidSchedule", (_, result, schedule, named) => {
     assert.isTrue(Result.isFailure(result))
     const error = Result.getOrThrow(Result.flip(result))
