@@ -41,10 +41,8 @@ export const leading = (
  */
 export const linspaced = (
   { count, steps }: TimestepsOptions
-): Result.Result<ReadonlyArray<number>, InvalidTimesteps> => {
-  const points = linspace(0, steps - 1, Number.isInteger(count) && count >= 1 && count <= steps ? count : 0)
-  return choose({ steps, count }, (i) => roundHalfToEven(points[count - 1 - i]!))
-}
+): Result.Result<ReadonlyArray<number>, InvalidTimesteps> =>
+  choose({ steps, count }, (i) => roundHalfToEven(linspace(0, steps - 1, count, count - 1 - i)))
 
 /**
  * From T - 1 downwards in strides of T / count, rounded half to even: begins at the noisiest timestep and leaves out

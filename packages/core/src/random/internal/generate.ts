@@ -21,7 +21,7 @@ export const fillNormal = (key: Key, out: Float32Array): void => {
       const radius = Math.sqrt(-2 * logOfCell(words[w]!))
       // The angle is word / 2^32 of a turn: the nearest quarter turn, and the rest between -pi/4 and pi/4.
       const word = words[w + 1]!
-      const quarter = (word + 0x20000000) >>> 30 & 3
+      const quarter = (word + 0x20000000) >>> 30
       const rest = ((word - (quarter << 30)) | 0) * (2 * Math.PI * 2 ** -32)
       const cos = cosine(rest)
       const sin = sine(rest)

@@ -36,5 +36,6 @@ export const linear = (
   for (const [option, value] of Object.entries({ start, end })) {
     if (!(value > 0 && value < 1)) return fail(`"${option}" is ${value}; it is a beta, between 0 and 1, such as 0.02`)
   }
-  return fromTable("linear", { steps, start, end }, linspace(start, end, steps))
+  const beta = Float64Array.from({ length: steps }, (_, t) => linspace(start, end, steps, t))
+  return fromTable("linear", { steps, start, end }, beta)
 }
