@@ -12,7 +12,7 @@ import type { Convolution, GroupNormalisation, NdArray, Padding, Shape } from ".
 /** Operations on one kind of tensor. */
 export interface Algebra<T> {
   readonly shapeOf: (x: T) => Shape
-  readonly fill: (shape: Shape, value: number) => T
+  readonly full: (shape: Shape, value: number) => T
   readonly onesLike: (x: T) => T
   readonly zerosLike: (x: T) => T
   readonly add: (a: T, b: T) => T
@@ -54,7 +54,7 @@ export const tfjsPadding = (padding: Padding): "same" | "valid" | number | tf.ba
 /** tfjs, with the composites as the engine has them. */
 export const tensors: Algebra<Tensor> = {
   shapeOf: (x) => x.shape,
-  fill: (shape, value) => tf.fill([...shape], value),
+  full: (shape, value) => tf.fill(Array.from(shape), value),
   onesLike: (x) => tf.onesLike(x),
   zerosLike: (x) => tf.zerosLike(x),
   add: (a, b) => tf.add(a, b),
@@ -94,6 +94,6 @@ export const tensors: Algebra<Tensor> = {
 export const arrays: Algebra<NdArray> = {
   ...reference,
   shapeOf: (x) => x.shape,
-  onesLike: (x) => reference.fill(x.shape, 1),
-  zerosLike: (x) => reference.fill(x.shape, 0)
+  onesLike: (x) => reference.full(x.shape, 1),
+  zerosLike: (x) => reference.full(x.shape, 0)
 }

@@ -1,9 +1,9 @@
 /**
  * What goes wrong is said in types, and changes nothing else.
  */
+import { expect } from "@effect/vitest"
 import { Engine, type Program, stateless, type Tensor } from "@effusion/core/engine"
 import { float32, type HostTensor, int32 } from "@effusion/core/tensor"
-import { expect } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import { accumulate } from "./state.ts"
@@ -64,6 +64,22 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
     "InvalidProgram",
     ["throw", "thrown in the function that is differentiated"]
   ],
+  [
+    "throwing in a gradient, after operations that keep tensors for it,",
+    ofX("throw late", (x) =>
+      tf.grad((x) => {
+        tf.square(tf.sigmoid(x))
+        throw new Error("thrown after a sigmoid")
+      })(x)),
+    "InvalidProgram",
+    ["throw late", "thrown after a sigmoid"]
+  ],
+  [
+    "an unsupported operation in a gradient",
+    ofX("sort late", (x) => tf.grad((x) => tf.sum(tf.topk(tf.square(tf.sigmoid(x)), 2).values))(x)),
+    "UnsupportedOperation",
+    ["sort late", "TopK"]
+  ],
   ["shapes that do not fit", ofX("misfit", (x) => tf.add(x, tf.zeros([3]))), "InvalidProgram", ["misfit"]],
   [
     "a gradient of what is not a function of the input",
@@ -73,7 +89,7 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
   ],
   [
     "an output that is no tensor",
-    stateless("no tensor", x, (_: { x: Tensor }) => ({ y: 1 as unknown as Tensor })),
+    stateless("no tensor", x, ({ x }: { x: Tensor }) => ({ y: x.shape[0] as unknown as Tensor })),
     "InvalidProgram",
     ["no tensor", "y"]
   ],
@@ -91,7 +107,7 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
   ],
   [
     "a tensor of another program",
-    stateless("foreign", x, (_: { x: Tensor }) => ({ y: foreign() })),
+    stateless("foreign", x, ({ x }: { x: Tensor }) => ({ y: tf.add(x, foreign()) })),
     "InvalidProgram",
     ["foreign"]
   ]
@@ -216,5 +232,8 @@ export const errorTests = (it: EngineTests): void => {
   }
 }
 
-/** What a trace must leave alone. */
-const globalState = () => ({ backend: tf.getBackend(), tensors: tf.memory().numTensors })
+/** What a trace must leave alone. (`tf.memory` chooses a backend if there is none yet, so it comes first.) */
+const globalState = () => {
+  const { numDataBuffers, numTensors } = tf.memory()
+  return { backend: tf.getBackend(), numTensors, numDataBuffers }
+}

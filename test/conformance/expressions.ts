@@ -3,6 +3,7 @@
  * mathematics. They are full of what passes look for: zeros and ones, constants made of constants, transposes that
  * cancel, the same subexpression twice, results that nobody uses, inputs and constants returned as they came.
  */
+import type { Tensor } from "@effusion/core/engine"
 import * as fc from "fast-check"
 import { type Algebra, arrays, tensors } from "./algebra.ts"
 import { seeds, shapes, values } from "./arbitraries.ts"
@@ -97,11 +98,11 @@ const axisOf = (shape: Shape, { attribute }: Choice): number | undefined =>
 
 /** Operations that have a derivative everywhere. */
 const smooth: ReadonlyArray<MakeNode> = [
-  (_, choice) => node(`${constantOf(choice)}`, (algebra) => algebra.fill([], constantOf(choice))),
+  (_, choice) => node(`${constantOf(choice)}`, (algebra) => algebra.full([], constantOf(choice))),
   shaped(
     "fill like",
     (shape, choice) => ({ shape, value: constantOf(choice) }),
-    (algebra, _, { shape, value }) => algebra.fill(shape, value)
+    (algebra, _, { shape, value }) => algebra.full(shape, value)
   ),
   unary("onesLike", (algebra, x) => algebra.onesLike(x)),
   unary("zerosLike", (algebra, x) => algebra.zerosLike(x)),
@@ -111,13 +112,16 @@ const smooth: ReadonlyArray<MakeNode> = [
   unary("tanh", (algebra, x) => algebra.tanh(x)),
   unary("sigmoid", (algebra, x) => algebra.sigmoid(x)),
   unary("silu", (algebra, x) => algebra.silu(x)),
-  unary("plus a constant", (algebra, x, choice) => algebra.add(x, algebra.fill([], constantOf(choice)))),
-  unary("a constant minus", (algebra, x, choice) => algebra.sub(algebra.fill([], constantOf(choice)), x)),
-  unary("minus a constant", (algebra, x, choice) => algebra.sub(x, algebra.fill([], constantOf(choice)))),
-  unary("times a constant", (algebra, x, choice) => algebra.mul(algebra.fill([], constantOf(choice)), x)),
-  unary("over a constant", (algebra, x, choice) => algebra.div(x, algebra.fill([], constantOf(choice) || 4))),
-  unary("a constant over 1 + square", (algebra, x, choice) =>
-    algebra.div(algebra.fill([], constantOf(choice)), algebra.add(algebra.fill([], 1), algebra.square(x)))),
+  unary("plus a constant", (algebra, x, choice) => algebra.add(x, algebra.full([], constantOf(choice)))),
+  unary("a constant minus", (algebra, x, choice) => algebra.sub(algebra.full([], constantOf(choice)), x)),
+  unary("minus a constant", (algebra, x, choice) => algebra.sub(x, algebra.full([], constantOf(choice)))),
+  unary("times a constant", (algebra, x, choice) => algebra.mul(algebra.full([], constantOf(choice)), x)),
+  unary("over a constant", (algebra, x, choice) => algebra.div(x, algebra.full([], constantOf(choice) || 4))),
+  unary(
+    "a constant over 1 + square",
+    (algebra, x, choice) =>
+      algebra.div(algebra.full([], constantOf(choice)), algebra.add(algebra.full([], 1), algebra.square(x)))
+  ),
   unary("sin + sin", (algebra, x) => algebra.add(algebra.sin(x), algebra.sin(x))),
   unary("tanh - tanh", (algebra, x) => algebra.sub(algebra.tanh(x), algebra.tanh(x))),
   binary("add", (algebra, a, b) => algebra.add(a, b)),
@@ -148,7 +152,8 @@ const smooth: ReadonlyArray<MakeNode> = [
   shaped(
     "transpose, sin, and back",
     permutationOf,
-    (algebra, x, permutation) => algebra.transpose(algebra.sin(algebra.transpose(x, permutation)), inverseOf(permutation))
+    (algebra, x, permutation) =>
+      algebra.transpose(algebra.sin(algebra.transpose(x, permutation)), inverseOf(permutation))
   ),
   shaped(
     "concat with itself",
@@ -166,17 +171,22 @@ const smooth: ReadonlyArray<MakeNode> = [
       const axis = axisOf(shape, choice)
       return axis === undefined || shape[axis]! < 2 ? undefined : { axis, lengths: [1, shape[axis]! - 1] }
     },
-    (algebra, x, { axis, lengths }) => algebra.concat([...algebra.split(x, lengths, axis)].toReversed(), axis)
+    (algebra, x, { axis, lengths }) => algebra.concat(algebra.split(x, lengths, axis).toReversed(), axis)
   ),
   shaped(
     "slice",
-    (shape, { attribute }) => shape.length === 0 ? undefined : ({
-      begin: shape.map((size, axis) => (attribute >> axis) % 2 === 1 && size > 1 ? 1 : 0),
-      size: shape.map((size, axis) => Math.max(1, size - 1 - ((attribute >> (axis + 4)) % 2)))
-    }),
+    (shape, { attribute }) =>
+      shape.length === 0 ? undefined : ({
+        begin: shape.map((size, axis) => (attribute >> axis) % 2 === 1 && size > 1 ? 1 : 0),
+        size: shape.map((size, axis) => Math.max(1, size - 1 - ((attribute >> (axis + 4)) % 2)))
+      }),
     (algebra, x, { begin, size }) => algebra.slice(x, begin, size)
   ),
-  shaped("slice of all", (shape) => shape.length === 0 ? undefined : shape, (algebra, x, shape) => algebra.slice(x, shape.map(() => 0), shape)),
+  shaped(
+    "slice of all",
+    (shape) => shape.length === 0 ? undefined : shape,
+    (algebra, x, shape) => algebra.slice(x, shape.map(() => 0), shape)
+  ),
   shaped(
     "pad",
     (shape, choice) => {
@@ -217,7 +227,7 @@ const smooth: ReadonlyArray<MakeNode> = [
     "matMul of its rows with ones",
     (shape) => shape.length < 2 ? undefined : { rows: sizeOf(shape.slice(0, -1)), inner: shape[shape.length - 1]! },
     (algebra, x, { inner, rows }) =>
-      algebra.matMul(algebra.reshape(x, [rows, inner]), algebra.fill([2, inner], 1), false, true)
+      algebra.matMul(algebra.reshape(x, [rows, inner]), algebra.full([2, inner], 1), false, true)
   )
 ]
 
@@ -308,7 +318,27 @@ const expressionCase = (name: string, vocabulary: ReadonlyArray<MakeNode>, diffe
   })
 })
 
+/** A counterexample, written with the algebra on one vector x of the given shape. */
+const example = (label: string, shape: Shape, run: <T>(algebra: Algebra<T>, x: T) => T) =>
+  instance(
+    label,
+    { x: float(values(1, shape, { low: -2, high: 2 })) },
+    ({ x }) => [run(tensors, x as Tensor)],
+    ({ x }) => [run(arrays, x as NdArray)],
+    ["x"]
+  )
+
 export const expressions: ReadonlyArray<Case> = [
-  expressionCase("values", kinked, false),
+  {
+    ...expressionCase("values", kinked, false),
+    examples: [
+      example("zeros with an axis minus a scalar", [], (algebra, x) => algebra.sub(algebra.full([1], 0), x)),
+      example("ones with an axis plus a scalar", [], (algebra, x) => algebra.add(algebra.full([1], 1), x)),
+      example("a scalar times ones with axes", [], (algebra, x) => algebra.mul(x, algebra.full([2, 1], 1))),
+      example("zeros with axes plus a vector", [3], (algebra, x) => algebra.add(algebra.full([1, 1, 3], 0), x)),
+      example("halves of more axes times a vector", [3], (algebra, x) => algebra.mul(algebra.full([2, 3], 0.5), x)),
+      example("a vector over twos of more axes", [1], (algebra, x) => algebra.div(x, algebra.full([4, 1], 2)))
+    ]
+  },
   expressionCase("values and gradients", smooth, true)
 ]

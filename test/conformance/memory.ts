@@ -1,9 +1,9 @@
 /**
  * Everything that an engine holds is gone when its scope closes: on success, on failure, on interruption.
  */
+import { expect } from "@effect/vitest"
 import { Engine, type EngineUnavailable, stateless } from "@effusion/core/engine"
 import { float32, int32 } from "@effusion/core/tensor"
-import { expect } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { accumulate } from "./state.ts"

@@ -4,9 +4,9 @@
  */
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { seeds, shapes, values } from "./arbitraries.ts"
 import * as reference from "./reference/index.ts"
 import { array, type NdArray, type Shape, sizeOf } from "./reference/index.ts"
-import { seeds, shapes, values } from "./arbitraries.ts"
 
 const expectClose = (actual: NdArray, expected: NdArray, tolerance = 1e-12) => {
   expect(actual.shape).toEqual(expected.shape)
@@ -118,8 +118,11 @@ describe("identities", () => {
         reference.stridedSlice(dense, [0, 0, 0, 0], dense.shape, [1, factor, factor, 1])
       )
       const extent = (kernel - 1) * factor + 1
-      const spread = reference.build([extent, extent, ...filter.shape.slice(2)], ([u, v, c, o]) =>
-        u! % factor === 0 && v! % factor === 0 ? reference.get(filter, [u! / factor, v! / factor, c!, o!]) : 0)
+      const spread = reference.build(
+        [extent, extent, ...filter.shape.slice(2)],
+        ([u, v, c, o]) =>
+          u! % factor === 0 && v! % factor === 0 ? reference.get(filter, [u! / factor, v! / factor, c!, o!]) : 0
+      )
       expectClose(
         reference.conv2d(x, filter, { strides: 1, padding: 3, dilations: factor }),
         reference.conv2d(x, spread, { strides: 1, padding: 3 })
@@ -132,7 +135,7 @@ describe("identities", () => {
       const x = filled(seed, [2, 5, 4, 1])
       expectClose(
         reference.avgPool(x, k, strides, "valid"),
-        reference.conv2d(x, reference.fill([k, k, 1, 1], 1 / (k * k)), { strides, padding: "valid" })
+        reference.conv2d(x, reference.full([k, k, 1, 1], 1 / (k * k)), { strides, padding: "valid" })
       )
     }))
   })
@@ -181,7 +184,7 @@ describe("identities", () => {
     fc.assert(fc.property(shapes({ minRank: 1, maxRank: 3 }), seeds, (shape, seed) => {
       const x = filled(seed, shape)
       const p = reference.softmax(x)
-      expectClose(reference.sum(p, -1), reference.fill(shape.slice(0, -1), 1))
+      expectClose(reference.sum(p, -1), reference.full(shape.slice(0, -1), 1))
       expectClose(reference.logSoftmax(x), reference.log(p))
     }))
   })
@@ -189,13 +192,13 @@ describe("identities", () => {
   it("group norm leaves mean 0 and variance 1 in each group, whatever the group's scale and offset were", () => {
     fc.assert(fc.property(seeds, fc.constantFrom(1, 2, 4), (seed, groups) => {
       const x = filled(seed, [2, 3, 5, 4])
-      const [one, zero] = [reference.fill([4], 1), reference.fill([4], 0)]
+      const [one, zero] = [reference.full([4], 1), reference.full([4], 0)]
       const options = { groups, epsilon: 0, activation: "none" } as const
       const y = reference.groupNorm(x, one, zero, options)
       const byGroup = reference.reshape(y, [2, 15, groups, 4 / groups])
       const { mean, variance } = reference.moments(byGroup, [1, 3])
-      expectClose(mean, reference.fill([2, groups], 0))
-      expectClose(variance, reference.fill([2, groups], 1))
+      expectClose(mean, reference.full([2, groups], 0))
+      expectClose(variance, reference.full([2, groups], 1))
       const moved = reference.map((value) => 3 * value - 1)(x)
       expectClose(reference.groupNorm(moved, one, zero, options), y)
     }))
@@ -241,8 +244,12 @@ describe("derivatives by central differences", () => {
     f: (inputs: reference.Arrays) => NdArray,
     inputs: reference.Arrays
   ) =>
-    reference.differentiate((at) => [f(at)], inputs, Object.keys(inputs), (outputs) =>
-      outputs.map(({ shape }) => filled(17, shape)))
+    reference.differentiate(
+      (at) => [f(at)],
+      inputs,
+      Object.keys(inputs),
+      (outputs) => outputs.map(({ shape }) => filled(17, shape))
+    )
 
   it("of exp: w exp(x), and the outputs' magnitude is exp(x) (1 + |x|)", () => {
     const x = filled(3, [5])

@@ -1,8 +1,8 @@
 /**
  * The same numbers go in, the same bits come out: whatever ran before, whichever instance, however often compiled.
  */
-import { Engine } from "@effusion/core/engine"
 import { expect } from "@effect/vitest"
+import { Engine } from "@effusion/core/engine"
 import { Effect } from "effect"
 import { bits, type EngineTests, type NamedHost } from "./tests.ts"
 import { allToFloat32, batchOf, initialState, type Size, trainingStep } from "./training.ts"

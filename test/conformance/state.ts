@@ -1,9 +1,9 @@
 /**
  * What happens to states, inputs and outputs between steps.
  */
+import { expect } from "@effect/vitest"
 import { Engine, type Program, stateless, type Tensor } from "@effusion/core/engine"
 import { float32, int32, scalar } from "@effusion/core/tensor"
-import { expect } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Fiber } from "effect"
 import * as fc from "fast-check"
@@ -158,7 +158,9 @@ export const stateTests = (it: EngineTests): void => {
         })
         const sums = numbers.map((_, i) => numbers.slice(0, i + 1).reduce((a, b) => a + b, 0))
         expect(means.map(({ mean }) => mean.data[0]! + 0)).toEqual(sums.map((sum) => sum + 0))
-        expect(Array.from((yield* instance.read).sum.data, (value) => value + 0)).toEqual([0, 1, 2].map(() => sums.at(-1)! + 0))
+        expect(Array.from((yield* instance.read).sum.data, (value) => value + 0)).toEqual(
+          [0, 1, 2].map(() => sums.at(-1)! + 0)
+        )
       }, Effect.scoped),
       { numRuns: 10 }
     ))

@@ -2,9 +2,9 @@
  * A whole training step as one stateful program: a small network, its loss and gradient, Adam, and an average of the
  * weights, held to the same in float64 with the gradient by central differences.
  */
+import { expect } from "@effect/vitest"
 import { Engine, type Program, type Tensor } from "@effusion/core/engine"
 import { float32 } from "@effusion/core/tensor"
-import { expect } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import { type Algebra, arrays, tensors } from "./algebra.ts"
@@ -100,8 +100,8 @@ export const initialState = (size: Size): Arrays => {
     ...Object.fromEntries(drawn.flatMap(([name, array]) => [
       [`parameter.${name}`, array],
       [`average.${name}`, array],
-      [`mean.${name}`, reference.fill(array.shape, 0)],
-      [`square.${name}`, reference.fill(array.shape, 0)]
+      [`mean.${name}`, reference.full(array.shape, 0)],
+      [`square.${name}`, reference.full(array.shape, 0)]
     ]))
   }
 }
@@ -173,7 +173,7 @@ export const trainingTests = (it: EngineTests, { tolerance }: ConformanceOptions
         // Adam divides a gradient by its own size, so a parameter's error is its gradient's relative error times the
         // learning rate. The largest element stands for the size of the sums in a tensor.
         const largest = array.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
-        const mismatch = firstMismatch(actual[name]!, array, reference.fill(array.shape, largest), tolerance)
+        const mismatch = firstMismatch(actual[name]!, array, reference.full(array.shape, largest), tolerance)
         expect(mismatch, name).toBeUndefined()
       }
     }), 60_000)

@@ -83,6 +83,15 @@ describe("UNet parameters", () => {
     assert.strictEqual(UNet.parameterCount(UNet.cifar32), 6_472_195)
   })
 
+  it("follow the size of the time embedding and the middle block's attention", () => {
+    const { parameters } = UNet.make(UNet.Config.make({ ...tiny(0), time_embedding_dim: 10, add_attention: false }))
+    assert.deepStrictEqual(parameters["time_embedding.linear_1.weight"]?.shape, [10, 4])
+    assert.deepStrictEqual(parameters["time_embedding.linear_2.weight"]?.shape, [10, 10])
+    assert.deepStrictEqual(parameters["mid_block.resnets.0.time_emb_proj.weight"]?.shape, [8, 10])
+    assert.isEmpty(Object.keys(parameters).filter((path) => path.startsWith("mid_block.attentions")))
+    assert.deepStrictEqual(UNet.make(tiny(0)).parameters["time_embedding.linear_1.weight"]?.shape, [16, 4])
+  })
+
   it("begin at zero where a residual branch ends, and at random elsewhere", () => {
     const { parameters } = UNet.make(UNet.small)
     tf.tidy(() =>
@@ -142,6 +151,37 @@ describe("UNet prediction", () => {
       const x = normal(1, [1, ...denoiser.exampleShape])
       const at = (t: number) => elements(denoiser.apply(parameters, { x, t: tf.tensor1d([t], "int32"), draws: {} }))
       assert.notDeepEqual(at(10), at(900))
+    }))
+
+  it("centers its input where it is told to", () =>
+    tf.tidy(() => {
+      const denoiser = UNet.make(tiny(0))
+      const parameters = perturbed(denoiser.parameters)
+      const x = normal(1, [1, ...denoiser.exampleShape])
+      const t = timesteps(1, 1)
+      const centering = UNet.make(UNet.Config.make({ ...tiny(0), center_input_sample: true }))
+      const expected = denoiser.apply(parameters, { x: tf.sub(tf.mul(x, 2), 1), t, draws: {} })
+      assertClose(centering.apply(parameters, { x, t, draws: {} }), expected, 1e-6)
+    }))
+
+  it.each<Partial<UNet.Config>>([
+    { freq_shift: 1 },
+    { flip_sin_to_cos: false },
+    { mid_block_scale_factor: 2 },
+    { downsample_padding: 0 },
+    { attention_head_dim: 2 },
+    { norm_num_groups: 4 },
+    { attn_norm_num_groups: 4 },
+    { norm_eps: 0.1 }
+  ])("depends on %o", (field) =>
+    tf.tidy(() => {
+      const predict = (fields: Partial<UNet.Config>) => {
+        const denoiser = UNet.make(UNet.Config.make({ ...tiny(0), ...fields }))
+        const input = { x: normal(1, [1, ...denoiser.exampleShape]), t: tf.tensor1d([500], "int32"), draws: {} }
+        return elements(denoiser.apply(perturbed(denoiser.parameters), input))
+      }
+      assert.notDeepEqual(predict(field), predict({}))
+      assert.deepStrictEqual(predict({ attn_norm_num_groups: 2, attention_head_dim: 8 }), predict({}))
     }))
 
   it("names a parameter that is missing", () =>

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as fc from "fast-check"
 import { attentionBlock } from "../../packages/models/src/blocks/attentionBlock.ts"
 import { dropout } from "../../packages/models/src/blocks/dropout.ts"
+import { fourierFeatures } from "../../packages/models/src/blocks/fourierFeatures.ts"
 import { downsample, upsample } from "../../packages/models/src/blocks/resampling.ts"
 import { resnetBlock } from "../../packages/models/src/blocks/resnetBlock.ts"
 import { frequencies, sinusoidalEmbedding } from "../../packages/models/src/blocks/timeEmbedding.ts"
@@ -49,6 +50,23 @@ describe("sinusoidalEmbedding", () => {
     assert.strictEqual(table.length, 64)
     assert.strictEqual(table[0], 1)
     assert.approximately(table[63] as number, 1e-4, 1e-18)
+  })
+})
+
+describe("fourierFeatures", () => {
+  it("are the coordinates, their sines and their cosines, octave by octave", () => {
+    const octaves = fc.integer({ min: 0, max: 4 })
+    const coordinates = fc.array(fc.double({ min: -2, max: 2, noNaN: true }), { minLength: 1, maxLength: 3 })
+    fc.assert(
+      fc.property(octaves, coordinates, (octaves, coordinates) =>
+        tf.tidy(() => {
+          const waves = (f: (angle: number) => number) =>
+            Array.from({ length: octaves }, (_, k) => coordinates.map((x) => f(2 ** k * Math.PI * x))).flat()
+          const expected = [...coordinates, ...waves(Math.sin), ...waves(Math.cos)]
+          // The coordinates and the angles are rounded to float32; the angles are 50 at most.
+          assertClose(fourierFeatures(tf.tensor2d([coordinates]), octaves), expected, 1e-5)
+        }))
+    )
   })
 })
 

@@ -122,7 +122,7 @@ const split: MakeLink = (shape, seed) => {
   const lengths = [1, length - 1]
   return link(
     `split ${show(lengths)} along ${axis} and swap`,
-    (algebra, x) => algebra.concat([...algebra.split(x, lengths, axis)].toReversed(), axis)
+    (algebra, x) => algebra.concat(algebra.split(x, lengths, axis).toReversed(), axis)
   )
 }
 
@@ -211,7 +211,7 @@ const links: ReadonlyArray<MakeLink> = [
 
 /** What an image becomes by a link, found by running it on the reference. */
 const shapeAfter = ({ inputs, run }: Link, shape: Shape, first: Shape): Shape => {
-  const zeros = (of: Shape) => arrays.fill(of, 0)
+  const zeros = (of: Shape) => arrays.full(of, 0)
   const given = Object.fromEntries(Object.entries(inputs).map(([name, of]) => [name, zeros(of)]))
   return run(arrays, zeros(shape), given, zeros(first)).shape
 }

@@ -92,7 +92,7 @@ const normalisations: ReadonlyArray<Case> = [
   ...bothWays(
     "groupNorm of equal elements",
     groupNorms.map(({ activation, batch, groups, positions, seed, width }) =>
-      groupNormOf("groupNorm of elements 0.5", reference.fill([batch, ...positions, groups * width], 0.5), {
+      groupNormOf("groupNorm of elements 0.5", reference.full([batch, ...positions, groups * width], 0.5), {
         groups,
         epsilon: 1e-2,
         activation

@@ -14,7 +14,12 @@ const around: Range = { low: -2, high: 2 }
 const anyShape = shapes({ minRank: 0, maxRank: 4 })
 
 /** One float to one float, with a derivative everywhere in the range. */
-const smooth = (name: string, program: (x: Tensor) => Tensor, expected: (x: NdArray) => NdArray, range: Range): Case => ({
+const smooth = (
+  name: string,
+  program: (x: Tensor) => Tensor,
+  expected: (x: NdArray) => NdArray,
+  range: Range
+): Case => ({
   name,
   instances: fc.tuple(anyShape, seeds).map(([shape, seed]) =>
     instance(
@@ -71,7 +76,12 @@ const unary: ReadonlyArray<Case> = [
     ...around,
     away: [-1, 0.5]
   }),
-  smooth("gelu by erf", (x) => tf.mul(tf.mul(0.5, x), tf.add(1, tf.erf(tf.div(x, Math.SQRT2)))), reference.gelu, around),
+  smooth(
+    "gelu by erf",
+    (x) => tf.mul(tf.mul(0.5, x), tf.add(1, tf.erf(tf.div(x, Math.SQRT2)))),
+    reference.gelu,
+    around
+  ),
   smooth("silu as x sigmoid(x)", (x) => tf.mul(x, tf.sigmoid(x)), reference.silu, { low: -4, high: 4 })
 ]
 
@@ -131,10 +141,22 @@ const binaries: ReadonlyArray<Case> = [
     "unless stretched"
   ),
   binary("prelu", tf.prelu, reference.prelu, within({ ...around, away: [0] }), within(around), "unless stretched"),
-  binary("mod", tf.mod, reference.mod, shifted(0.125), (seed, shape) =>
-    reference.map((x) => x < 0 ? x : x + 0.5)(integers(seed, shape, -2, 2)), "unless stretched"),
-  binary("floorDiv", tf.floorDiv, reference.floorDiv, shifted(0.125), (seed, shape) =>
-    reference.map((x) => x < 0 ? x : x + 0.5)(integers(seed, shape, -2, 2)), none)
+  binary(
+    "mod",
+    tf.mod,
+    reference.mod,
+    shifted(0.125),
+    (seed, shape) => reference.map((x) => x < 0 ? x : x + 0.5)(integers(seed, shape, -2, 2)),
+    "unless stretched"
+  ),
+  binary(
+    "floorDiv",
+    tf.floorDiv,
+    reference.floorDiv,
+    shifted(0.125),
+    (seed, shape) => reference.map((x) => x < 0 ? x : x + 0.5)(integers(seed, shape, -2, 2)),
+    none
+  )
 ]
 
 const comparison = (
@@ -174,8 +196,11 @@ const comparisons: ReadonlyArray<Case> = [
   logical("logicalAnd", tf.logicalAnd, reference.logicalAnd),
   logical("logicalOr", tf.logicalOr, reference.logicalOr),
   logical("logicalXor", tf.logicalXor, reference.logicalXor),
-  logical("logicalNot", (a, b) => tf.logicalNot(tf.logicalOr(a, b)), (a, b) =>
-    reference.logicalNot(reference.logicalOr(a, b)))
+  logical(
+    "logicalNot",
+    (a, b) => tf.logicalNot(tf.logicalOr(a, b)),
+    (a, b) => reference.logicalNot(reference.logicalOr(a, b))
+  )
 ]
 
 const int32Binary = (
@@ -216,7 +241,11 @@ const choosing: Case = {
     const condition = integers(seed, swapped ? right : left, 0, 1)
     return instance(
       "where",
-      { condition: int(condition), a: float(values(seed + 1, left, around)), b: float(values(seed + 2, right, around)) },
+      {
+        condition: int(condition),
+        a: float(values(seed + 1, left, around)),
+        b: float(values(seed + 2, right, around))
+      },
       ({ a, b, condition }) => [tf.where(tf.cast(condition!, "bool"), a!, b!)],
       ({ a, b, condition }) => [reference.where(condition!, a!, b!)],
       ["a", "b"]

@@ -243,7 +243,9 @@ const oneHots: Case = {
         `oneHot of depth ${depth}`,
         // One place beyond the depth: its row is off everywhere.
         { places: int(integers(seed, shape, 0, depth)) },
-        ({ places }) => [tf.cast(tf.oneHot(places!, depth), "float32"), tf.oneHot(places!, depth, 0.75, -0.25, "float32")],
+        (
+          { places }
+        ) => [tf.cast(tf.oneHot(places!, depth), "float32"), tf.oneHot(places!, depth, 0.75, -0.25, "float32")],
         ({ places }) => [reference.oneHot(places!, depth), reference.oneHot(places!, depth, 0.75, -0.25)]
       )
   )

@@ -22,7 +22,7 @@ export const sizeOf = (shape: Shape): number => shape.reduce((product, size) => 
 
 /** The distance between neighbours along each axis of a row-major array. */
 export const stridesOf = (shape: Shape): ReadonlyArray<number> => {
-  const strides = new Array<number>(shape.length).fill(1)
+  const strides = shape.map(() => 1)
   for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!
   return strides
 }
@@ -35,7 +35,7 @@ export const stridesOf = (shape: Shape): ReadonlyArray<number> => {
  */
 export const build = (shape: Shape, at: (index: Index) => number): NdArray => {
   const data = new Float64Array(sizeOf(shape))
-  const index = new Array<number>(shape.length).fill(0)
+  const index = shape.map(() => 0)
   for (let position = 0; position < data.length; position++) {
     data[position] = at(index)
     for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -63,10 +63,10 @@ export const array = (shape: Shape, elements: ArrayLike<number>): NdArray => {
 }
 
 /** An array with the same element everywhere. */
-export const fill = (shape: Shape, value: number): NdArray => build(shape, () => value)
+export const full = (shape: Shape, value: number): NdArray => build(shape, () => value)
 
 /** An array without axes. */
-export const scalar = (value: number): NdArray => fill([], value)
+export const scalar = (value: number): NdArray => full([], value)
 
 /** An axis counted from the front: -1 is the last. */
 export const axisOf = (axis: number, rank: number): number => axis < 0 ? axis + rank : axis

@@ -18,8 +18,11 @@ export const matMul = (a: NdArray, b: NdArray, transposeA = false, transposeB = 
   const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2))
   const x = broadcastTo(left, [...batch, rows, inner]).data
   const y = broadcastTo(right, [...batch, inner, columns]).data
-  const products = build([sizeOf(batch), rows, columns], ([matrix, i, j]) =>
-    sumOver(inner, (k) => x[(matrix! * rows + i!) * inner + k]! * y[(matrix! * inner + k) * columns + j!]!))
+  const products = build(
+    [sizeOf(batch), rows, columns],
+    ([matrix, i, j]) =>
+      sumOver(inner, (k) => x[(matrix! * rows + i!) * inner + k]! * y[(matrix! * inner + k) * columns + j!]!)
+  )
   return { shape: [...batch, rows, columns], data: products.data }
 }
 
@@ -51,7 +54,11 @@ const windowsAlong = (
     const count = Math.ceil(size / strides)
     return { count, begin: -Math.floor(Math.max(0, (count - 1) * strides + extent - size) / 2) }
   }
-  const [before, after] = padding === "valid" ? [0, 0] : typeof padding === "number" ? [padding, padding] : padding[axis]
+  const [before, after] = padding === "valid"
+    ? [0, 0]
+    : typeof padding === "number"
+    ? [padding, padding]
+    : padding[axis]
   return { count: Math.floor((size + before + after - extent) / strides) + 1, begin: -before }
 }
 

@@ -15,10 +15,9 @@ export const reshape = (x: NdArray, shape: Shape): NdArray => {
 /** Axis i of the result is axis permutation[i] of x; without a permutation the axes are reversed. */
 export const transpose = (x: NdArray, permutation?: ReadonlyArray<number>): NdArray => {
   const axes = permutation ?? x.shape.map((_, axis) => x.shape.length - 1 - axis)
+  const placeOf = axes.map((_, axis) => axes.indexOf(axis))
   return build(axes.map((axis) => x.shape[axis]!), (index) => {
-    const source = new Array<number>(index.length)
-    axes.forEach((axis, i) => source[axis] = index[i]!)
-    return get(x, source)
+    return get(x, placeOf.map((place) => index[place]!))
   })
 }
 
@@ -115,7 +114,7 @@ export const stack = (xs: ReadonlyArray<NdArray>, axis = 0): NdArray => concat(x
 export const unstack = (x: NdArray, axis = 0): ReadonlyArray<NdArray> => {
   const along = axisOf(axis, x.shape.length)
   const rest = x.shape.filter((_, a) => a !== along)
-  return split(x, new Array<number>(x.shape[along]!).fill(1), along).map((part) => reshape(part, rest))
+  return split(x, Array.from({ length: x.shape[along]! }, () => 1), along).map((part) => reshape(part, rest))
 }
 
 /** Every pixel of [batch, height, width, channels] repeated factor x factor times. */

@@ -19,7 +19,9 @@ const reduce = (fold: (elements: ReadonlyArray<number>) => number) => (x: NdArra
   const reduced = build(outer, (index) => {
     const elements: Array<number> = []
     build(inner, (offset) => {
-      elements.push(get(x, x.shape.map((_, axis) => folded.includes(axis) ? offset[folded.indexOf(axis)]! : index[axis]!)))
+      elements.push(
+        get(x, x.shape.map((_, axis) => folded.includes(axis) ? offset[folded.indexOf(axis)]! : index[axis]!))
+      )
       return 0
     })
     return fold(elements)
@@ -84,4 +86,3 @@ export const moments = (x: NdArray, axes?: Axes, keepDims = false): { mean: NdAr
     return total(elements.map((value) => (value - centre) ** 2)) / elements.length
   })(x, axes, keepDims)
 })
-

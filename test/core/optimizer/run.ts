@@ -21,7 +21,7 @@ export const run = (
   start: ReadonlyArray<number>,
   gradients: Trajectory
 ): Run =>
-  tf.tidy(() => {
+  tidy(() => {
     let parameters: tf.Tensor = tf.tensor1d([...start], "float32")
     let vectors: { readonly [name: string]: tf.Tensor } = Object.fromEntries(
       transformation.vectors.map((name) => [name, tf.zeros([start.length])])
@@ -47,6 +47,9 @@ export const run = (
       vectors: Object.fromEntries(Object.entries(vectors).map(([name, x]) => [name, Array.from(x.dataSync())]))
     }
   })
+
+/** `tf.tidy` for functions that return no tensors, which its type does not foresee. */
+const tidy = <A>(f: () => A): A => tf.tidy(f as () => tf.TensorContainer) as A
 
 /** Numbers of ordinary size, exact in float32. */
 export const element = fc.noBias(fc.integer({ min: -(1 << 12), max: 1 << 12 })).map((n) => n / 1024)

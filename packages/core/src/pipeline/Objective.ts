@@ -2,15 +2,14 @@
  * What the denoiser is to predict, as a service.
  */
 import { Context, Layer } from "effect"
+import type { PredictionType } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
 import type { Noised } from "./Stage.ts"
-
-/** The quantity that a network's output stands for (Ho et al. 2020, section 3.2; Salimans & Ho 2022, section 4). */
-export type PredictionType = "epsilon" | "sample" | "v_prediction"
 
 /** The target of a prediction. */
 export interface ObjectiveShape {
   readonly name: string
+  /** The quantity that the prediction stands for (Ho et al. 2020, section 3.2; Salimans & Ho 2022, section 4). */
   readonly predictionType: PredictionType
   /** What the prediction should be, shaped as x0. */
   readonly target: (input: Noised) => Tensor

@@ -4,7 +4,7 @@
 export { Denoiser } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
 export { Objective } from "./Objective.ts"
-export type { ObjectiveShape, PredictionType } from "./Objective.ts"
+export type { ObjectiveShape } from "./Objective.ts"
 export type { Initializer, ParameterSpec, ParameterSpecs } from "./Parameter.ts"
 export * as Pipeline from "./Pipeline.ts"
 export type { Clean, Loss, Mode, Noised, Predicted, Stage, StageContext, Timed } from "./Stage.ts"

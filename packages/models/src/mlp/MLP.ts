@@ -7,6 +7,7 @@ import { sizeOf } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Layer } from "effect"
 import { type Block, type Context, union } from "../blocks/Block.ts"
+import { fourierFeatures } from "../blocks/fourierFeatures.ts"
 import { groupNorm, linear } from "../blocks/layers.ts"
 import { timeEmbedding } from "../blocks/timeEmbedding.ts"
 import { zeros } from "../initializers.ts"
@@ -53,12 +54,6 @@ export const layer = (config: Config): Layer.Layer<Denoiser> => Layer.succeed(De
 /** The number of trainable numbers. */
 export const parameterCount = (config: Config): number =>
   Object.values(make(config).parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-
-/** x, then sin(2^k·π·x) and cos(2^k·π·x) for each octave k: `[batch, dimensions]` to `[batch, dimensions·(1 + 2·octaves)]`. */
-const fourierFeatures = (x: Tensor, octaves: number): Tensor => {
-  const angles = Array.from({ length: octaves }, (_, k) => tf.mul(x, 2 ** k * Math.PI))
-  return octaves === 0 ? x : tf.concat([x, ...angles.map((a) => tf.sin(a)), ...angles.map((a) => tf.cos(a))], 1)
-}
 
 /**
  * A residual block in the form of the U-Net's: norm, SiLU, linear, plus the projected time embedding; norm, SiLU, linear
