@@ -40,10 +40,10 @@ export interface DrawSpec {
 /** Named random tensors before they are drawn. */
 export type DrawSpecs = { readonly [name: string]: DrawSpec }
 
-export const normal: Distribution = { _tag: "Normal" }
-export const uniform = (minimum: number, maximum: number): Distribution => ({ _tag: "Uniform", minimum, maximum })
-export const integers = (minimum: number, maximum: number): Distribution => ({ _tag: "Integers", minimum, maximum })
-export const bernoulli = (probability: number): Distribution => ({ _tag: "Bernoulli", probability })
+export const normal: Normal = { _tag: "Normal" }
+export const uniform = (minimum: number, maximum: number): Uniform => ({ _tag: "Uniform", minimum, maximum })
+export const integers = (minimum: number, maximum: number): Integers => ({ _tag: "Integers", minimum, maximum })
+export const bernoulli = (probability: number): Bernoulli => ({ _tag: "Bernoulli", probability })
 
 /** The shape and dtype of what a draw makes. */
 export const drawnSpec = ({ distribution, shape }: DrawSpec): TensorSpec => ({
