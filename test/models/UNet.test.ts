@@ -164,24 +164,30 @@ describe("UNet prediction", () => {
       assertClose(centering.apply(parameters, { x, t, draws: {} }), expected, 1e-6)
     }))
 
-  it.each<Partial<UNet.Config>>([
-    { freq_shift: 1 },
-    { flip_sin_to_cos: false },
-    { mid_block_scale_factor: 2 },
-    { downsample_padding: 0 },
-    { attention_head_dim: 2 },
-    { norm_num_groups: 4 },
-    { attn_norm_num_groups: 4 },
-    { norm_eps: 0.1 }
-  ])("depends on %o", (field) =>
+  const middleOnly = {
+    down_block_types: ["DownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "UpBlock2D"]
+  } as const
+  const levelsOnly = { add_attention: false } as const
+  it.each<readonly [field: Partial<UNet.Config>, base: Partial<UNet.Config>]>([
+    [{ freq_shift: 1 }, {}],
+    [{ flip_sin_to_cos: false }, {}],
+    [{ mid_block_scale_factor: 2 }, {}],
+    [{ downsample_padding: 0 }, {}],
+    [{ attention_head_dim: 2 }, middleOnly],
+    [{ attention_head_dim: 2 }, levelsOnly],
+    [{ norm_num_groups: 4 }, {}],
+    [{ attn_norm_num_groups: 4 }, {}],
+    [{ norm_eps: 0.1 }, {}]
+  ])("depends on %o, given %o", (field, base) =>
     tf.tidy(() => {
       const predict = (fields: Partial<UNet.Config>) => {
         const denoiser = UNet.make(UNet.Config.make({ ...tiny(0), ...fields }))
         const input = { x: normal(1, [1, ...denoiser.exampleShape]), t: tf.tensor1d([500], "int32"), draws: {} }
         return elements(denoiser.apply(perturbed(denoiser.parameters), input))
       }
-      assert.notDeepEqual(predict(field), predict({}))
-      assert.deepStrictEqual(predict({ attn_norm_num_groups: 2, attention_head_dim: 8 }), predict({}))
+      assert.notDeepEqual(predict({ ...base, ...field }), predict(base))
+      assert.deepStrictEqual(predict({ ...base, attn_norm_num_groups: 2, attention_head_dim: 8 }), predict(base))
     }))
 
   it("names a parameter that is missing", () =>
