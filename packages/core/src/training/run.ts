@@ -10,6 +10,7 @@ import type { GradientTransformation, WeightAverage } from "../optimizer/index.t
 import { Pipeline } from "../pipeline/index.ts"
 import type { Stage } from "../pipeline/index.ts"
 import { makeLoop } from "./internal/loop.ts"
+import { prefetch } from "./internal/prefetch.ts"
 import { specsOf } from "./internal/specs.ts"
 import type { StepReport } from "./StepReport.ts"
 import { batchSource } from "./TrainingData.ts"
@@ -105,7 +106,7 @@ export const start = Effect.fnUntraced(function*<
   StartError | PE | DE | BatchError,
   Engine | Scope.Scope | PR | DR | SR
 > {
-  const { accumulate = 1, average, optimizer, prefetch = 2, seed, steps } = options
+  const { accumulate = 1, average, optimizer, seed, steps } = options
   yield* requireOptions(options)
   const engine = yield* Engine
   const pipeline = Effect.isEffect(options.pipeline) ? yield* options.pipeline : options.pipeline
@@ -124,9 +125,9 @@ export const start = Effect.fnUntraced(function*<
   const batches = yield* source(firstIndex).pipe(
     Stream.take(needed - firstIndex),
     Stream.zipWithIndex,
+    // One by one: `map` would make the draws of a whole chunk of batches at once.
     Stream.mapEffect(([batch, i]) => Effect.sync(() => withDraws(stage, batch, { seed, index: firstIndex + i }))),
-    Stream.interruptWhen(Deferred.await(stopped)),
-    Stream.toQueue({ capacity: prefetch })
+    (stream) => prefetch(stream, { capacity: options.prefetch ?? 2, until: Deferred.await(stopped) })
   )
   const first = yield* Queue.peek(batches).pipe(
     Pull.catchDone(() => Effect.fail(new DataEnded({ batches: firstIndex, needed })))

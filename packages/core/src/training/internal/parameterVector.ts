@@ -49,7 +49,7 @@ export const unpack = (layout: VectorLayout, vector: Float32Array): HostTensors 
 
 /** {@link unpack} inside a program. */
 export const split = (layout: VectorLayout, vector: Tensor): Tensors => {
-  const parts = tf.split(vector, layout.entries.map(({ size }) => size))
+  const parts = layout.entries.length === 1 ? [vector] : tf.split(vector, layout.entries.map(({ size }) => size))
   return Object.fromEntries(
     layout.entries.map(({ name, shape }, i) => [name, tf.reshape(parts[i]!, [...shape])])
   )

@@ -1,0 +1,102 @@
+/**
+ * A tiny training run: a network of one hidden layer on points in the plane, with dropout, small enough for properties.
+ */
+import { fromArrays } from "@effusion/core/data"
+import { adam, chain, clipByGlobalNorm, ema, LearningRate } from "@effusion/core/optimizer"
+import {
+  Denoiser,
+  forwardNoising,
+  meanSquaredError,
+  noisePrediction,
+  Objective,
+  Pipeline,
+  scheduleSampling,
+  TimestepSampler
+} from "@effusion/core/pipeline"
+import { Distribution, draw, type Key } from "@effusion/core/random"
+import { NoiseSchedule } from "@effusion/core/schedule"
+import type { TrainingState } from "@effusion/core/training"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Layer } from "effect"
+
+const hidden = 8
+const timesteps = 50
+
+const scaledNormal = (key: Key.Key, shape: ReadonlyArray<number>) =>
+  draw(key, { distribution: { _tag: "Normal" }, shape }).data.map((x) => 0.3 * x)
+
+const denoiser = Layer.succeed(Denoiser, {
+  name: "tiny",
+  exampleShape: [2],
+  parameters: {
+    "hidden.weight": { shape: [3, hidden], initializer: scaledNormal },
+    "hidden.bias": { shape: [hidden], initializer: (_, [size]) => new Float32Array(size!) },
+    "out.weight": { shape: [hidden, 2], initializer: scaledNormal }
+  },
+  draws: (batch) => ({ "hidden.dropout": { distribution: Distribution.bernoulli(0.75), shape: [batch, hidden] } }),
+  apply: (parameters, { draws, t, x }) => {
+    const time = tf.expandDims(tf.div(tf.cast(t, "float32"), timesteps), 1)
+    const activations = tf.tanh(
+      tf.add(tf.matMul(tf.concat([x, time], 1), parameters["hidden.weight"]!), parameters["hidden.bias"]!)
+    )
+    const mask = draws["hidden.dropout"]
+    const kept = mask === undefined ? activations : tf.div(tf.mul(activations, mask), 0.75)
+    return tf.matMul(kept, parameters["out.weight"]!)
+  }
+})
+
+/** Everything that the pipeline asks for. */
+const services = Layer.mergeAll(
+  denoiser,
+  Objective.noise,
+  TimestepSampler.uniform,
+  Layer.orDie(NoiseSchedule.linear({ steps: timesteps }))
+)
+
+/** The pipeline of the simplified objective, around the tiny network. */
+export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
+  Effect.provide(services)
+)
+
+/** 40 points on a circle. */
+export const dataset = fromArrays({
+  name: "circle",
+  exampleShape: [2],
+  elements: Float32Array.from(
+    { length: 80 },
+    (_, i) => i % 2 === 0 ? Math.cos(Math.PI * i / 40) : Math.sin(Math.PI * (i - 1) / 40)
+  )
+})
+
+/** Options of a whole run, to be changed in one or two places. */
+export const options = {
+  pipeline,
+  data: dataset,
+  batchSize: 7,
+  optimizer: chain(
+    clipByGlobalNorm(0.5),
+    adam({ learningRate: LearningRate.cosine({ peak: 0.05, steps: 12, warmUp: 2 }) })
+  ),
+  average: ema({ decay: 0.9, warmUp: "ratio" as const }),
+  steps: 12,
+  seed: 3
+}
+
+/** Every number of a state, as bits: equal exactly when the states are. */
+export const bitsOf = ({ average, optimizer, parameters, step }: TrainingState) => {
+  const groups = { parameters, ...(average === undefined ? {} : { average }), ...optimizer }
+  return {
+    step,
+    groups: Object.fromEntries(
+      Object.entries(groups).map(([group, tensors]) => [
+        group,
+        Object.fromEntries(
+          Object.entries(tensors).map(([name, { data, shape }]) => [
+            name,
+            { shape, bits: Array.from(new Uint32Array(data.slice().buffer)) }
+          ])
+        )
+      ])
+    )
+  }
+}
