@@ -4,6 +4,7 @@
  */
 import * as fc from "fast-check"
 
+// @effect-diagnostics-next-line processEnv:off
 const seed = Number(process.env["EFFUSION_TEST_SEED"] ?? 20_260_101)
 
 fc.configureGlobal({ ...fc.readConfigureGlobal(), seed, numRuns: 100, includeErrorInReport: true })

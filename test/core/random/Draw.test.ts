@@ -131,7 +131,10 @@ describe("draw", () => {
     const integers: Distribution.Integers = { _tag: "Integers", minimum: 0, maximum: 3 }
     expectTypeOf(draw(Key.make(0), { distribution: { _tag: "Normal" }, shape })).toEqualTypeOf<HostTensor<"float32">>()
     expectTypeOf(draw(Key.make(0), { distribution: integers, shape })).toEqualTypeOf<HostTensor<"int32">>()
-    expectTypeOf(draw(Key.make(0), { distribution: Distribution.normal, shape })).toEqualTypeOf<HostTensor>()
+    const either: Distribution.Distribution = Distribution.normal
+    expectTypeOf(draw(Key.make(0), { distribution: either as Distribution.Distribution, shape })).toEqualTypeOf<
+      HostTensor
+    >()
   })
 })
 
