@@ -123,8 +123,6 @@ export const firstMismatch = (
     return `has ${actual.data.length} elements, not ${expected.data.length}`
   }
   const largest = magnitude.data.reduce((a, b) => Math.max(a, b), 0)
-  const G = globalThis as any
-  expected.data.forEach((truth, i) => { if (Number.isFinite(truth) && actual.dtype !== "int32") { const r = Math.abs(actual.data[i]! - truth) / Math.max(magnitude.data[i]!, largest / 100); if (r > 0) (G.__ratios ??= []).push([r, G.__label]) } })
   const misplaced = expected.data.findIndex((truth, i) => {
     const value = actual.data[i]!
     if (!Number.isFinite(truth)) return !Object.is(value, truth)
@@ -163,7 +161,6 @@ export const checkInstances = Effect.fnUntraced(function*(
   for (const { expectations, instance } of prepared) {
     for (const { expected, magnitude, name, what } of expectations) {
       const actual = outputs[name]
-      ;(globalThis as any).__label = `${what} of ${instance.label.slice(0, 40)}`
       const mismatch = actual === undefined ? "is missing" : firstMismatch(actual, expected, magnitude, tolerance)
       if (mismatch !== undefined) return yield* new Mismatch({ message: `${what} of ${instance.label} ${mismatch}` })
     }
@@ -189,9 +186,6 @@ export const property = <A, E, R>(
   )
 
 /** Holds an engine to a case: its examples, then random instances, up to `batch` of them in one program. */
-import { afterAll } from "vitest"
-import { appendFileSync } from "node:fs"
-afterAll(() => { const r = ((globalThis as any).__ratios ?? []).sort((a: any, b: any) => b[0] - a[0]); const seen = new Set(); for (const [x, l] of r) { const k = l.slice(0, 32); if (seen.has(k)) continue; seen.add(k); appendFileSync("/tmp/conf/ratios.txt", `${x.toExponential(2)} ${l}\n`); if (seen.size > 40) break } appendFileSync("/tmp/conf/ratios.txt", `n ${r.length} p50 ${r[Math.floor(r.length*0.5)]?.[0]} p1 ${r[Math.floor(r.length*0.01)]?.[0]}\n`) })
 export const checkCase = (
   { examples = [], instances }: Case,
   { batch, runs, tolerance }: { readonly batch: number; readonly runs: number; readonly tolerance: Tolerance }

@@ -64,7 +64,7 @@ const normalise: MakeLink = (shape, seed) => {
 const byElement: MakeLink = (_, seed) =>
   choose(seed, 0, [
     link("silu", (algebra, x) => algebra.silu(x)),
-    link("tanh", (algebra, x) => algebra.tanh(x)),
+    link("sigmoid(x) x^2", (algebra, x) => algebra.mul(algebra.sigmoid(x), algebra.square(x))),
     link("x + sin(x)", (algebra, x) => algebra.add(x, algebra.sin(x)))
   ])
 
@@ -172,8 +172,10 @@ const attend: MakeLink = (shape) => {
   const depth = channels / heads
   return height * width > 12 ? undefined : link(`attention, ${heads} heads`, (algebra, x) => {
     const split = algebra.reshape(x, [batch, height * width, heads, depth])
-    const q = algebra.transpose(split, [0, 2, 1, 3])
-    const mixed = algebra.attention(q, algebra.tanh(q), q, 0.5)
+    const v = algebra.transpose(split, [0, 2, 1, 3])
+    // Queries and keys of at most 1, so that no probability is so near to 1 that its derivative is lost in rounding.
+    const q = algebra.sin(v)
+    const mixed = algebra.attention(q, algebra.square(q), v, 0.5)
     return algebra.reshape(algebra.transpose(mixed, [0, 2, 1, 3]), shape)
   })
 }
@@ -234,15 +236,14 @@ const chainOf = (shape: Shape, numbers: ReadonlyArray<readonly [number, number]>
   return made
 }
 
+/** The image after each link; the first to come back to is that after the first link. */
 const run = (made: ReadonlyArray<Link>) => <T>(algebra: Algebra<T>, inputs: Inputs<T>): ReadonlyArray<T> => {
-  let image = inputs["x"] as T
-  let first = image
+  const images = [inputs["x"] as T]
   made.forEach(({ inputs: names, run }, i) => {
     const own: Inputs<T> = Object.fromEntries(Object.keys(names).map((name) => [name, inputs[`${name}${i}`] as T]))
-    image = run(algebra, image, own, first)
-    if (i === 0) first = image
+    images.push(run(algebra, images[i]!, own, images[Math.min(i, 1)]!))
   })
-  return [image]
+  return images
 }
 
 const chainInstance = (shape: Shape, seed: number, made: ReadonlyArray<Link>) => {
@@ -255,12 +256,15 @@ const chainInstance = (shape: Shape, seed: number, made: ReadonlyArray<Link>) =>
     )
   ])
   const evaluate = run(made)
+  const images = evaluate(arrays, Object.fromEntries(Object.entries(inputs).map(([name, { array }]) => [name, array])))
+  const largest = images.reduce((largest, { data }) => data.reduce((a, b) => Math.max(a, Math.abs(b)), largest), 0)
   return instance(
     made.map(({ label }) => label).join(" -> "),
     inputs,
-    (all) => evaluate(tensors, all),
-    (all) => evaluate(arrays, all),
-    Object.keys(inputs)
+    (all) => evaluate(tensors, all).slice(-1),
+    (all) => evaluate(arrays, all).slice(-1),
+    Object.keys(inputs),
+    largest
   )
 }
 
