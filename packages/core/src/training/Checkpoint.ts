@@ -88,10 +88,11 @@ export const save = Effect.fnUntraced(function*(
   const write = Effect.gen(function*() {
     yield* fs.makeDirectory(folder, { recursive: true })
     yield* removeUnfinished(folder)
+    const temporary = path.join(folder, `${savingPrefix}${name}`)
     yield* Effect.acquireUseRelease(
-      fs.makeTempDirectory({ directory: folder, prefix: `${savingPrefix}${name}-` }),
-      (temporary) => Effect.andThen(writeFiles(temporary, state, config), moveInto(temporary, folder, name)),
-      (temporary) => Effect.ignore(fs.remove(temporary, { recursive: true, force: true }))
+      fs.makeDirectory(temporary),
+      () => Effect.andThen(writeFiles(temporary, state, config), moveInto(temporary, folder, name)),
+      () => Effect.ignore(fs.remove(temporary, { recursive: true, force: true }))
     )
     yield* syncFolder(folder)
     yield* syncFolder(path.dirname(folder))
