@@ -118,6 +118,7 @@ describe("UNet.Config", () => {
         sample_size: [30, 32],
         in_channels: 1,
         block_out_channels: [32, 33, 64],
+        up_block_types: ["UpBlock2D", "UpBlock2D"],
         norm_num_groups: 8,
         attn_norm_num_groups: 7,
         attention_head_dim: 5,
@@ -125,15 +126,13 @@ describe("UNet.Config", () => {
       }))
       assert.deepStrictEqual(error.reasons, [
         "down_block_types: Expected one for each of the 3 block_out_channels, got 4",
-        "up_block_types: Expected one for each of the 3 block_out_channels, got 4",
+        "up_block_types: Expected one for each of the 3 block_out_channels, got 2",
         "sample_size: Expected a multiple of 4, because 3 levels halve it 2 times, got 30",
         "block_out_channels: Expected multiples of norm_num_groups (8), got 33",
-        "attention_head_dim: Expected null or a divisor of 32 channels, got 5",
-        "attention_head_dim: Expected null or a divisor of 33 channels, got 5",
-        "attention_head_dim: Expected null or a divisor of 64 channels, got 5",
-        "attn_norm_num_groups: Expected null or a divisor of 64 channels, got 7",
-        "freq_shift: Expected less than half of the first level's channels (16), got 16",
-        "out_channels: Expected in_channels (1), got 3"
+        "attention_head_dim: Expected null or a divisor of the channels where there is attention (33, 64), got 5",
+        "attn_norm_num_groups: Expected null or a divisor of the coarsest level's channels (64), got 7",
+        "freq_shift: Expected less than half of the finest level's channels (32), got 16",
+        "out_channels: Expected as many as in_channels (1), got 3"
       ])
     }))
 
@@ -155,7 +154,7 @@ describe("MLP.Config", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(
         yield* MLP.decode({}),
-        MLP.Config.make({ dimensions: 2, width: 128, depth: 3, octaves: 3 })
+        MLP.Config.make({ dimensions: 2, width: 64, depth: 3, octaves: 3 })
       )
     }))
 

@@ -85,6 +85,7 @@ describe("MLP", () => {
       "linear_out.bias": [2]
     })
     assert.strictEqual(MLP.parameterCount(config), 5 * 72 + 120 + 3 * 16 + 18)
+    assert.strictEqual(MLP.parameterCount(MLP.Config.make({})), 47_746)
   })
 
   it.effect("is a denoiser for points", () =>

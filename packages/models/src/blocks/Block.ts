@@ -8,6 +8,7 @@
 import type { Tensor, Tensors } from "@effusion/core/engine"
 import type { ParameterSpecs } from "@effusion/core/pipeline"
 import type { DrawSpecs } from "@effusion/core/random"
+import { sizeOf } from "@effusion/core/tensor"
 
 /** What a block computes with besides its input: the network's parameters, and the random masks of dropout. */
 export interface Context {
@@ -35,6 +36,10 @@ export const union = (members: ReadonlyArray<Requirements>): Requirements => ({
   parameters: Object.assign({}, ...members.map(({ parameters }) => parameters)),
   draws: (batch) => Object.assign({}, ...members.map(({ draws }) => draws(batch)))
 })
+
+/** The number of trainable numbers. */
+export const countParameters = ({ parameters }: Pick<Requirements, "parameters">): number =>
+  Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
 
 /**
  * The tensor of a name.

@@ -7,13 +7,13 @@ import type { InvalidConfig } from "../InvalidConfig.ts"
  * The configuration of an MLP denoiser.
  *
  * @example
- * MLP.Config.make({ dimensions: 2, width: 64 })
+ * MLP.Config.make({ dimensions: 2, width: 128 })
  */
 export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")({
   /** Coordinates of a point. */
   dimensions: withDefault(Count, 2),
   /** Features of each hidden layer, and of the time embedding. */
-  width: withDefault(Count.check(Schema.isGreaterThan(1)), 128),
+  width: withDefault(Count.check(Schema.isGreaterThan(1)), 64),
   /** Residual blocks. */
   depth: withDefault(Count, 3),
   /**
@@ -28,6 +28,6 @@ export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")(
  * an error. Fails with {@link InvalidConfig}, which names every wrong field.
  *
  * @example
- * MLP.decode({ width: 64 })
+ * MLP.decode({ width: 128 })
  */
 export const decode: (input: unknown) => Effect.Effect<Config, InvalidConfig> = decodeConfig("MLP", Config)

@@ -3,10 +3,9 @@
  */
 import type { Tensor } from "@effusion/core/engine"
 import { Denoiser, type DenoiserShape } from "@effusion/core/pipeline"
-import { sizeOf } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Layer } from "effect"
-import { type Block, type Context, union } from "../blocks/Block.ts"
+import { type Block, type Context, countParameters, union } from "../blocks/Block.ts"
 import { fourierFeatures } from "../blocks/fourierFeatures.ts"
 import { groupNorm, linear } from "../blocks/layers.ts"
 import { timeEmbedding } from "../blocks/timeEmbedding.ts"
@@ -17,11 +16,10 @@ import type { Config } from "./Config.ts"
  * The denoiser of a configuration: the coordinates and their Fourier features, a linear layer, residual blocks that are
  * told the time, layer norm, SiLU, and a linear layer that begins at zero.
  *
- * An MLP on bare coordinates learns high frequencies slowly (Tancik et al. 2020, "Fourier Features Let Networks Learn
- * High Frequency Functions in Low Dimensional Domains"), and what tells noise from data near a thin curve is nothing
- * else. On a Swiss roll of radius 1 with 1000 linear timesteps, after 2000 steps of 256 points, the mean distance of
- * samples to the curve is 0.126 with bare coordinates and without normalisation, 0.053 with Fourier features, 0.039
- * with layer norm, and 0.016 with both.
+ * The Fourier features are there because what tells noise from data near a thin curve is of high frequency. Measured
+ * with the default configuration on the Swiss roll of `@effusion/core/data`, 1000 linear timesteps, after 2000 steps of
+ * Adam (learning rate 1e-3, 256 points, averaged weights): samples are at a mean distance of 0.025 from the curve with
+ * three octaves and of 0.040 with none, where the data itself, which is noisy, is at 0.017.
  *
  * @example
  * const { exampleShape } = MLP.make(MLP.Config.make({ dimensions: 2 }))
@@ -51,9 +49,13 @@ export const make = (config: Config): DenoiserShape => {
 /** The denoiser of a configuration, as the service that a pipeline asks for. */
 export const layer = (config: Config): Layer.Layer<Denoiser> => Layer.succeed(Denoiser, make(config))
 
-/** The number of trainable numbers. */
-export const parameterCount = (config: Config): number =>
-  Object.values(make(config).parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+/**
+ * The number of trainable numbers.
+ *
+ * @example
+ * MLP.parameterCount(MLP.Config.make({})) // => 47_746
+ */
+export const parameterCount = (config: Config): number => countParameters(make(config))
 
 /**
  * A residual block in the form of the U-Net's: norm, SiLU, linear, plus the projected time embedding; norm, SiLU, linear

@@ -74,51 +74,72 @@ export const imageSize = ({ sample_size }: Fields): readonly [height: number, wi
 export const embeddingSize = ({ block_out_channels, time_embedding_dim }: Fields): number =>
   time_embedding_dim ?? 4 * block_out_channels[0]
 
-/** What no single field shows: an issue for each field that does not fit the others. */
-const inconsistencies = (config: Fields) => {
-  const { attention_head_dim: headSize, block_out_channels: channels, norm_num_groups: groups } = config
-  const levels = channels.length
-  const lists = (["down_block_types", "up_block_types"] as const)
-    .filter((field) => config[field].length !== levels)
-    .map((field) => [field, `Expected one for each of the ${levels} block_out_channels, got ${config[field].length}`])
-  const size = [...new Set(imageSize(config))]
-    .filter((pixels) => pixels % 2 ** (levels - 1) !== 0)
-    .map((pixels) => [
-      "sample_size",
-      `Expected a multiple of ${2 ** (levels - 1)}, because ${levels} levels halve it ${
-        levels - 1
-      } times, got ${pixels}`
-    ])
-  const grouped = channels
-    .filter((count) => count % groups !== 0)
-    .map((count) => ["block_out_channels", `Expected multiples of norm_num_groups (${groups}), got ${count}`])
-  const middle = channels[levels - 1] ?? 0
-  const attended = [
-    ...channels.filter((_, level) =>
-      config.down_block_types[level] === "AttnDownBlock2D" ||
-      config.up_block_types[levels - 1 - level] === "AttnUpBlock2D"
-    ),
-    ...(config.add_attention ? [middle] : [])
-  ]
-  const heads = headSize === null ? [] : [...new Set(attended)]
-    .filter((count) => count % headSize !== 0)
-    .map((count) => ["attention_head_dim", `Expected null or a divisor of ${count} channels, got ${headSize}`])
-  const middleGroups = config.attn_norm_num_groups !== null && middle % config.attn_norm_num_groups !== 0
-    ? [["attn_norm_num_groups", `Expected null or a divisor of ${middle} channels, got ${config.attn_norm_num_groups}`]]
-    : []
-  const frequencies = Math.floor((channels[0] ?? 0) / 2)
-  const shift = config.freq_shift >= frequencies
-    ? [[
-      "freq_shift",
-      `Expected less than half of the first level's channels (${frequencies}), got ${config.freq_shift}`
-    ]]
-    : []
-  const prediction = config.out_channels !== config.in_channels
-    ? [["out_channels", `Expected in_channels (${config.in_channels}), got ${config.out_channels}`]]
-    : []
-  return [...lists, ...size, ...grouped, ...heads, ...middleGroups, ...shift, ...prediction]
-    .map(([field = "", issue = ""]) => ({ path: [field], issue }))
+/** A field that must fit the others: its values that do not, and what was expected of it. */
+interface Rule {
+  readonly field: keyof Fields
+  readonly wrong: ReadonlyArray<number | null>
+  readonly expected: string
 }
+
+const rulesOf = (config: Fields): ReadonlyArray<Rule> => {
+  const { block_out_channels: channels, down_block_types: down, norm_num_groups: groups, up_block_types: up } = config
+  const levels = channels.length
+  const coarsest = channels[levels - 1] as number
+  const attended = channels.filter((_, level) =>
+    down[level] === "AttnDownBlock2D" || up[levels - 1 - level] === "AttnUpBlock2D" ||
+    (config.add_attention && level === levels - 1)
+  )
+  const doesNotDivide = (counts: ReadonlyArray<number>) => (divisor: number | null) =>
+    divisor !== null && counts.some((count) => count % divisor !== 0)
+  return [
+    {
+      field: "down_block_types",
+      wrong: [down.length].filter((length) => length !== levels),
+      expected: `one for each of the ${levels} block_out_channels`
+    },
+    {
+      field: "up_block_types",
+      wrong: [up.length].filter((length) => length !== levels),
+      expected: `one for each of the ${levels} block_out_channels`
+    },
+    {
+      field: "sample_size",
+      wrong: imageSize(config).filter((pixels) => pixels % 2 ** (levels - 1) !== 0),
+      expected: `a multiple of ${2 ** (levels - 1)}, because ${levels} levels halve it ${levels - 1} times`
+    },
+    {
+      field: "block_out_channels",
+      wrong: channels.filter((count) => count % groups !== 0),
+      expected: `multiples of norm_num_groups (${groups})`
+    },
+    {
+      field: "attention_head_dim",
+      wrong: [config.attention_head_dim].filter(doesNotDivide(attended)),
+      expected: `null or a divisor of the channels where there is attention (${attended.join(", ")})`
+    },
+    {
+      field: "attn_norm_num_groups",
+      wrong: [config.attn_norm_num_groups].filter(doesNotDivide([coarsest])),
+      expected: `null or a divisor of the coarsest level's channels (${coarsest})`
+    },
+    {
+      field: "freq_shift",
+      wrong: [config.freq_shift].filter((shift) => shift >= Math.floor(channels[0] / 2)),
+      expected: `less than half of the finest level's channels (${channels[0]})`
+    },
+    {
+      field: "out_channels",
+      wrong: [config.out_channels].filter((count) => count !== config.in_channels),
+      expected: `as many as in_channels (${config.in_channels})`
+    }
+  ]
+}
+
+/** What no single field shows: an issue for each field that does not fit the others. */
+const inconsistencies = (config: Fields) =>
+  rulesOf(config)
+    .filter(({ wrong }) => wrong.length > 0)
+    .map(({ expected, field, wrong }) => ({ path: [field], issue: `Expected ${expected}, got ${wrong.join(", ")}` }))
 
 /**
  * The configuration of a U-Net: the fields and defaults of diffusers' `UNet2DModel`, so that its `config.json` decodes

@@ -7,11 +7,10 @@
  */
 import type { Tensor } from "@effusion/core/engine"
 import { Denoiser, type DenoiserShape } from "@effusion/core/pipeline"
-import { sizeOf } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Layer } from "effect"
 import { attentionBlock } from "../blocks/attentionBlock.ts"
-import { type Block, type Context, union } from "../blocks/Block.ts"
+import { type Block, type Context, countParameters, union } from "../blocks/Block.ts"
 import { convolution, groupNorm } from "../blocks/layers.ts"
 import { downsample, upsample } from "../blocks/resampling.ts"
 import { resnetBlock } from "../blocks/resnetBlock.ts"
@@ -74,8 +73,7 @@ export const layer = (config: Config): Layer.Layer<Denoiser> => Layer.succeed(De
  * @example
  * UNet.parameterCount(UNet.ddpmCifar10) // => 35_746_307
  */
-export const parameterCount = (config: Config): number =>
-  Object.values(make(config).parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+export const parameterCount = (config: Config): number => countParameters(make(config))
 
 /** A step on the way through the network, after which the image has `outputs` channels. */
 interface Step extends Block<readonly [x: Tensor, embedding: Tensor]> {
