@@ -75,7 +75,8 @@ export const lowerGroupNormGradient = (model: ModelBuilder, node: Node, options:
   const positions = x.shape.slice(1, -1).map((_, i) => i + 2)
   const sum = (name: string) =>
     model.reshape(
-      model.node("ReduceSum", [name, model.integers(positions)], { keepdims: 0 }),
+      // Without positions there is nothing to sum; ONNX would take no axes for all of them.
+      positions.length === 0 ? name : model.node("ReduceSum", [name, model.integers(positions)], { keepdims: 0 }),
       [size.batch, size.groups, size.channels]
     )
   const sumOfGradient = sum(dy)
