@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Engine } from "@effusion/core/engine"
 import { Checkpoint, Training, type TrainingState } from "@effusion/core/training"
-import { Deferred, Effect, Fiber, FileSystem, Queue, Ref, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, FileSystem, Queue, Ref, Stream } from "effect"
 import * as fc from "fast-check"
 import { describeEngines } from "../../support/engines.ts"
 import { forAll } from "../../support/properties.ts"
@@ -54,6 +54,51 @@ describeEngines("a run that is interrupted", (it) => {
       }),
       { numRuns: 8 }
     ).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("does not hide that the last checkpoint could not be written", () =>
+    Effect.gen(function*() {
+      const reached = yield* Deferred.make<void>()
+      const program = Effect.gen(function*() {
+        const save = () => Effect.fail("the disk is full" as const)
+        const run = yield* Training.start({ ...options, checkpoints: { every: 100, save } })
+        yield* run.reports.pipe(
+          Stream.runForEach(() => Effect.andThen(Deferred.succeed(reached, undefined), Effect.yieldNow)),
+          Training.stopOnInterrupt(run)
+        )
+      }).pipe(Effect.scoped)
+      const fiber = yield* Effect.forkChild(program)
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      assert(Exit.isFailure(exit))
+      assert.deepStrictEqual(exit.cause.reasons.filter(Cause.isFailReason).map(({ error }) => error), [
+        "the disk is full"
+      ])
+    }))
+
+  it.effect("does not go on from between two micro-batches: their gradient is not whole", () =>
+    Effect.gen(function*() {
+      const waiting = yield* Deferred.make<void>()
+      const released = yield* Deferred.make<void>()
+      const data = (from: number) =>
+        Stream.unfold(from, (index) =>
+          Effect.gen(function*() {
+            if (index === 4) yield* Effect.andThen(Deferred.succeed(waiting, undefined), Deferred.await(released))
+            return [dataset.read([index]), index + 1] as const
+          }))
+      const run = yield* Training.start({ ...options, data, accumulate: 3, prefetch: 1 })
+      const fiber = yield* Effect.forkChild(Stream.runDrain(run.reports))
+      yield* Deferred.await(waiting)
+      // The fourth batch, the first of step 2, is in the queue or in the engine; let it get there.
+      while ((yield* run.snapshot).step === 0) yield* Effect.yieldNow
+      for (let i = 0; i < 50; i++) yield* Effect.andThen(run.snapshot, Effect.yieldNow)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual((yield* run.snapshot).step, 1)
+      yield* Deferred.succeed(released, undefined)
+      const exit = yield* Effect.exit(Stream.runDrain(run.reports))
+      assert(Exit.isFailure(exit))
+      assert.include(Cause.pretty(exit.cause), "interrupted between two micro-batches; resume from its last snapshot")
+    }).pipe(Effect.scoped))
 
   it.effect("releases what it holds of the engine, at whatever moment it is interrupted", () =>
     forAll(

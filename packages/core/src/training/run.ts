@@ -206,7 +206,7 @@ export const stopOnInterrupt =
       Effect.gen(function*() {
         const consumer = yield* Effect.forkChild(Effect.interruptible(consume))
         return yield* restore(Fiber.join(consumer)).pipe(
-          Effect.onInterrupt(() => Effect.andThen(run.stop, Fiber.await(consumer)))
+          Effect.onInterrupt(() => Effect.andThen(run.stop, Fiber.join(consumer)))
         )
       })
     )
