@@ -17,7 +17,7 @@ export const opsets = { "": 21, "com.microsoft": 1, "com.microsoft.nchwc": 1 } a
  * A model as the bytes of an ONNX file.
  *
  * Initializers are written as little-endian raw data, copied whole when they come as the typed array of their type
- * (`Float32Array` for float32, `Int32Array` for int32, `BigInt64Array` is not needed: int64 elements are numbers).
+ * (`Float32Array` for float32, `Int32Array` for int32).
  *
  * @throws RangeError when an initializer's number of elements is not its shape's size: a mistake of the lowering.
  * @example
@@ -28,13 +28,13 @@ export const opsets = { "": 21, "com.microsoft": 1, "com.microsoft.nchwc": 1 } a
  *   initializers: [{ name: "two", dtype: "float32", shape: [], data: [2] }],
  *   nodes: [{ name: "mul", domain: "", op: "Mul", inputs: ["input.x", "two"], outputs: ["output.y"], attributes: {} }]
  * }
- * encode(doubled).byteLength // => 120
+ * encode(doubled).byteLength // => 172
  */
 export const encode = (model: OnnxModel): Uint8Array<ArrayBuffer> => {
   const writer = Writer.create()
   // A Buffer, for the writer calls its methods on long strings; not from the pool, so that it can be transferred.
   writer.buf = Buffer.allocUnsafeSlow(roomFor(model))
-  const bytes = modelProto.encode({
+  const { buffer, byteOffset, byteLength } = modelProto.encode({
     irVersion,
     producerName: "effusion",
     opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
@@ -46,7 +46,7 @@ export const encode = (model: OnnxModel): Uint8Array<ArrayBuffer> => {
       output: model.outputs.map(valueInfoProto)
     }
   }, writer).finish(true)
-  return bytes as Uint8Array<ArrayBuffer>
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 /**

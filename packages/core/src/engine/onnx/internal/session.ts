@@ -132,6 +132,8 @@ export const loadCopyingSessions = (): Sessions => {
   return {
     inPlace: false,
     create: async ({ inputs, model, outputs, threads }) => {
+      // ONNX Runtime refuses a model without outputs; it has nothing to compute.
+      if (outputs.length === 0) return { run: async () => {}, release: async () => {} }
       const session = await ort.InferenceSession.create(model, sessionOptions(threads))
       return {
         run: async (inputArrays, outputArrays) => {

@@ -1,0 +1,12 @@
+/** Runs a step in a scope, as programs do. */
+import { Effect } from "effect"
+import { makeRuntime } from "../../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
+import { accumulate, accumulateState, elementsOf, instanceOf, x } from "../models.ts"
+
+const program = Effect.gen(function*() {
+  const instance = yield* instanceOf(yield* makeRuntime({}), accumulate, accumulateState)
+  const { doubled } = elementsOf(yield* instance.step(x(1, 2, 3)))
+  process.stdout.write(`doubled ${doubled!.join()}\n`)
+})
+
+await Effect.runPromise(Effect.scoped(program))

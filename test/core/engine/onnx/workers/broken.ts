@@ -1,0 +1,2 @@
+/** A worker whose module does not load. */
+throw new Error("this module is broken")
