@@ -1,0 +1,69 @@
+/**
+ * What `npm start` does, to the end: a network learns to draw digits on this machine, and is judged by numbers that
+ * have nothing to do with it: its loss on digits that it has not seen, and a classifier of real digits.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { loadDigits } from "@effusion/core/data"
+import { OnnxEngine } from "@effusion/core/engine/onnx"
+import { forwardNoising, meanSquaredError, noisePrediction, Pipeline, scheduleSampling } from "@effusion/core/pipeline"
+import { Sampling } from "@effusion/core/sampling"
+import { Checkpoint, Training } from "@effusion/core/training"
+import { Effect, FileSystem, Layer, Path } from "effect"
+import { spawnSync } from "node:child_process"
+import { resolve } from "node:path"
+import { presets } from "../../packages/cli/src/presets.ts"
+import { pipelineServices, samplerOf } from "../../packages/cli/src/session.ts"
+import { argMax, trainClassifier } from "../support/classifier.ts"
+
+const main = resolve(import.meta.dirname, "../../packages/cli/src/main.ts")
+const preset = presets["digits"]!
+
+/** What a U-Net of this size reaches in PyTorch after 700 steps of 32, as noise-prediction loss; ours must be below. */
+const bound = { linear: 0.029, cosine: 0.046 }
+
+it.live("learns to draw digits that a classifier of real digits recognizes", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = path.join(yield* fs.makeTempDirectoryScoped(), "run")
+    const trained = spawnSync(process.execPath, [main, "train", "--preset", "digits", "--out", folder, "--json"], {
+      encoding: "utf8"
+    })
+    assert.strictEqual(trained.status, 0, trained.stderr)
+    assert.isTrue(yield* fs.exists(path.join(folder, "samples.png")))
+
+    const { checkpoint } = yield* Checkpoint.latest(path.join(folder, "checkpoints"))
+    assert.strictEqual(checkpoint!.state.step, preset.steps)
+    const parameters = checkpoint!.state.average!
+
+    const { test, train } = yield* loadDigits()
+    const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+    const { loss } = yield* Training.evaluate({ pipeline, data: test, batchSize: 100, parameters, seed: 20_260_101 })
+    assert.isBelow(loss, bound[preset.schedule.type])
+
+    const images = yield* Sampling.images({
+      sampler: samplerOf(preset.sampling),
+      steps: preset.sampling.steps,
+      count: 256,
+      batchSize: 64,
+      seed: 1,
+      parameters
+    })
+    const classifier = yield* trainClassifier(train, test, 1_300)
+    assert.isAtLeast(classifier.accuracy, 0.98)
+    const rows = yield* classifier.probabilities(images)
+    const sure = rows.filter((row) => Math.max(...row) >= 0.9)
+    yield* Effect.logInfo(
+      `loss ${loss.toFixed(4)}, classifier ${classifier.accuracy}, recognized ${sure.length} of ${rows.length}`
+    )
+    assert.isAtLeast(sure.length / rows.length, 0.75)
+    assert.strictEqual(new Set(sure.map(argMax)).size, 10)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Layer.mergeAll(
+      pipelineServices(preset),
+      OnnxEngine.layer()
+    )),
+    Effect.provide(NodeServices.layer)
+  ), 900_000)
