@@ -29,6 +29,7 @@ export interface Algebra<T> {
   readonly sigmoid: (x: T) => T
   readonly silu: (x: T) => T
   readonly reshape: (x: T, shape: Shape) => T
+  readonly broadcastTo: (x: T, shape: Shape) => T
   readonly transpose: (x: T, permutation: ReadonlyArray<number>) => T
   readonly concat: (xs: ReadonlyArray<T>, axis: number) => T
   readonly split: (x: T, lengths: ReadonlyArray<number>, axis: number) => ReadonlyArray<T>
@@ -71,6 +72,7 @@ export const tensors: Algebra<Tensor> = {
   sigmoid: (x) => tf.sigmoid(x),
   silu: (x) => Operations.silu(x),
   reshape: (x, shape) => tf.reshape(x, [...shape]),
+  broadcastTo: (x, shape) => tf.broadcastTo(x, [...shape]),
   transpose: (x, permutation) => tf.transpose(x, [...permutation]),
   concat: (xs, axis) => tf.concat([...xs], axis),
   split: (x, lengths, axis) => tf.split(x, [...lengths], axis),

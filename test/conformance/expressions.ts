@@ -93,6 +93,16 @@ const inverseOf = (permutation: ReadonlyArray<number>): ReadonlyArray<number> =>
 const axesOf = (shape: Shape, { attribute }: Choice): ReadonlyArray<number> =>
   shape.map((_, axis) => axis).filter((axis) => (attribute >> axis) % 2 === 1)
 
+/** The shape with its axes of size 1 grown to 2 or 3, and perhaps an axis in front. */
+const stretchedFrom = (shape: Shape, { attribute }: Choice): Shape => {
+  const grown = shape.map((size) => size === 1 ? 2 + (attribute % 2) : size)
+  return sizeOf(grown) > 32 || grown.length > 3 || attribute % 3 === 0
+    ? shape
+    : attribute % 3 === 1
+    ? grown
+    : [2, ...grown]
+}
+
 const axisOf = (shape: Shape, { attribute }: Choice): number | undefined =>
   shape.length === 0 ? undefined : attribute % shape.length
 
@@ -204,6 +214,28 @@ const smooth: ReadonlyArray<MakeNode> = [
         ? undefined
         : shape.map((_, axis) => axis === axisOf(shape, choice) ? 2 : 1),
     (algebra, x, repeats) => algebra.tile(x, repeats)
+  ),
+  shaped(
+    "pad a constant with zeros",
+    (shape, choice) => {
+      const axis = axisOf(shape, choice)
+      return axis === undefined || sizeOf(shape) > 32
+        ? undefined
+        : { value: constantOf(choice), paddings: shape.map((_, a) => a === axis ? [1, 0] as const : [0, 0] as const) }
+    },
+    (algebra, x, { paddings, value }) =>
+      algebra.pad(algebra.mul(algebra.onesLike(x), algebra.full([], value)), paddings)
+  ),
+  shaped("stretch", stretchedFrom, (algebra, x, shape) => algebra.broadcastTo(x, shape)),
+  shaped(
+    "plus itself stretched",
+    stretchedFrom,
+    (algebra, x, shape) => algebra.add(algebra.broadcastTo(x, shape), x)
+  ),
+  shaped(
+    "times a constant that stretches it",
+    (shape, choice) => ({ shape: stretchedFrom(shape, choice), value: constantOf(choice) }),
+    (algebra, x, { shape, value }) => algebra.mul(x, algebra.full(shape, value))
   ),
   shaped("reverse", axesOf, (algebra, x, axes) => algebra.reverse(x, axes)),
   shaped("sum", axesOf, (algebra, x, axes) => algebra.sum(x, axes)),
@@ -337,6 +369,13 @@ export const expressions: ReadonlyArray<Case> = [
       example("a scalar times ones with axes", [], (algebra, x) => algebra.mul(x, algebra.full([2, 1], 1))),
       example("zeros with axes plus a vector", [3], (algebra, x) => algebra.add(algebra.full([1, 1, 3], 0), x)),
       example("halves of more axes times a vector", [3], (algebra, x) => algebra.mul(algebra.full([2, 3], 0.5), x)),
+      example("threes that stretch an axis times x", [1, 3], (algebra, x) => algebra.mul(algebra.full([2, 3], 3), x)),
+      example("x stretched plus x", [1, 3], (algebra, x) => algebra.add(algebra.broadcastTo(x, [2, 3]), x)),
+      example(
+        "ones padded with zeros",
+        [2],
+        (algebra, x) => algebra.add(algebra.pad(algebra.onesLike(x), [[1, 0]]), algebra.pad(x, [[0, 1]]))
+      ),
       example("a vector over twos of more axes", [1], (algebra, x) => algebra.div(x, algebra.full([4, 1], 2)))
     ]
   },

@@ -31,13 +31,13 @@ interface Effort {
 }
 
 const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>, Effort]> = [
-  ["elementwise operations", elementwise, { runs: 4, batch: 8 }],
-  ["reductions", reductions, { runs: 4, batch: 8 }],
-  ["movement", movement, { runs: 4, batch: 8 }],
-  ["linear operations", linear, { runs: 4, batch: 8 }],
-  ["composite operations", composites, { runs: 4, batch: 8 }],
+  ["elementwise operations", elementwise, { runs: 6, batch: 8 }],
+  ["reductions", reductions, { runs: 8, batch: 8 }],
+  ["movement", movement, { runs: 8, batch: 8 }],
+  ["linear operations", linear, { runs: 8, batch: 8 }],
+  ["composite operations", composites, { runs: 6, batch: 8 }],
   ["chains", chains, { runs: 4, batch: 4 }],
-  ["random expressions", expressions, { runs: 60, batch: 8 }]
+  ["random expressions", expressions, { runs: 80, batch: 8 }]
 ]
 
 /**

@@ -250,7 +250,21 @@ const choosing: Case = {
       ({ a, b, condition }) => [reference.where(condition!, a!, b!)],
       ["a", "b"]
     )
-  })
+  }),
+  examples: [
+    instance(
+      "where between constants of more axes than the condition",
+      { condition: int(array([3], [1, 0, 1])), x: float(array([3], [1, 2, 3])) },
+      ({ condition, x }) => [
+        tf.where(tf.cast(condition!, "bool"), tf.ones([2, 3]), tf.zeros([2, 3])),
+        tf.mul(tf.where(tf.cast(condition!, "bool"), tf.ones([2, 3]), tf.zeros([1, 1])), x!)
+      ],
+      ({ condition, x }) => [
+        reference.broadcastTo(condition!, [2, 3]),
+        reference.broadcastTo(reference.mul(condition!, x!), [2, 3])
+      ]
+    )
+  ]
 }
 
 const casting: Case = {
@@ -292,6 +306,45 @@ const adding: Case = {
       ({ a, b, c }) => [tf.addN([a!, b!, c!, a!])],
       ({ a, b, c }) => [[a!, b!, c!, a!].reduce(reference.add)],
       ["a", "b", "c"]
+    )
+  )
+}
+
+/** Where functions jump or bend: 0 is not positive, halves round to the even integer. */
+const atJumps: Case = {
+  name: "values at jumps and bends",
+  instances: fc.tuple(anyShape, seeds).map(([shape, seed]) =>
+    instance(
+      "values at integers and halves",
+      { x: float(reference.map((x) => x / 2)(integers(seed, shape, -5, 5))) },
+      ({ x }) => [
+        tf.floor(x!),
+        tf.ceil(x!),
+        tf.round(x!),
+        tf.sign(x!),
+        tf.step(x!, 0.25),
+        tf.abs(x!),
+        tf.relu(x!),
+        tf.relu6(x!),
+        tf.leakyRelu(x!, 0.25),
+        tf.elu(x!),
+        tf.clipByValue(x!, -1, 0.5),
+        tf.maximum(x!, 0.5)
+      ],
+      ({ x }) => [
+        reference.floor(x!),
+        reference.ceil(x!),
+        reference.round(x!),
+        reference.sign(x!),
+        reference.step(x!, 0.25),
+        reference.abs(x!),
+        reference.relu(x!),
+        reference.relu6(x!),
+        reference.leakyRelu(x!, 0.25),
+        reference.elu(x!),
+        reference.clipByValue(x!, -1, 0.5),
+        reference.maximum(x!, reference.scalar(0.5))
+      ]
     )
   )
 }
@@ -348,5 +401,6 @@ export const elementwise: ReadonlyArray<Case> = [
   choosing,
   casting,
   adding,
+  atJumps,
   nonFinite
 ]
