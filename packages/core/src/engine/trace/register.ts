@@ -40,7 +40,7 @@ for (const [kernelName, record] of Object.entries(recorded)) {
         shape: [...value.shape],
         dtype: value.dtype
       }))
-      return infos.length === 1 ? infos[0]! : infos
+      return Array.isArray(outputs) ? infos : infos[0]!
     }
   })
 }

@@ -143,11 +143,15 @@ export class ModelBuilder {
 
   /**
    * The name of a value as an operand of an elementwise operation whose result has the rank of `order` and is kept in
-   * that order. Operands of lower rank, and fills, are broadcast by the operation itself.
+   * that order. What is one number throughout is given as a scalar.
    */
   operand(value: Value, order: Order): string {
     const number = this.fills.get(value)
-    if (number !== undefined) return this.scalar(number, value.dtype)
+    return number === undefined ? this.tensorOperand(value, order) : this.scalar(number, value.dtype)
+  }
+
+  /** {@link operand} with all its axes. Operands of lower rank are broadcast by the operation itself. */
+  tensorOperand(value: Value, order: Order): string {
     if (value.shape.length === order.length) return this.inOrder(value, order)
     const name = this.plain(value)
     if (isPlain(order) || sizeOf(value.shape) === 1) return name

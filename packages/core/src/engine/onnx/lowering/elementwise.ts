@@ -1,6 +1,7 @@
 /**
  * Lowers elementwise operations. They work in whatever order their operands are kept in.
  */
+import type { Shape } from "../../../tensor/HostTensor.ts"
 import { sameShape } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { BinaryFunction, UnaryFunction } from "../../graph/Operation.ts"
@@ -16,19 +17,17 @@ export const lowerUnary = (model: ModelBuilder, node: Node, name: UnaryFunction)
 }
 
 export const lowerBinary = (model: ModelBuilder, node: Node, name: BinaryFunction): void => {
-  const [a, b] = node.inputs as [Value, Value]
+  const [a] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
   const order = commonOrder(model, node.inputs, output)
-  const result = binary(model, name, operandFor(model, a, b, output, order), model.operand(b, order), a)
-  model.place(output, result, order)
+  const [left, right] = operandsOf(model, node, order) as [string, string]
+  model.place(output, binary(model, name, left, right, a), order)
 }
 
 export const lowerSelect = (model: ModelBuilder, node: Node): void => {
   const output = node.outputs[0]!
   const order = commonOrder(model, node.inputs, output)
-  const [condition, ...branches] = node.inputs as [Value, Value, Value]
-  const operands = branches.map((branch) => model.operand(branch, order))
-  model.place(output, model.node("Where", [model.operand(condition, order), ...operands]), order)
+  model.place(output, model.node("Where", operandsOf(model, node, order)), order)
 }
 
 export const lowerCast = (model: ModelBuilder, node: Node): void => {
@@ -55,11 +54,23 @@ export const commonOrder = (model: ModelBuilder, operands: ReadonlyArray<Value>,
   return orders.find((order) => order !== undefined && !isPlain(order)) ?? plainOrder(output.shape.length)
 }
 
-/** Two scalars would give a result without axes; where the result has axes, one operand must have them too. */
-const operandFor = (model: ModelBuilder, a: Value, b: Value, output: Value, order: Order): string =>
-  [a, b].every((x) => model.fillOf(x) !== undefined) && output.shape.length > 0
-    ? model.inOrder(a, order)
-    : model.operand(a, order)
+/**
+ * The operands of an elementwise operation. One that is a single number throughout is given as a scalar, unless its shape
+ * is what gives the result its shape.
+ */
+const operandsOf = (model: ModelBuilder, { inputs, outputs }: Node, order: Order): ReadonlyArray<string> => {
+  const shape = inputs
+    .filter((input) => model.fillOf(input) === undefined)
+    .reduce<Shape>((shape, input) => broadcastShape(shape, input.shape), [])
+  const shaped = sameShape(shape, outputs[0]!.shape)
+  return inputs.map((input) => shaped ? model.operand(input, order) : model.tensorOperand(input, order))
+}
+
+const broadcastShape = (a: Shape, b: Shape): Shape => {
+  const rank = Math.max(a.length, b.length)
+  const sizeAt = (shape: Shape, axis: number) => shape[axis - rank + shape.length] ?? 1
+  return Array.from({ length: rank }, (_, axis) => sizeAt(a, axis) === 1 ? sizeAt(b, axis) : sizeAt(a, axis))
+}
 
 const unary = (model: ModelBuilder, name: UnaryFunction, x: string, { dtype }: Value): string => {
   switch (name) {
