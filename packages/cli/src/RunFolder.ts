@@ -1,0 +1,179 @@
+/**
+ * The folder of a run: where everything lies that a training run leaves behind.
+ *
+ *     config.json     the configuration, as it was resolved
+ *     metrics.jsonl   one JSON object a line: the loss of every step
+ *     checkpoints/    what a run is resumed from, and samples are drawn with
+ *     previews/       pictures drawn on the way, step-<n>.png (or .svg, for points)
+ *     loss.svg        the loss over the steps
+ *     samples.png     what the finished network draws (or samples.svg, for points)
+ */
+import { Data, Effect, FileSystem, Path, Result } from "effect"
+import type { RunConfig } from "./config.ts"
+import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "./config.ts"
+import type { FileProblem } from "./files.ts"
+import { fileProblem, isFolder, makeFolder, writeWhole } from "./files.ts"
+
+/** Paths inside of a run's folder. */
+export interface RunFolder {
+  readonly path: string
+  readonly config: string
+  readonly metrics: string
+  readonly checkpoints: string
+  readonly lossPlot: string
+  /** The picture of a step, with as many leading zeros as `steps` needs. Types are extensions: `.png`. */
+  readonly preview: (step: number, steps: number, type: string) => string
+  /** The final samples. */
+  readonly samples: (type: string) => string
+}
+
+/** A folder that must not be written to holds a run, or something else. */
+export class FolderInUse extends Data.TaggedError("FolderInUse")<{
+  readonly path: string
+  readonly holdsRun: boolean
+}> {
+  override get message() {
+    return this.holdsRun
+      ? `"${this.path}" already holds a run; go on with it (--resume ${this.path}), replace it (--out ${this.path} ` +
+        `--overwrite), or choose another folder with --out`
+      : `the folder "${this.path}" is not empty, and what it holds is no run; choose another folder with --out`
+  }
+}
+
+/** A folder does not hold a run. */
+export class NoRun extends Data.TaggedError("NoRun")<{ readonly path: string; readonly reason: string }> {
+  override get message() {
+    return `"${this.path}" holds no run: ${this.reason}; give the folder of a run, as "effusion train" made it`
+  }
+}
+
+/**
+ * The paths of a run in a folder.
+ *
+ * @example
+ * const { metrics } = yield* layout("runs/digits-1") // "runs/digits-1/metrics.jsonl"
+ */
+export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path> =>
+  Effect.map(Path.Path, (paths) => ({
+    path,
+    config: paths.join(path, configFile),
+    metrics: paths.join(path, "metrics.jsonl"),
+    checkpoints: paths.join(path, "checkpoints"),
+    lossPlot: paths.join(path, "loss.svg"),
+    preview: (step, steps, type) =>
+      paths.join(path, "previews", `step-${String(step).padStart(String(steps).length, "0")}${type}`),
+    samples: (type) => paths.join(path, `samples${type}`)
+  }))
+
+const configFile = "config.json"
+
+/** What a run writes; nothing else is ever removed. */
+const contents = [
+  configFile,
+  "metrics.jsonl",
+  "checkpoints",
+  "previews",
+  "loss.svg",
+  "samples.png",
+  "samples.svg",
+  "samples.json"
+]
+
+/** Where a new run is to go. */
+export interface CreateOptions {
+  /** The folder; `runs/<preset>-<n>` with the first number that is free when not given. */
+  readonly out?: string | undefined
+  /** Replace a run that the folder holds. */
+  readonly overwrite: boolean
+  readonly config: RunConfig
+}
+
+/**
+ * Makes the folder of a new run, with its configuration. A folder that holds anything is left as it is, but for a run
+ * that is to be replaced.
+ *
+ * @example
+ * const folder = yield* create({ config, overwrite: false })
+ */
+export const create = Effect.fnUntraced(
+  function*(
+    { config, out, overwrite }: CreateOptions
+  ): Effect.fn.Return<RunFolder, FolderInUse | FileProblem, FileSystem.FileSystem | Path.Path> {
+    const fs = yield* FileSystem.FileSystem
+    const path = out ?? (yield* claimNumberedFolder(config.preset))
+    const folder = yield* layout(path)
+    yield* makeFolder(path)
+    const entries = yield* fs.readDirectory(path).pipe(Effect.mapError(fileProblem("read the folder", path)))
+    if (entries.length > 0) {
+      const holdsRun = entries.includes(configFile)
+      if (!overwrite || !holdsRun) return yield* new FolderInUse({ path, holdsRun })
+      const paths = yield* Path.Path
+      yield* Effect.forEach(contents, (entry) => fs.remove(paths.join(path, entry), { recursive: true, force: true }), {
+        discard: true
+      }).pipe(Effect.mapError(fileProblem("empty the folder", path)))
+    }
+    yield* writeConfig(folder, config)
+    return folder
+  }
+)
+
+/** Writes the configuration of a run. */
+export const writeConfig = (folder: RunFolder, config: RunConfig) =>
+  writeWhole(folder.config, `${JSON.stringify(encodeRunConfig(config), undefined, 2)}\n`)
+
+/** What opening a run's folder can fail with. */
+export type OpenError = NoRun | InvalidRunConfig | FileProblem
+
+/**
+ * Opens the folder of a run that was begun before.
+ *
+ * Fails with {@link NoRun} when it is no such folder, and with {@link InvalidRunConfig} when its configuration is damaged.
+ *
+ * @example
+ * const { config, folder } = yield* open("runs/digits-1")
+ */
+export const open = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<
+    { readonly folder: RunFolder; readonly config: RunConfig },
+    OpenError,
+    FileSystem.FileSystem | Path.Path
+  > {
+    const fs = yield* FileSystem.FileSystem
+    const folder = yield* layout(path)
+    if (!(yield* isFolder(path))) return yield* new NoRun({ path, reason: "there is no such folder" })
+    const exists = yield* Effect.orElseSucceed(fs.exists(folder.config), () => true)
+    if (!exists) return yield* new NoRun({ path, reason: `it has no ${configFile}` })
+    const text = yield* fs.readFileString(folder.config).pipe(Effect.mapError(fileProblem("read", folder.config)))
+    return { folder, config: yield* decodeRunConfig(yield* parseJson(folder.config, text), folder.config) }
+  }
+)
+
+/**
+ * The value of a JSON text.
+ *
+ * @param source what to call the text in messages
+ */
+export const parseJson = (source: string, text: string): Effect.Effect<unknown, InvalidRunConfig> =>
+  Effect.suspend(() => {
+    const parsed = Result.try(() => JSON.parse(text) as unknown)
+    return Result.isSuccess(parsed)
+      ? Effect.succeed(parsed.success)
+      : new InvalidRunConfig({ source, problems: [`it is not JSON (${String((parsed.failure as Error).message)})`] })
+  })
+
+/** Makes the first of `runs/<preset>-1`, `-2`, ... that does not exist; two runs that begin at once get two folders. */
+const claimNumberedFolder = Effect.fnUntraced(function*(preset: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const parent = "runs"
+  yield* makeFolder(parent)
+  for (let number = 1;; number++) {
+    const path = paths.join(parent, `${preset}-${number}`)
+    const made = yield* fs.makeDirectory(path).pipe(
+      Effect.as(true),
+      Effect.catchIf((error) => error.reason._tag === "AlreadyExists", () => Effect.succeed(false)),
+      Effect.mapError(fileProblem("make the folder", path))
+    )
+    if (made) return path
+  }
+})

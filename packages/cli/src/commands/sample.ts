@@ -1,0 +1,151 @@
+/**
+ * `effusion sample`: draws with a trained network.
+ */
+import type { EngineUnavailable } from "@effusion/core/engine"
+import { OnnxEngine } from "@effusion/core/engine/onnx"
+import type { Sampling } from "@effusion/core/sampling"
+import type { InvalidSchedule } from "@effusion/core/schedule"
+import type { Shape } from "@effusion/core/tensor"
+import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
+import { Clock, Effect, Layer, Option, Path } from "effect"
+import type { FileSystem, Stdio } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { latestCheckpoint, NoCheckpoint } from "../checkpoints.ts"
+import type { RunConfig } from "../config.ts"
+import { decodeRunConfig, encodeRunConfig, overlay, samplers } from "../config.ts"
+import { arePoints } from "../datasets.ts"
+import type { UnsupportedPicture } from "../drawing.ts"
+import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../drawing.ts"
+import { Reporter } from "../Reporter.ts"
+import * as RunFolder from "../RunFolder.ts"
+import { denoiserOf, pipelineServices } from "../session.ts"
+
+const input = {
+  run: Argument.String("run").pipe(Argument.withDescription("The folder of a run, such as runs/digits-1")),
+  count: Flag.Int("count").pipe(Flag.withDescription("How many samples"), Flag.optional),
+  seed: Flag.Int("seed").pipe(
+    Flag.withDescription("What the noise comes from; another seed draws other samples"),
+    Flag.optional
+  ),
+  steps: Flag.Int("steps").pipe(Flag.withDescription("Denoising steps: more are slower and better"), Flag.optional),
+  sampler: Flag.Literals("sampler", samplers).pipe(Flag.withDescription("How to denoise"), Flag.optional),
+  eta: Flag.Finite("eta").pipe(
+    Flag.withMetavar("number"),
+    Flag.withDescription("Noise that a step of ddim adds, from 0 to 1"),
+    Flag.optional
+  ),
+  threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
+  trajectory: Flag.Boolean("trajectory").pipe(
+    Flag.withDescription("Show how noise becomes a sample: a row for each, from left to right"),
+    Flag.withDefault(false)
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("The picture to write: .png for images; .svg, .json or .csv for points"),
+    Flag.optional
+  )
+}
+
+type Input = Command.Command.Config.Infer<typeof input>
+
+/** A trajectory shows so many of the denoising steps. */
+const trajectoryFrames = 12
+
+/** What drawing can fail with. */
+export type SampleError =
+  | RunFolder.OpenError
+  | CheckpointDamaged
+  | CheckpointUnreadable
+  | NoCheckpoint
+  | EngineUnavailable
+  | InvalidSchedule
+  | Sampling.SamplingError
+  | UnsupportedPicture
+
+/** The `sample` command. */
+export const sample: Command.Command<"sample", Input, {}, SampleError, SampleServices> = Command.make(
+  "sample",
+  input,
+  (input) => Effect.provide(drawRun(input), Reporter.layer({ json: false }))
+).pipe(
+  Command.withDescription(
+    "Draws with the network that a run has trained so far, by its averaged weights. What is not given is as the run's " +
+      "configuration says."
+  ),
+  Command.withShortDescription("Draw with a trained network"),
+  Command.withExamples([
+    { command: "effusion sample runs/digits-1 --count 100", description: "A grid of 100 pictures" },
+    { command: "effusion sample runs/digits-1 --trajectory --count 8", description: "How they come out of noise" },
+    { command: "effusion sample runs/points-1 --out points.csv", description: "Points, as numbers" }
+  ])
+)
+
+type SampleServices = FileSystem.FileSystem | Path.Path | Stdio.Stdio
+
+const drawRun = Effect.fnUntraced(function*(
+  input: Input
+): Effect.fn.Return<void, SampleError, Reporter | FileSystem.FileSystem | Path.Path> {
+  const { report } = yield* Reporter
+  const startedAt = yield* Clock.currentTimeMillis
+  const { config, folder } = yield* RunFolder.open(input.run)
+  const { checkpoint, damaged } = yield* latestCheckpoint(folder)
+  yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
+  if (checkpoint === undefined) return yield* new NoCheckpoint({ path: input.run })
+
+  const { exampleShape } = denoiserOf(config)
+  const settings = yield* settingsOf(config, input, exampleShape)
+  const type = pictureTypes(exampleShape)[0]!
+  const paths = yield* Path.Path
+  const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
+  yield* requirePictureType(path, exampleShape)
+  const frames = yield* drawFrames({
+    ...settings,
+    parameters: checkpoint.state.average ?? checkpoint.state.parameters,
+    exampleShape,
+    frames: input.trajectory ? trajectoryFrames : 1
+  }).pipe(Effect.provide(servicesOf(config, input)))
+  const title = `${settings.count} samples after ${checkpoint.state.step} steps`
+  yield* writePicture(path, { title, frames })
+  const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
+  yield* report({ event: "drawn", count: settings.count, seconds, path })
+})
+
+/** So many rows make a trajectory of images that can be looked at; points are all in one plot. */
+const trajectoryRows = 8
+
+/** What the flags say, or else the run's configuration. The run's own samples are those of its seed; these are others. */
+const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, exampleShape: Shape) {
+  const count = Option.getOrElse(
+    input.count,
+    () =>
+      input.trajectory && !arePoints(exampleShape)
+        ? Math.min(trajectoryRows, config.sampling.count)
+        : config.sampling.count
+  )
+  const given = {
+    ...Option.match(input.sampler, { onNone: () => ({}), onSome: (sampler) => ({ sampler }) }),
+    ...Option.match(input.steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
+    ...Option.match(input.eta, { onNone: () => ({}), onSome: (eta) => ({ eta }) })
+  }
+  const seed = Option.getOrElse(input.seed, () => config.seed + 1)
+  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count } })
+  const { sampling } = yield* decodeRunConfig(json, "what to draw", flagNames)
+  return { ...sampling, seed }
+})
+
+const flagNames = {
+  "seed": "--seed",
+  "sampling.count": "--count",
+  "sampling.steps": "--steps",
+  "sampling.eta": "--eta"
+}
+
+type Settings = RunConfig["sampling"] & { readonly seed: number }
+
+const defaultName = ({ sampler, seed, steps }: Settings, { trajectory }: Input, type: string): string =>
+  `${trajectory ? "trajectory" : "samples"}-${sampler}-${steps}-seed-${seed}${type}`
+
+const servicesOf = (config: RunConfig, input: Input) => {
+  const threads = Option.getOrElse(input.threads, () => config.threads)
+  return Layer.mergeAll(pipelineServices(config), OnnxEngine.layer(threads === undefined ? {} : { threads }))
+}

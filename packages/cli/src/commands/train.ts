@@ -1,0 +1,225 @@
+/**
+ * `effusion train`: trains a network, from a preset to a run folder.
+ */
+import type { TrainAndTest } from "@effusion/core/data"
+import { BatchTooLarge } from "@effusion/core/data"
+import { OnnxEngine } from "@effusion/core/engine/onnx"
+import type { TrainingState } from "@effusion/core/training"
+import { Checkpoint } from "@effusion/core/training"
+import { Console, Data, Effect, Layer, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { latestCheckpoint } from "../checkpoints.ts"
+import type { RunConfig } from "../config.ts"
+import { decodeRunConfig, encodeRunConfig, trainingIdentity } from "../config.ts"
+import { loadData, requireShape } from "../datasets.ts"
+import { estimate, showEstimate } from "../estimate.ts"
+import { presets } from "../presets.ts"
+import { messageOf, Reporter } from "../Reporter.ts"
+import type { Overrides } from "../resolve.ts"
+import { flagNames, override, resolve } from "../resolve.ts"
+import * as RunFolder from "../RunFolder.ts"
+import { denoiserOf, pipelineServices } from "../session.ts"
+import { trainRun } from "../trainRun.ts"
+
+/** Flags that do not go together. */
+export class FlagConflict extends Data.TaggedError("FlagConflict")<{
+  readonly flags: readonly [string, string]
+  readonly remedy: string
+}> {
+  override get message() {
+    return `${this.flags.join(" and ")} do not go together; ${this.remedy}`
+  }
+}
+
+/** A run was to go on to a step that it is beyond. */
+export class TooFewSteps extends Data.TaggedError("TooFewSteps")<{
+  readonly path: string
+  readonly steps: number
+  readonly done: number
+}> {
+  override get message() {
+    return `"${this.path}" has done ${this.done} steps, so it cannot go on to step ${this.steps}; ` +
+      `give --steps ${this.done} or more`
+  }
+}
+
+const flags = {
+  preset: Flag.String("preset").pipe(
+    Flag.withDescription(`What to train: ${Object.keys(presets).join(", ")}. Default: digits`),
+    Flag.optional
+  ),
+  config: Flag.String("config").pipe(
+    Flag.withMetavar("file.json"),
+    Flag.withDescription("Settings that override those of the preset"),
+    Flag.optional
+  ),
+  data: Flag.String("data").pipe(
+    Flag.withDescription("Examples to train on: digits, idx:<folder> or points:<kind>"),
+    Flag.optional
+  ),
+  steps: Flag.Int("steps").pipe(Flag.withDescription("Training steps of the whole run"), Flag.optional),
+  batchSize: Flag.Int("batch-size").pipe(Flag.withDescription("Examples in a step"), Flag.optional),
+  learningRate: Flag.Finite("learning-rate").pipe(
+    Flag.withMetavar("number"),
+    Flag.withDescription("The highest learning rate"),
+    Flag.optional
+  ),
+  schedule: Flag.Literals("schedule", ["linear", "cosine"]).pipe(
+    Flag.withDescription("The noise schedule"),
+    Flag.optional
+  ),
+  seed: Flag.Int("seed").pipe(Flag.withDescription("What all random numbers come from"), Flag.optional),
+  threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("folder"),
+    Flag.withDescription("The run's folder; runs/<preset>-<n> when not given"),
+    Flag.optional
+  ),
+  resume: Flag.String("resume").pipe(
+    Flag.withMetavar("folder"),
+    Flag.withDescription("Go on with the run in this folder"),
+    Flag.optional
+  ),
+  overwrite: Flag.Boolean("overwrite").pipe(
+    Flag.withDescription("Replace the run that is in the folder of --out"),
+    Flag.withDefault(false)
+  ),
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("Print the settings, and what training will cost, and stop"),
+    Flag.withDefault(false)
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print one JSON object a line, for machines"),
+    Flag.withDefault(false)
+  )
+}
+
+type Flags = Command.Command.Config.Infer<typeof flags>
+
+/** A run that is about to begin, or to go on. */
+interface Prepared {
+  readonly config: RunConfig
+  readonly data: TrainAndTest
+  readonly folder: RunFolder.RunFolder
+  readonly resumeFrom?: TrainingState | undefined
+}
+
+/** The `train` command. */
+export const train = Command.make("train", flags, (flags) =>
+  Effect.gen(function*() {
+    if (flags.dryRun) return yield* dryRun(flags)
+    const prepared = yield* Option.match(flags.resume, {
+      onNone: () => prepareNew(flags),
+      onSome: (folder) => prepareResumed(flags, folder)
+    })
+    yield* trainRun(prepared).pipe(Effect.scoped, Effect.provide(servicesOf(prepared.config)))
+  }).pipe(
+    Effect.tapError((error) => Reporter.use(({ report }) => report({ event: "error", message: messageOf(error) }))),
+    Effect.provide(Reporter.layer({ json: flags.json }))
+  )).pipe(
+    Command.withDescription(
+      "Trains a network to draw. Settings come from a preset; a file overrides it, and flags override both."
+    ),
+    Command.withShortDescription("Train a network to draw"),
+    Command.withExamples([
+      { command: "effusion train", description: "Handwritten digits, in about four minutes" },
+      {
+        command: "effusion train --preset points --data points:two-moons",
+        description: "Points in the plane, in seconds"
+      },
+      { command: "effusion train --preset fashion --data idx:fashion-mnist/", description: "Images in IDX files" },
+      { command: "effusion train --resume runs/digits-1 --steps 2000", description: "Go on with a run, for longer" },
+      { command: "effusion train --preset ddpm-cifar10 --dry-run", description: "See what a run would cost" }
+    ])
+  )
+
+const servicesOf = (config: RunConfig) =>
+  Layer.mergeAll(
+    pipelineServices(config),
+    OnnxEngine.layer(config.threads === undefined ? {} : { threads: config.threads })
+  )
+
+const resolveFlags = (flags: Flags) =>
+  resolve({
+    preset: Option.getOrUndefined(flags.preset),
+    configFile: Option.getOrUndefined(flags.config),
+    overrides: overridesOf(flags)
+  })
+
+const overridesOf = (flags: Flags): Overrides => {
+  const { batchSize, data, learningRate, schedule, seed, steps, threads } = flags
+  return {
+    ...Option.match(data, { onNone: () => ({}), onSome: (data) => ({ data }) }),
+    ...Option.match(steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
+    ...Option.match(batchSize, { onNone: () => ({}), onSome: (batchSize) => ({ batchSize }) }),
+    ...Option.match(learningRate, { onNone: () => ({}), onSome: (learningRate) => ({ learningRate }) }),
+    ...Option.match(schedule, { onNone: () => ({}), onSome: (schedule) => ({ schedule }) }),
+    ...Option.match(seed, { onNone: () => ({}), onSome: (seed) => ({ seed }) }),
+    ...Option.match(threads, { onNone: () => ({}), onSome: (threads) => ({ threads }) })
+  }
+}
+
+/** Checks everything that can be checked before the run's folder is made. */
+const prepareNew = Effect.fnUntraced(function*(flags: Flags) {
+  const config = yield* resolveFlags(flags)
+  const data = yield* loadFitting(config)
+  const folder = yield* RunFolder.create({
+    out: Option.getOrUndefined(flags.out),
+    overwrite: flags.overwrite,
+    config
+  })
+  return { config, data, folder } satisfies Prepared
+})
+
+const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
+  const { report } = yield* Reporter
+  if (Option.isSome(flags.out)) return yield* conflict("--out", "a run goes on in its own folder")
+  if (flags.overwrite) return yield* conflict("--overwrite", "to begin anew, give the folder with --out instead")
+  const { config: former, folder } = yield* RunFolder.open(path)
+  const config = yield* Option.isSome(flags.preset) || Option.isSome(flags.config)
+    ? resolveFlags(flags)
+    : changed(former, overridesOf(flags))
+  const { checkpoint, damaged } = yield* latestCheckpoint(folder)
+  yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
+  yield* Checkpoint.requireConfig(
+    checkpoint ?? { path, config: trainingIdentity(former), state: nothing },
+    trainingIdentity(config)
+  )
+  const done = checkpoint?.state.step ?? 0
+  if (config.steps < done) return yield* new TooFewSteps({ path, steps: config.steps, done })
+  const data = yield* loadFitting(config)
+  yield* RunFolder.writeConfig(folder, config)
+  return { config, data, folder, resumeFrom: checkpoint?.state } satisfies Prepared
+})
+
+/** The state of a run that has no checkpoint yet. */
+const nothing: TrainingState = { step: 0, parameters: {}, optimizer: {} }
+
+const changed = (former: RunConfig, overrides: Overrides) =>
+  decodeRunConfig(override(encodeRunConfig(former), overrides), "the configuration", flagNames(overrides))
+
+const conflict = (flag: string, remedy: string) => new FlagConflict({ flags: ["--resume", flag], remedy })
+
+/** The data of a configuration, if the network and the batches fit it. */
+const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
+  const data = yield* loadData(config.data)
+  yield* requireShape(config.data, data.train.exampleShape, denoiserOf(config).exampleShape)
+  const { name, size } = data.train
+  if (config.batchSize > size) {
+    return yield* new BatchTooLarge({ dataset: name, size, batchSize: config.batchSize })
+  }
+  return data
+})
+
+const dryRun = Effect.fnUntraced(function*(flags: Flags) {
+  const config = yield* Option.match(flags.resume, {
+    onNone: () => resolveFlags(flags),
+    onSome: (path) => Effect.flatMap(RunFolder.open(path), ({ config }) => changed(config, overridesOf(flags)))
+  })
+  const result = yield* Effect.provide(estimate(config), servicesOf(config))
+  if (flags.json) {
+    return yield* Console.log(JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...result }))
+  }
+  yield* Console.log(JSON.stringify(encodeRunConfig(config), undefined, 2))
+  yield* Effect.forEach(showEstimate(config, result), (line) => Console.log(line), { discard: true })
+})

@@ -1,0 +1,318 @@
+/**
+ * The configuration of a run: everything that decides what a training run does, as one document. It comes from a preset,
+ * which a JSON file and flags override field by field, and it is written into the run folder as it was resolved.
+ */
+import { pointKinds } from "@effusion/core/data"
+import { MLP, UNet } from "@effusion/models"
+import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
+import { nearest } from "./internal/nearest.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
+const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))
+const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
+const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
+const Part = Schema.Finite.check(
+  Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected: "a number from 0 to below 1" })
+)
+/** A beta of a noise schedule. */
+const Beta = Schema.Finite.check(
+  Schema.isBetween(
+    { minimum: 0, maximum: 1, exclusiveMinimum: true, exclusiveMaximum: true },
+    { expected: "a number between 0 and 1" }
+  )
+)
+const Fraction = Schema.Finite.check(
+  Schema.isBetween({ minimum: 0, maximum: 1 }, { expected: "a number from 0 to 1" })
+)
+
+/** What a `data` field may say. */
+const dataForms = `"digits", "idx:<folder>" or one of ${pointKinds.map((kind) => `"points:${kind}"`).join(", ")}`
+
+/** Where the examples come from: handwritten digits, a folder of IDX files, or points in the plane. */
+const DataSource = Schema.String.check(
+  Schema.makeFilter<string>(
+    (source) =>
+      source === "digits" || /^idx:./.test(source) || pointKinds.some((kind) => source === `points:${kind}`) ||
+      `expected ${dataForms}, got ${JSON.stringify(source)}`
+  )
+)
+
+const parseOptions = { errors: "all", onExcessProperty: "error", reportInput: true } as const
+
+const Model = Schema.Union([
+  Schema.Struct({ type: Schema.Literal("unet"), ...UNet.Config.fields }),
+  Schema.Struct({ type: Schema.Literal("mlp"), ...MLP.Config.fields })
+]).annotate({ expected: `an object whose type is "unet" or "mlp"` })
+
+const Schedule = Schema.Union([
+  Schema.Struct({
+    type: Schema.Literal("linear"),
+    /** The number of timesteps, T. */
+    steps: Count,
+    /** beta of the first timestep; 1e-4 (Ho et al. 2020) when absent. */
+    betaStart: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-4))),
+    /** beta of the last timestep; 0.02 when absent. */
+    betaEnd: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.02)))
+  }),
+  Schema.Struct({
+    type: Schema.Literal("cosine"),
+    steps: Count
+  })
+]).annotate({ expected: `an object whose type is "linear" or "cosine"` })
+
+const Optimizer = Schema.Struct({
+  /** Adam (Kingma & Ba 2015) or, with decoupled weight decay, AdamW (Loshchilov & Hutter 2019). */
+  algorithm: Schema.Literals(["adam", "adamw"]),
+  /** The learning rate after the warm-up. */
+  learningRate: Positive,
+  /** The part of the run, from 0 to below 1, in which the learning rate rises from 0. */
+  warmUp: Part,
+  /** What the learning rate does from there to the last step: stay, or fall to 0 along a line or half a cosine. */
+  decay: Schema.Literals(["constant", "linear", "cosine"]),
+  beta1: Part,
+  beta2: Part,
+  epsilon: Positive,
+  /** The factor of decoupled weight decay; only AdamW has it. */
+  weightDecay: NotNegative,
+  /** Gradients are scaled down to this global norm; `null` leaves them. */
+  clipNorm: Schema.NullOr(Positive)
+})
+
+/** The samplers that there are. */
+export const samplers = ["ddpm", "ddim"] as const
+
+const Sampling = Schema.Struct({
+  sampler: Schema.Literals(samplers),
+  /** Denoising steps, at most as many as the schedule has. */
+  steps: Count,
+  /** How much noise a DDIM step adds: 0 is none, 1 as much as DDPM. */
+  eta: Fraction,
+  /** How many samples a finished run draws. */
+  count: Count
+})
+
+const Previews = Schema.Struct({
+  /** Steps from one preview to the next; 0 makes none. */
+  every: Natural,
+  count: Count,
+  /** Denoising steps. */
+  steps: Count
+})
+
+/** The schema of {@link RunConfig}. */
+export const RunConfig = Schema.Struct({
+  /** The preset that the run began with. */
+  preset: Schema.String,
+  data: DataSource,
+  model: Model,
+  schedule: Schedule,
+  optimizer: Optimizer,
+  /** The averaging of weights that samples and evaluations are made with. */
+  averaging: Schema.Struct({
+    /** The part of the average that is kept in a step, once the average has warmed up. */
+    decay: Part,
+    /** How the average warms up; see `ema` of `@effusion/core/optimizer`. */
+    warmUp: Schema.Union([Schema.Literals(["none", "ratio"]), Schema.Struct({ power: Positive })])
+      .annotate({ expected: `"none", "ratio" or { "power": number }` })
+  }),
+  /** Optimiser steps of the whole run. */
+  steps: Count,
+  batchSize: Count,
+  /** What every random number of the run comes from. */
+  seed: Natural,
+  /** Threads of the engine; as many as it finds good when absent. */
+  threads: Schema.optionalKey(Count),
+  checkpoints: Schema.Struct({
+    /** Steps from one checkpoint to the next. */
+    every: Count,
+    /** How many are kept. */
+    keep: Count
+  }),
+  previews: Previews,
+  sampling: Sampling
+}).check(Schema.makeFilter((config) => [...modelIssues(config), ...samplingIssues(config)]))
+
+/** The configuration of a run. */
+export type RunConfig = typeof RunConfig.Type
+
+/** A configuration before it is checked: JSON. */
+export type Json = { readonly [field: string]: unknown }
+
+/** A configuration is not valid. */
+export class InvalidRunConfig extends Data.TaggedError("InvalidRunConfig")<{
+  /** Where it came from. */
+  readonly source: string
+  /** One line for each wrong field. */
+  readonly problems: ReadonlyArray<string>
+}> {
+  override get message() {
+    return this.problems.length === 1
+      ? `${this.source} is not valid: ${this.problems[0]}`
+      : `${this.source} is not valid in ${this.problems.length} places:\n${
+        this.problems.map((line) => `  ${line}`).join("\n")
+      }`
+  }
+}
+
+/**
+ * Lays one JSON document over another: objects field by field, everything else as a whole. An object whose `type` is
+ * another one replaces the one below, because its fields mean something else.
+ *
+ * @example
+ * overlay({ steps: 1000, schedule: { type: "cosine", steps: 1000 } }, { steps: 10 })
+ * // => { steps: 10, schedule: { type: "cosine", steps: 1000 } }
+ */
+export const overlay = (below: Json, above: Json): Json => {
+  const result: { [field: string]: unknown } = { ...below }
+  for (const [field, value] of Object.entries(above)) {
+    const former = Object.hasOwn(below, field) ? below[field] : undefined
+    result[field] = isJson(former) && isJson(value) && !changesType(former, value) ? overlay(former, value) : value
+  }
+  return result
+}
+
+const isJson = (value: unknown): value is Json => Predicate.isObject(value) && !Array.isArray(value)
+
+const changesType = (former: Json, value: Json): boolean =>
+  value["type"] !== undefined && value["type"] !== former["type"]
+
+/** How somebody gave fields that have a flag: the flag, by the field's dotted path. */
+export type FlagNames = { readonly [path: string]: string }
+
+/**
+ * Decodes a configuration, or says of every field that is wrong what was expected of it.
+ *
+ * @param source what to call the document in messages
+ * @param flags the fields that flags gave; messages call them by their flags
+ * @example
+ * const config = yield* decodeRunConfig(overlay(presets.digits, { steps: 500 }), "the configuration")
+ */
+export const decodeRunConfig = (
+  input: unknown,
+  source: string,
+  flags: FlagNames = {}
+): Effect.Effect<RunConfig, InvalidRunConfig> =>
+  Effect.suspend(() => {
+    const decoded = decode(input)
+    return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : new InvalidRunConfig({
+      source,
+      // Checks across fields do not run where single fields are wrong, but every wrong field is to be named.
+      problems: [
+        ...new Set([
+          ...issuesOf(decoded.failure),
+          ...issuesAcross(Schema.Struct({ model: Model }), input, modelIssues),
+          ...issuesAcross(
+            Schema.Struct({ schedule: Schedule, sampling: Sampling, previews: Previews }),
+            input,
+            samplingIssues
+          )
+        ].map((issue) => describe(issue, input, flags)))
+      ]
+    })
+  })
+
+const decode = Schema.decodeUnknownResult(RunConfig, parseOptions)
+
+/**
+ * The JSON of a configuration, which {@link decodeRunConfig} reads back.
+ *
+ * @example
+ * JSON.stringify(encodeRunConfig(config), undefined, 2)
+ */
+export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(RunConfig)
+
+/**
+ * What of a configuration decides the weights that training arrives at. It goes with every checkpoint, and a run can
+ * only go on with the same.
+ *
+ * The number of steps is not part of it: a run can be made longer. (A learning rate that decays then does so over the
+ * new number of steps.)
+ */
+export const trainingIdentity = (config: RunConfig): Json => {
+  const { averaging, batchSize, data, model, optimizer, schedule, seed } = encodeRunConfig(config)
+  return { data, model, schedule, optimizer, averaging, batchSize, seed }
+}
+
+interface FieldIssue {
+  readonly path: ReadonlyArray<string>
+  readonly message: string
+}
+
+/** An issue of a check across fields. */
+type CrossIssue = { readonly path: ReadonlyArray<string>; readonly issue: string }
+
+/** What no single field of a model shows: whatever the model's own schema has to say. */
+const modelIssues = ({ model: { type, ...fields } }: Pick<RunConfig, "model">): ReadonlyArray<CrossIssue> => {
+  const decoded: Result.Result<unknown, Schema.SchemaError> = type === "unet" ? decodeUNet(fields) : decodeMLP(fields)
+  return Result.isSuccess(decoded)
+    ? []
+    : issuesOf(decoded.failure).map(({ message, path }) => ({ path: ["model", ...path], issue: message }))
+}
+
+const decodeUNet = Schema.decodeUnknownResult(UNet.Config, parseOptions)
+const decodeMLP = Schema.decodeUnknownResult(MLP.Config, parseOptions)
+
+const samplingIssues = (
+  config: Pick<RunConfig, "previews" | "sampling" | "schedule">
+): ReadonlyArray<CrossIssue> =>
+  (["sampling", "previews"] as const)
+    .filter((field) => config[field].steps > config.schedule.steps)
+    .map((field) => ({
+      path: [field, "steps"],
+      issue: `expected at most schedule.steps (${config.schedule.steps}), got ${config[field].steps}`
+    }))
+
+/** What a check across fields has to say of a document that may be wrong elsewhere. */
+const issuesAcross = <Fields>(
+  schema: Schema.Codec<Fields, unknown>,
+  input: unknown,
+  check: (fields: Fields) => ReadonlyArray<CrossIssue>
+): ReadonlyArray<FieldIssue> =>
+  Result.match(Schema.decodeUnknownResult(schema)(input), {
+    onSuccess: (fields) => check(fields).map(({ issue, path }) => ({ path, message: issue })),
+    onFailure: () => []
+  })
+
+const unknownField = "unknown field"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) =>
+    issue._tag === "UnexpectedKey"
+      ? unknownField
+      : issue._tag === "MissingKey"
+      ? "missing"
+      : SchemaIssue.defaultLeafHook(issue)
+})
+
+const issuesOf = ({ issue }: Schema.SchemaError): ReadonlyArray<FieldIssue> =>
+  format(issue).issues.map(({ message, path }) => ({
+    message,
+    path: (path ?? []).map((key) => String(Predicate.isObject(key) ? (key as { readonly key: PropertyKey }).key : key))
+  }))
+
+const describe = (issue: FieldIssue, input: unknown, flags: FlagNames): string => {
+  const path = issue.path.join(".")
+  if (path === "") return issue.message
+  const label = flags[path] ?? path
+  const name = issue.path.at(-1)!
+  if (issue.message !== unknownField) return `${label}: ${lowerFirst(issue.message)}`
+  const meant = nearest(name, fieldsAt(RunConfig, input, issue.path.slice(0, -1)))
+  return `${label}: ${unknownField}${meant === undefined ? "" : `; did you mean "${meant}"?`}`
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** The fields that an object at a path of the configuration may have. */
+const fieldsAt = (schema: unknown, input: unknown, path: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const member = memberFor(schema, input)
+  if (!Predicate.hasProperty(member, "fields") || !isJson(member.fields)) return []
+  const [first, ...rest] = path
+  if (first === undefined) return Object.keys(member.fields)
+  return fieldsAt(member.fields[first], isJson(input) ? input[first] : undefined, rest)
+}
+
+/** Of a union of tagged objects, the one that the input says it is. */
+const memberFor = (schema: unknown, input: unknown): unknown =>
+  Predicate.hasProperty(schema, "members") && Array.isArray(schema.members)
+    ? schema.members.find((member) => isJson(input) && Schema.is(member.fields.type)(input["type"]))
+    : schema

@@ -1,0 +1,75 @@
+/**
+ * The dataset that a configuration names.
+ */
+import { loadDigits, loadIdx, pointKinds, points, split } from "@effusion/core/data"
+import type { DigitsError, IdxError, TrainAndTest } from "@effusion/core/data"
+import type { Shape } from "@effusion/core/tensor"
+import { sameShape } from "@effusion/core/tensor"
+import { Data, Effect } from "effect"
+import type { FileSystem, Path } from "effect"
+
+/** The examples of a dataset are not what the network takes. */
+export class WrongExampleShape extends Data.TaggedError("WrongExampleShape")<{
+  readonly data: string
+  readonly actual: Shape
+  readonly expected: Shape
+}> {
+  override get message() {
+    return `the data "${this.data}" has ${showExamples(this.actual)}, but the network takes ` +
+      `${showExamples(this.expected)}; choose other data (--data), or ${remedy(this.actual, this.expected)}`
+  }
+}
+
+/** Everything that loading the data of a configuration can fail with. */
+export type DatasetError = DigitsError | IdxError
+
+/**
+ * Loads what a `data` field names: `digits`, `idx:<folder>` or `points:<kind>`. It comes in two parts; training never sees
+ * the second. Points are 20,000 and 2,000, the same in every run.
+ *
+ * @example
+ * const { train, test } = yield* loadData("points:swiss-roll")
+ */
+export const loadData = (
+  source: string
+): Effect.Effect<TrainAndTest, DatasetError, FileSystem.FileSystem | Path.Path> => {
+  if (source === "digits") return loadDigits()
+  if (source.startsWith("idx:")) return loadIdx(source.slice("idx:".length))
+  const kind = pointKinds.find((kind) => source === `points:${kind}`)
+  if (kind === undefined) return Effect.die(new RangeError(`"${source}" is no source of data`))
+  const sizes = [20_000, 2_000] as const
+  return split(points({ kind, size: sizes[0] + sizes[1], seed: 0 }), sizes).pipe(
+    Effect.map(([train, test]) => ({ train, test })),
+    Effect.orDie
+  )
+}
+
+/** Whether examples of this shape are points, and not images. */
+export const arePoints = (exampleShape: Shape): boolean => exampleShape.length === 1
+
+/**
+ * Fails unless the examples of a dataset are what a network takes.
+ *
+ * @param expected the network's example shape
+ */
+export const requireShape = (
+  data: string,
+  actual: Shape,
+  expected: Shape
+): Effect.Effect<void, WrongExampleShape> =>
+  sameShape(actual, expected) ? Effect.void : new WrongExampleShape({ data, actual, expected })
+
+const showExamples = (shape: Shape): string => {
+  if (arePoints(shape)) return `points of ${shape[0]} coordinates`
+  const [height, width, channels] = shape
+  return `images of ${height}x${width} in ${channels} ${channels === 1 ? "channel" : "channels"}`
+}
+
+/** How to come by a network for examples of this shape. */
+const remedy = (shape: Shape, expected: Shape): string => {
+  if (arePoints(shape)) return "use --preset points"
+  if (arePoints(expected)) return "use --preset digits, or another one for images"
+  const [height, width, channels] = shape
+  const size = height === width ? height : `[${height}, ${width}]`
+  return `set model.sample_size to ${size}, and model.in_channels and out_channels to ${channels}, in a --config file`
+}

@@ -1,0 +1,154 @@
+/**
+ * Samples of a network, and the pictures made of them.
+ */
+import type { Engine } from "@effusion/core/engine"
+import type { Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
+import { Sampling } from "@effusion/core/sampling"
+import type { NoiseSchedule } from "@effusion/core/schedule"
+import type { HostTensor, Shape } from "@effusion/core/tensor"
+import { float32, sizeOf } from "@effusion/core/tensor"
+import { Data, Effect, Path, Stream } from "effect"
+import type { FileSystem } from "effect"
+import type { RunConfig } from "./config.ts"
+import { arePoints } from "./datasets.ts"
+import type { FileProblem } from "./files.ts"
+import { writeWhole } from "./files.ts"
+import { encodePng, grid, interleave } from "./images.ts"
+import { Reporter } from "./Reporter.ts"
+import { samplerOf } from "./session.ts"
+
+/** What to draw, and how. */
+export interface DrawOptions extends Pick<RunConfig["sampling"], "sampler" | "eta" | "steps" | "count"> {
+  readonly seed: number
+  /** The weights to draw with. */
+  readonly parameters: Pipeline.HostTensors
+  readonly exampleShape: Shape
+}
+
+/** So many samples are denoised at once. */
+const batchSizeOf = (exampleShape: Shape): number => arePoints(exampleShape) ? 1000 : 64
+
+/**
+ * Draws samples, and reports how far it is: [count, ...exampleShape].
+ *
+ * @example
+ * const samples = yield* draw({ ...config.sampling, seed: 7, parameters, exampleShape: [28, 28, 1] })
+ */
+export const draw = (options: DrawOptions) => Effect.map(drawFrames({ ...options, frames: 1 }), (frames) => frames[0]!)
+
+/**
+ * Draws samples, and keeps what they looked like on the way: `frames` states from early to finished, spread evenly over
+ * the denoising steps; fewer when there are not as many steps.
+ */
+export const drawFrames = Effect.fnUntraced(function*(
+  options: DrawOptions & { readonly frames: number }
+): Effect.fn.Return<
+  ReadonlyArray<HostTensor<"float32">>,
+  Sampling.SamplingError,
+  Reporter | Engine | Denoiser | NoiseSchedule | Objective
+> {
+  const { count, exampleShape, parameters, seed, steps } = options
+  const { report } = yield* Reporter
+  const batchSize = batchSizeOf(exampleShape)
+  const frameSteps = spread(steps, options.frames)
+  const frames = frameSteps.map(() => new Float32Array(count * sizeOf(exampleShape)))
+  const shape = [count, ...exampleShape]
+  yield* Sampling.run({
+    sampler: samplerOf(options),
+    steps,
+    count,
+    seed,
+    parameters,
+    batchSize,
+    trajectory: options.frames > 1
+  }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
+    const frame = frames[frameSteps.indexOf(step)]
+    if (x !== undefined && frame !== undefined) frame.set(x.data, first * sizeOf(exampleShape))
+    return report({ event: "drawing", done: first + inBatch * step / of, count })
+  }))
+  return frames.map((data) => float32(shape, data))
+})
+
+/** At most `count` of the steps 1 to `steps`, evenly spread, the last one among them. */
+const spread = (steps: number, count: number): ReadonlyArray<number> => {
+  const number = Math.min(steps, count)
+  return Array.from({ length: number }, (_, i) => Math.round((i + 1) * steps / number))
+}
+
+/** A file name does not say a kind of picture that there is for this data. */
+export class UnsupportedPicture extends Data.TaggedError("UnsupportedPicture")<{
+  readonly path: string
+  readonly supported: ReadonlyArray<string>
+}> {
+  override get message() {
+    return `cannot write "${this.path}": these samples can be written as ${this.supported.join(", ")}; ` +
+      `give a file name that ends so`
+  }
+}
+
+/** The kinds of files that samples of this shape can be written as, the usual one first. */
+export const pictureTypes = (exampleShape: Shape): ReadonlyArray<string> =>
+  arePoints(exampleShape) ? [".svg", ".json", ".csv"] : [".png"]
+
+/** What a picture shows. */
+export interface PictureOptions {
+  readonly title: string
+  /** States of the same samples, from early to finished; one, if only the finished ones are to be shown. */
+  readonly frames: ReadonlyArray<HostTensor<"float32">>
+  /** Points of the data, to compare with. */
+  readonly data?: HostTensor<"float32">
+}
+
+/**
+ * Writes samples to a file: images as a PNG grid, or, with several frames, a row for each sample and a column for each
+ * frame; points as a plot (.svg), or the finished ones as numbers (.json, .csv).
+ *
+ * @example
+ * yield* writePicture("samples.png", { title: "", frames: [samples] })
+ */
+export const writePicture = Effect.fnUntraced(function*(
+  path: string,
+  options: PictureOptions
+): Effect.fn.Return<void, FileProblem | UnsupportedPicture, FileSystem.FileSystem | Path.Path> {
+  const finished = options.frames.at(-1)!
+  yield* requirePictureType(path, finished.shape.slice(1))
+  const paths = yield* Path.Path
+  yield* writeWhole(path, yield* contentOf(paths.extname(path).toLowerCase(), finished, options))
+})
+
+/** Fails unless samples of this shape can be written to a file of this name. */
+export const requirePictureType = (path: string, exampleShape: Shape) =>
+  Effect.flatMap(Path.Path, (paths) => {
+    const supported = pictureTypes(exampleShape)
+    return supported.includes(paths.extname(path).toLowerCase())
+      ? Effect.void
+      : new UnsupportedPicture({ path, supported })
+  })
+
+const contentOf = Effect.fnUntraced(function*(
+  extension: string,
+  finished: HostTensor<"float32">,
+  { data, frames, title }: PictureOptions
+) {
+  switch (extension) {
+    case ".png":
+      return encodePng(frames.length === 1 ? grid(finished) : grid(interleave(frames), { columns: frames.length }))
+    case ".json":
+      return `${JSON.stringify(rowsOf(finished))}\n`
+    case ".csv":
+      return rowsOf(finished).map((row) => `${row.join(",")}\n`).join("")
+    default: {
+      // The plotting library takes half a second to load.
+      const { scatterPlot, scatterStrip } = yield* Effect.promise(() => import("./plots.ts"))
+      return frames.length === 1
+        ? scatterPlot({ title, samples: finished, ...(data === undefined ? {} : { data }) })
+        : scatterStrip({ title, frames })
+    }
+  }
+})
+
+/** The coordinates of each point. */
+const rowsOf = ({ data, shape }: HostTensor<"float32">): ReadonlyArray<ReadonlyArray<number>> => {
+  const [count = 0, dimensions = 0] = shape
+  return Array.from({ length: count }, (_, i) => [...data.subarray(i * dimensions, (i + 1) * dimensions)])
+}

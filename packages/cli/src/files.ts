@@ -1,0 +1,120 @@
+/**
+ * Files that appear whole or not at all, and errors of the file system in words that say what to do.
+ */
+import { Data, Effect, FileSystem, Path, Predicate } from "effect"
+import type { PlatformError } from "effect/PlatformError"
+
+/** A file or folder cannot be read or written. */
+export class FileProblem extends Data.TaggedError("FileProblem")<{
+  readonly path: string
+  /** What was to be done: `write the loss plot`. */
+  readonly action: string
+  readonly reason: string
+  readonly remedy: string
+}> {
+  override get message() {
+    return `cannot ${this.action} "${this.path}": ${this.reason}; ${this.remedy}`
+  }
+}
+
+/**
+ * Says what an error of the file system means.
+ *
+ * @param action what was to be done with the path: `write`, `read the configuration`
+ * @example
+ * fs.readFileString(path).pipe(Effect.mapError(fileProblem("read", path)))
+ */
+export const fileProblem = (action: string, path: string) => (error: PlatformError): FileProblem => {
+  const code = codeOf(error)
+  const { reason, remedy } = meanings[code] ?? { reason: reasonOf(error, code), remedy: "check the path" }
+  return new FileProblem({ action, path, reason, remedy })
+}
+
+const meanings: { readonly [code: string]: { readonly reason: string; readonly remedy: string } | undefined } = {
+  ENOENT: { reason: "it does not exist", remedy: "check the path" },
+  EACCES: { reason: "you have no permission", remedy: "choose another place, or change the permissions" },
+  EPERM: { reason: "you have no permission", remedy: "choose another place, or change the permissions" },
+  EROFS: { reason: "the file system is read-only", remedy: "choose another place" },
+  ENOSPC: { reason: "the disk is full", remedy: "make room, or choose a place on another disk" },
+  EDQUOT: { reason: "your quota on this disk is used up", remedy: "make room, or choose a place on another disk" },
+  EISDIR: { reason: "it is a folder", remedy: "give the path of a file" },
+  ENOTDIR: { reason: "a part of its path is a file, not a folder", remedy: "choose another place" },
+  EEXIST: { reason: "something of that name exists", remedy: "choose another name" },
+  EMFILE: { reason: "too many files are open", remedy: "raise the limit (ulimit -n)" },
+  ENAMETOOLONG: { reason: "its name is too long", remedy: "choose a shorter one" }
+}
+
+/** The operating system's name of the error, or an empty string. */
+const codeOf = ({ reason }: PlatformError): string =>
+  Predicate.hasProperty(reason.cause, "code") && typeof reason.cause.code === "string" ? reason.cause.code : ""
+
+const reasonOf = ({ reason }: PlatformError, code: string): string =>
+  code !== "" ? code : reason.description ?? reason._tag
+
+/**
+ * Makes a folder, and the folders above it, where they are not there yet.
+ *
+ * Node's own way to make several folders at once says ENOENT of a read-only disk, and does not end below `/proc`; so this
+ * makes one after the other.
+ *
+ * @example
+ * yield* makeFolder("runs/digits-1/previews")
+ */
+export const makeFolder = (path: string): Effect.Effect<void, FileProblem, FileSystem.FileSystem | Path.Path> =>
+  Effect.mapError(makeFolders(path), fileProblem("make the folder", path))
+
+const makeFolders = (path: string): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const above = (yield* Path.Path).dirname(path)
+    const make = fs.makeDirectory(path).pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag === "AlreadyExists",
+        (error) => Effect.flatMap(isFolder(path), (isThere) => isThere ? Effect.void : Effect.fail(error))
+      )
+    )
+    yield* make.pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag === "NotFound" && above !== path,
+        () => Effect.andThen(makeFolders(above), make)
+      )
+    )
+  })
+
+/** Whether there is a folder at a path. */
+export const isFolder = (path: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  FileSystem.FileSystem.use((fs) => fs.stat(path)).pipe(
+    Effect.map(({ type }) => type === "Directory"),
+    Effect.orElseSucceed(() => false)
+  )
+
+/**
+ * Writes a file whole or not at all: beside its place, then to the disk, then into its place. Folders above it are made.
+ *
+ * @example
+ * yield* writeWhole("runs/digits-1/samples.png", encodePng(grid(samples)))
+ */
+export const writeWhole = Effect.fnUntraced(
+  function*(
+    path: string,
+    content: Uint8Array | string
+  ): Effect.fn.Return<void, FileProblem, FileSystem.FileSystem | Path.Path> {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const beside = `${path}.writing`
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+    yield* makeFolder(paths.dirname(path))
+    const write = Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const file = yield* fs.open(beside, { flag: "w" })
+        yield* file.writeAll(bytes)
+        yield* file.sync
+      }))
+      yield* fs.rename(beside, path)
+    })
+    return yield* write.pipe(
+      Effect.onError(() => Effect.ignore(fs.remove(beside, { force: true }))),
+      Effect.mapError(fileProblem("write", path))
+    )
+  }
+)

@@ -1,0 +1,15 @@
+/**
+ * The command line of Effusion, for programs that embed it and for tests.
+ *
+ * @example
+ * import { run } from "@effusion/cli"
+ *
+ * const program = run(["train", "--preset", "points", "--steps", "100"]).pipe(Effect.provide(NodeServices.layer))
+ */
+export { effusion, run } from "./cli.ts"
+export { sample } from "./commands/sample.ts"
+export { train } from "./commands/train.ts"
+export { RunConfig } from "./config.ts"
+export { presets } from "./presets.ts"
+export { Reporter } from "./Reporter.ts"
+export type { RunEvent } from "./Reporter.ts"

@@ -1,0 +1,193 @@
+/**
+ * Plots as SVG files: the loss of a run, and points in the plane.
+ */
+import type { HostTensor } from "@effusion/core/tensor"
+import { showShape } from "@effusion/core/tensor"
+import { LineChart, ScatterChart } from "echarts/charts"
+import { GridComponent, LegendComponent, TitleComponent } from "echarts/components"
+import { init, use } from "echarts/core"
+import type { EChartsCoreOption } from "echarts/core"
+import { SVGRenderer } from "echarts/renderers"
+
+use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+
+/** A place of a curve. */
+export interface CurvePoint {
+  readonly step: number
+  readonly loss: number
+}
+
+/** What a loss plot shows. */
+export interface LossCurves {
+  readonly title: string
+  /** The loss of each training batch. */
+  readonly training: ReadonlyArray<CurvePoint>
+  /** The same, smoothed. */
+  readonly smoothed: ReadonlyArray<CurvePoint>
+  /** The loss on held-out data. */
+  readonly heldOut: ReadonlyArray<CurvePoint>
+}
+
+/** More places than a curve of this width can show. */
+const resolution = 800
+
+/**
+ * The loss over the steps, on a logarithmic axis. Curves of more than 800 places are thinned out evenly. Losses that a
+ * logarithmic axis cannot show (zero, not finite) are left out.
+ *
+ * @example
+ * const svg = lossPlot({ title: "digits-1", training, smoothed, heldOut: [] })
+ */
+export const lossPlot = ({ heldOut, smoothed, title, training }: LossCurves): string =>
+  render({ width: 800, height: 450 }, {
+    title: { text: title, left: "center" },
+    legend: { bottom: 0 },
+    grid: { left: 70, right: 30, top: 50, bottom: 70 },
+    xAxis: { type: "value", name: "step", nameLocation: "middle", nameGap: 25, min: 0 },
+    yAxis: { type: "log", name: "loss", min: "dataMin", max: "dataMax", axisLabel: { formatter: shortNumber } },
+    series: [
+      curve("each batch", thin(training), { color: "#c6d3e8", width: 1 }),
+      curve("smoothed", thin(smoothed), { color: "#2457a6", width: 2 }),
+      ...(heldOut.length > 0 ? [marks("held-out data", heldOut, "#c2410c")] : [])
+    ]
+  })
+
+/** What a scatter plot shows. */
+export interface ScatterOptions {
+  readonly title: string
+  /** [count, 2] */
+  readonly samples: HostTensor<"float32">
+  /** Points of the data to compare with, drawn under the samples: [count, 2]. */
+  readonly data?: HostTensor<"float32">
+}
+
+/**
+ * Points in the plane, as a square plot from -1.25 to 1.25 on both axes: all data lies in [-1, 1]. Points beyond the plot
+ * are not drawn.
+ *
+ * @throws RangeError when the points are not [count, 2].
+ * @example
+ * const svg = scatterPlot({ title: "2000 samples", samples })
+ */
+export const scatterPlot = ({ data, samples, title }: ScatterOptions): string => {
+  const axis = { type: "value", min: -1.25, max: 1.25, interval: 0.25, axisLine: { onZero: false } } as const
+  return render({ width: 720, height: 760 }, {
+    title: { text: title, left: "center" },
+    legend: { bottom: 0 },
+    grid: { left: 50, top: 50, width: 640, height: 640 },
+    xAxis: axis,
+    yAxis: axis,
+    series: [
+      ...(data === undefined ? [] : [cloud("data", pairs(data), "#d6d3d1")]),
+      cloud("samples", pairs(samples), "#2457a6")
+    ]
+  })
+}
+
+/** What a strip of scatter plots shows. */
+export interface StripOptions {
+  readonly title: string
+  /** The same points at several times, each [count, 2]. */
+  readonly frames: ReadonlyArray<HostTensor<"float32">>
+}
+
+/**
+ * The same points at several times, as square plots next to each other. Noise reaches farther than data, so each plot
+ * goes from -3 to 3.
+ *
+ * @throws RangeError when the points are not [count, 2].
+ * @example
+ * const svg = scatterStrip({ title: "from noise to data", frames })
+ */
+export const scatterStrip = ({ frames, title }: StripOptions): string => {
+  const side = 200
+  const axis = (index: number) => ({
+    type: "value",
+    gridIndex: index,
+    min: -3,
+    max: 3,
+    axisLine: { onZero: false },
+    axisLabel: { show: false },
+    axisTick: { show: false },
+    splitLine: { show: false }
+  })
+  return render({ width: 10 + frames.length * (side + 10), height: side + 60 }, {
+    title: { text: title, left: "center" },
+    grid: frames.map((_, index) => ({
+      left: 10 + index * (side + 10),
+      top: 45,
+      width: side,
+      height: side,
+      show: true
+    })),
+    xAxis: frames.map((_, index) => axis(index)),
+    yAxis: frames.map((_, index) => axis(index)),
+    series: frames.map((frame, index) => ({
+      ...cloud("samples", pairs(frame), "#2457a6"),
+      symbolSize: 2,
+      xAxisIndex: index,
+      yAxisIndex: index
+    }))
+  })
+}
+
+const render = (size: { readonly width: number; readonly height: number }, option: EChartsCoreOption): string => {
+  const chart = init(null, null, { renderer: "svg", ssr: true, ...size })
+  try {
+    chart.setOption({ animation: false, backgroundColor: "#ffffff", ...option })
+    return chart.renderToSVGString()
+  } finally {
+    chart.dispose()
+  }
+}
+
+const curve = (
+  name: string,
+  points: ReadonlyArray<CurvePoint>,
+  style: { readonly color: string; readonly width: number }
+) => ({
+  type: "line",
+  name,
+  data: visible(points),
+  showSymbol: false,
+  color: style.color,
+  lineStyle: { width: style.width }
+})
+
+const marks = (name: string, points: ReadonlyArray<CurvePoint>, color: string) => ({
+  type: "line",
+  name,
+  data: visible(points),
+  symbol: "diamond",
+  symbolSize: 12,
+  color
+})
+
+const cloud = (name: string, data: ReadonlyArray<ReadonlyArray<number>>, color: string) => ({
+  type: "scatter",
+  name,
+  data,
+  color,
+  symbolSize: 4,
+  clip: true,
+  itemStyle: { opacity: 0.7 }
+})
+
+const visible = (points: ReadonlyArray<CurvePoint>): ReadonlyArray<readonly [number, number]> =>
+  points.filter(({ loss }) => Number.isFinite(loss) && loss > 0).map(({ loss, step }) => [step, loss])
+
+/** At most `resolution` places, evenly spread, the last one among them. */
+const thin = (points: ReadonlyArray<CurvePoint>): ReadonlyArray<CurvePoint> => {
+  if (points.length <= resolution) return points
+  const last = points.length - 1
+  return Array.from({ length: resolution }, (_, i) => points[Math.round(i * last / (resolution - 1))]!)
+}
+
+const pairs = ({ data, shape }: HostTensor<"float32">): ReadonlyArray<ReadonlyArray<number>> => {
+  if (shape.length !== 2 || shape[1] !== 2) {
+    throw new RangeError(`a scatter plot needs points [count, 2], not ${showShape(shape)}`)
+  }
+  return Array.from({ length: shape[0]! }, (_, i) => [data[2 * i]!, data[2 * i + 1]!])
+}
+
+const shortNumber = (value: number): string => String(Number(value.toPrecision(3)))

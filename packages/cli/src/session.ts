@@ -1,0 +1,69 @@
+/**
+ * What a configuration stands for: the services of a pipeline, the optimiser, the sampler.
+ */
+import { adam, adamW, chain, clipByGlobalNorm, ema, LearningRate } from "@effusion/core/optimizer"
+import type { GradientTransformation, WeightAverage } from "@effusion/core/optimizer"
+import { Denoiser, Objective, TimestepSampler } from "@effusion/core/pipeline"
+import type { DenoiserShape } from "@effusion/core/pipeline"
+import { ddim, ddpm } from "@effusion/core/sampling"
+import type { Sampler } from "@effusion/core/sampling"
+import { NoiseSchedule } from "@effusion/core/schedule"
+import type { InvalidSchedule } from "@effusion/core/schedule"
+import { sizeOf } from "@effusion/core/tensor"
+import { MLP, UNet } from "@effusion/models"
+import { Layer } from "effect"
+import type { RunConfig } from "./config.ts"
+
+/** The denoiser of a configuration. */
+export const denoiserOf = ({ model }: RunConfig): DenoiserShape => {
+  if (model.type === "unet") {
+    const { type: _, ...fields } = model
+    return UNet.make(UNet.Config.make(fields))
+  }
+  const { type: _, ...fields } = model
+  return MLP.make(MLP.Config.make(fields))
+}
+
+/** The number of trainable numbers of a denoiser. */
+export const parameterCount = ({ parameters }: DenoiserShape): number =>
+  Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+
+/** The services of a training pipeline, but for the engine. */
+export const pipelineServices = (
+  config: RunConfig
+): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, InvalidSchedule> =>
+  Layer.mergeAll(
+    Layer.succeed(Denoiser, denoiserOf(config)),
+    scheduleOf(config),
+    Objective.noise,
+    TimestepSampler.uniform
+  )
+
+const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
+  schedule.type === "linear"
+    ? NoiseSchedule.linear({ steps: schedule.steps, start: schedule.betaStart, end: schedule.betaEnd })
+    : NoiseSchedule.cosine({ steps: schedule.steps })
+
+/** The optimiser of a configuration. */
+export const optimizerOf = ({ optimizer, steps }: RunConfig): GradientTransformation => {
+  const { beta1, beta2, clipNorm, epsilon, weightDecay } = optimizer
+  const options = { learningRate: learningRateOf({ optimizer, steps }), beta1, beta2, epsilon }
+  const update = optimizer.algorithm === "adam" ? adam(options) : adamW({ ...options, weightDecay })
+  return clipNorm === null ? update : chain(clipByGlobalNorm(clipNorm), update)
+}
+
+const learningRateOf = ({ optimizer, steps }: Pick<RunConfig, "optimizer" | "steps">): LearningRate.LearningRate => {
+  const { decay, learningRate: peak } = optimizer
+  const warmUp = Math.floor(optimizer.warmUp * steps)
+  if (decay === "constant") return LearningRate.constant(peak, { warmUp })
+  return decay === "cosine"
+    ? LearningRate.cosine({ peak, steps, warmUp })
+    : LearningRate.linear({ peak, steps, warmUp })
+}
+
+/** The averaging of weights of a configuration. */
+export const averageOf = ({ averaging }: RunConfig): WeightAverage => ema(averaging)
+
+/** A sampler by its name. */
+export const samplerOf = ({ eta, sampler }: Pick<RunConfig["sampling"], "sampler" | "eta">): Sampler =>
+  sampler === "ddim" ? ddim({ eta }) : ddpm()

@@ -1,0 +1,265 @@
+/**
+ * A training run from its first step, or the one it is resumed at, to its last pictures.
+ */
+import type { TrainAndTest } from "@effusion/core/data"
+import { take } from "@effusion/core/data"
+import { Engine } from "@effusion/core/engine"
+import {
+  Denoiser,
+  forwardNoising,
+  meanSquaredError,
+  noisePrediction,
+  Pipeline,
+  scheduleSampling
+} from "@effusion/core/pipeline"
+import type { HostTensor } from "@effusion/core/tensor"
+import type { StepReport, TrainingState } from "@effusion/core/training"
+import { Checkpoint, Training } from "@effusion/core/training"
+import { Clock, Deferred, Effect, Ref, Stream } from "effect"
+import { type RunConfig, trainingIdentity } from "./config.ts"
+import { arePoints } from "./datasets.ts"
+import { draw, pictureTypes, writePicture } from "./drawing.ts"
+import { writeWhole } from "./files.ts"
+import { invocation, quote } from "./invocation.ts"
+import { appendMetrics, readMetrics } from "./metrics.ts"
+import type { MetricsWriter } from "./metrics.ts"
+import * as Progress from "./progress.ts"
+import { Reporter } from "./Reporter.ts"
+import type { RunFolder } from "./RunFolder.ts"
+import { averageOf, optimizerOf, parameterCount } from "./session.ts"
+
+/** What a run needs besides its services. */
+export interface TrainRunOptions {
+  readonly config: RunConfig
+  readonly data: TrainAndTest
+  readonly folder: RunFolder
+  /** The state to go on from. */
+  readonly resumeFrom?: TrainingState | undefined
+}
+
+/** The pipeline of every preset: noise prediction with the mean squared error (Ho et al. 2020, algorithm 1). */
+export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+
+/** Evaluations of all runs use the same draws, so that their losses can be compared. */
+const evaluationSeed = 0
+
+/**
+ * Trains to the last step, evaluates on held-out data and draws samples, both with averaged weights. Everything that it
+ * makes goes to the run's folder. Interrupted, it finishes the present step, saves a checkpoint and says how to go on.
+ *
+ * @example
+ * yield* trainRun({ config, data, folder }).pipe(Effect.provide(services), Effect.scoped)
+ */
+export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resumeFrom }: TrainRunOptions) {
+  const { report } = yield* Reporter
+  const engine = yield* Engine
+  const denoiser = yield* Denoiser
+  const from = resumeFrom?.step ?? 0
+  const startedAt = yield* Clock.currentTimeMillis
+  const metrics = yield* appendMetrics(folder.metrics, { after: from })
+  const step = yield* Ref.make(from)
+
+  yield* report({
+    event: "start",
+    run: folder.path,
+    preset: config.preset,
+    data: config.data,
+    examples: data.train.size,
+    unit: arePoints(data.train.exampleShape) ? "points" : "images",
+    parameters: parameterCount(denoiser),
+    engine: engine.name,
+    device: engine.device.description,
+    threads: engine.device.threads,
+    batchSize: config.batchSize,
+    steps: config.steps,
+    from
+  })
+
+  const end = Effect.fnUntraced(function*(reason: "finished" | "interrupted", samples?: string) {
+    const command = yield* invocation
+    yield* report({
+      event: "end",
+      reason,
+      step: yield* Ref.get(step),
+      seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000,
+      run: folder.path,
+      ...(samples === undefined ? {} : { samples }),
+      next: `${command} ${reason === "finished" ? "sample" : "train --resume"} ${quote(folder.path)}`
+    })
+  })
+
+  const interrupted = Effect.gen(function*() {
+    yield* metrics.flush
+    yield* writeLossPlot(folder, config)
+    yield* end("interrupted")
+  })
+
+  yield* Effect.gen(function*() {
+    const state = yield* train({ config, data, folder, resumeFrom, metrics, step })
+    yield* finish({ config, data, folder, state, metrics }).pipe(
+      Effect.flatMap((samples) => end("finished", samples))
+    )
+  }).pipe(Effect.onInterrupt(() => Effect.ignore(interrupted)))
+})
+
+interface TrainOptions extends TrainRunOptions {
+  readonly metrics: MetricsWriter
+  /** The last step that was done. */
+  readonly step: Ref.Ref<number>
+}
+
+/** Takes the steps of a run, and returns the state after the last one. */
+const train = Effect.fnUntraced(function*({ config, data, folder, metrics, resumeFrom, step }: TrainOptions) {
+  const { report } = yield* Reporter
+  const checkpoints = Checkpoint.policy({
+    folder: folder.checkpoints,
+    config: trainingIdentity(config),
+    ...config.checkpoints
+  })
+  const run = yield* Training.start({
+    pipeline,
+    data: data.train,
+    batchSize: config.batchSize,
+    optimizer: optimizerOf(config),
+    average: averageOf(config),
+    steps: config.steps,
+    seed: config.seed,
+    // Metrics are never behind a checkpoint: a run that is killed and resumed has a line for every step.
+    checkpoints: { ...checkpoints, save: (state) => Effect.andThen(metrics.flush, checkpoints.save(state)) },
+    ...(resumeFrom === undefined ? {} : { resumeFrom })
+  })
+
+  let progress = yield* progressSoFar(folder, config, resumeFrom?.step ?? 0)
+  const startedAt = yield* Clock.currentTimeMillis
+  let flushedAt = startedAt
+  const stopping = yield* Deferred.make<void>()
+  const onReport = Effect.fnUntraced(function*(done: StepReport) {
+    const milliseconds = yield* Clock.currentTimeMillis
+    progress = Progress.advance(progress, { step: done.step, loss: done.loss, milliseconds })
+    yield* Ref.set(step, done.step)
+    yield* metrics.add({
+      step: done.step,
+      loss: done.loss,
+      ...(done.learningRate === undefined ? {} : { learningRate: done.learningRate }),
+      gradientNorm: done.gradientNorm,
+      seconds: (milliseconds - startedAt) / 1000
+    })
+    yield* report({ event: "step", progress, learningRate: done.learningRate, gradientNorm: done.gradientNorm })
+    // Whoever watches the file sees it grow.
+    if (done.checkpoint !== undefined || milliseconds - flushedAt >= 1000) {
+      yield* metrics.flush
+      flushedAt = milliseconds
+    }
+    if (done.checkpoint !== undefined) {
+      yield* report({ event: "checkpoint", step: done.step, path: done.checkpoint })
+    }
+    if (config.previews.every > 0 && done.step % config.previews.every === 0 && done.step < config.steps) {
+      yield* metrics.flush
+      // A preview is not worth waiting for when the run is to stop.
+      yield* Effect.raceFirst(preview({ config, data, folder, done }), Deferred.await(stopping))
+    }
+  })
+
+  const stop = Effect.gen(function*() {
+    yield* Deferred.succeed(stopping, undefined)
+    yield* report({ event: "stopping" })
+    yield* run.stop
+  })
+  yield* run.reports.pipe(Stream.runForEach(onReport), Training.stopOnInterrupt({ ...run, stop }))
+  yield* metrics.flush
+  return yield* run.snapshot
+})
+
+/** The progress of the steps that were done before, by the metrics that they left. */
+const progressSoFar = Effect.fnUntraced(function*(folder: RunFolder, config: RunConfig, from: number) {
+  const losses = (yield* readMetrics(folder.metrics)).flatMap((metric) =>
+    "loss" in metric && metric.loss !== null ? [{ step: metric.step, loss: metric.loss }] : []
+  )
+  return Progress.resume(losses, { from, steps: config.steps, batchSize: config.batchSize })
+})
+
+const preview = Effect.fnUntraced(function*(
+  { config, data, done, folder }: TrainRunOptions & { readonly done: StepReport }
+) {
+  const { report } = yield* Reporter
+  const state = yield* done.snapshot
+  const path = folder.preview(done.step, config.steps, pictureTypes(data.train.exampleShape)[0]!)
+  const samples = yield* draw({
+    ...config.sampling,
+    ...config.previews,
+    seed: config.seed,
+    parameters: state.average ?? state.parameters,
+    exampleShape: data.train.exampleShape
+  })
+  yield* writePicture(path, {
+    title: `step ${done.step}: ${config.previews.count} samples`,
+    frames: [samples],
+    ...pointsToCompareWith(data)
+  })
+  yield* writeLossPlot(folder, config)
+  yield* report({ event: "preview", step: done.step, path })
+})
+
+interface FinishOptions extends TrainRunOptions {
+  readonly state: TrainingState
+  readonly metrics: MetricsWriter
+}
+
+/** Evaluates, draws the final samples, and returns the path of their picture. */
+const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, state }: FinishOptions) {
+  const { report } = yield* Reporter
+  const parameters = state.average ?? state.parameters
+  const exampleShape = data.train.exampleShape
+  const { loss, standardError } = yield* Training.evaluate({
+    pipeline,
+    data: data.test,
+    batchSize: Math.min(data.test.size, 100),
+    parameters,
+    seed: evaluationSeed
+  })
+  // A finished run that is resumed comes to the same evaluation again.
+  const known = (yield* readMetrics(folder.metrics)).some((metric) =>
+    "heldOutLoss" in metric && metric.step === state.step
+  )
+  if (!known) yield* metrics.add({ step: state.step, heldOutLoss: loss, standardError })
+  yield* metrics.flush
+  yield* report({ event: "evaluation", step: state.step, loss, standardError })
+  yield* writeLossPlot(folder, config)
+
+  const samples = yield* draw({ ...config.sampling, seed: config.seed, parameters, exampleShape })
+  const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
+  yield* Effect.forEach(types, (type) =>
+    writePicture(folder.samples(type), {
+      title: `${config.sampling.count} samples after ${state.step} steps`,
+      frames: [samples],
+      ...pointsToCompareWith(data)
+    }), { discard: true })
+  return folder.samples(types[0]!)
+})
+
+/** Points of the data, to draw under samples; none where examples are images. */
+export const pointsToCompareWith = ({ test }: TrainAndTest): { readonly data?: HostTensor<"float32"> } => {
+  if (!arePoints(test.exampleShape)) return {}
+  const some = take(test, 1000)
+  return { data: some.read(Int32Array.from({ length: some.size }, (_, i) => i)).x0 }
+}
+
+const writeLossPlot = Effect.fnUntraced(function*(folder: RunFolder, config: RunConfig) {
+  const metrics = yield* readMetrics(folder.metrics)
+  const training = metrics.flatMap((metric) =>
+    "loss" in metric && metric.loss !== null ? [{ step: metric.step, loss: metric.loss }] : []
+  )
+  // The plotting library takes half a second to load, which nobody should wait for who asks for help only.
+  const { lossPlot } = yield* Effect.promise(() => import("./plots.ts"))
+  yield* writeWhole(
+    folder.lossPlot,
+    lossPlot({
+      title: `${config.preset}: loss`,
+      training,
+      smoothed: Progress.smooth(training),
+      heldOut: metrics.flatMap((metric) =>
+        "heldOutLoss" in metric ? [{ step: metric.step, loss: metric.heldOutLoss }] : []
+      )
+    })
+  )
+})

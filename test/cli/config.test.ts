@@ -1,0 +1,326 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Path } from "effect"
+import * as fc from "fast-check"
+import type { Json, RunConfig } from "../../packages/cli/src/config.ts"
+import { decodeRunConfig, encodeRunConfig, overlay } from "../../packages/cli/src/config.ts"
+import { nearest } from "../../packages/cli/src/internal/nearest.ts"
+import { presets } from "../../packages/cli/src/presets.ts"
+import type { Overrides } from "../../packages/cli/src/resolve.ts"
+import { override, resolve } from "../../packages/cli/src/resolve.ts"
+
+const preset = fc.constantFrom(...Object.values(presets))
+
+const decode = (input: unknown): RunConfig => Effect.runSync(decodeRunConfig(input, "the test's configuration"))
+
+const problemsOf = (input: unknown): ReadonlyArray<string> =>
+  Effect.runSync(Effect.flip(decodeRunConfig(input, "the test's configuration"))).problems
+
+/** The dotted paths of all values of a document that are no objects. */
+const pathsOf = (json: Json, prefix = ""): ReadonlyArray<string> =>
+  Object.entries(json).flatMap(([field, value]) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? pathsOf(value as Json, `${prefix}${field}.`)
+      : [`${prefix}${field}`]
+  )
+
+const get = (json: Json, path: string): unknown =>
+  path.split(".").reduce<unknown>((value, field) => (value as Json)[field], json)
+
+const withValue = (json: Json, path: string, value: unknown): Json => {
+  const [field, ...rest] = path.split(".")
+  return {
+    ...json,
+    [field!]: rest.length === 0 ? value : withValue((json[field!] ?? {}) as Json, rest.join("."), value)
+  }
+}
+
+describe("presets", () => {
+  it("are valid configurations, under their own names", () => {
+    for (const [name, config] of Object.entries(presets)) {
+      assert.strictEqual(config.preset, name)
+      assert.deepStrictEqual(encodeRunConfig(decode(config)), encodeRunConfig(config))
+    }
+  })
+})
+
+describe("a configuration", () => {
+  const count = fc.integer({ min: 1, max: 1_000_000 })
+  const part = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+  const config = fc.tuple(
+    preset,
+    fc.record({
+      steps: count,
+      batchSize: count,
+      seed: fc.maxSafeNat(),
+      threads: count,
+      data: fc.constantFrom("digits", "idx:a folder/x", "points:checkerboard"),
+      averaging: fc.record({ decay: part, warmUp: fc.constantFrom("none", "ratio", { power: 0.75 }) }),
+      optimizer: fc.record({ algorithm: fc.constantFrom("adam", "adamw"), warmUp: part, clipNorm: fc.option(count) }, {
+        requiredKeys: []
+      })
+    }, { requiredKeys: [] })
+  ).map(([preset, changes]) => decode(overlay(preset, changes as Json)))
+
+  it("is the same after it was written as JSON and read again", () => {
+    fc.assert(fc.property(config, (config) => {
+      const read = decode(JSON.parse(JSON.stringify(encodeRunConfig(config))))
+      assert.deepStrictEqual(encodeRunConfig(read), encodeRunConfig(config))
+    }))
+  })
+
+  it("is decoded to the same values when it is laid over any preset", () => {
+    fc.assert(fc.property(config, preset, (config, below) => {
+      const json = encodeRunConfig(config)
+      const decoded = encodeRunConfig(decode(overlay(below, json)))
+      // What a preset has and the document lacks stays: only optional fields can be lacking.
+      for (const path of pathsOf(json)) assert.deepStrictEqual(get(decoded, path), get(json, path))
+    }))
+  })
+
+  it("names every wrong field, and no other", () => {
+    fc.assert(fc.property(
+      preset.chain((preset) =>
+        fc.tuple(
+          fc.constant(preset),
+          fc.subarray(pathsOf(preset).filter((path) => !path.endsWith(".type")), { minLength: 1 })
+        )
+      ),
+      ([preset, paths]) => {
+        // No field may be an empty object, so this is wrong anywhere.
+        const wrong = paths.reduce<Json>((json, path) => withValue(json, path, {}), preset)
+        const named = problemsOf(wrong).map((line) => line.slice(0, line.indexOf(":")))
+        for (const path of paths) assert.include(named.map((name) => name.slice(0, path.length)), path)
+        for (const name of named) assert.isTrue(paths.some((path) => name.startsWith(path)), name)
+      }
+    ))
+  })
+
+  it("names a field that it does not know, and the one that was meant", () => {
+    const problems = problemsOf(overlay(presets["digits"]!, {
+      batchsize: 1,
+      optimizer: { learning_rate: 1 },
+      model: { dropuot: 0.1 },
+      checkpoints: { zzzzzzzz: 1 }
+    }))
+    assert.deepStrictEqual([...problems].sort(), [
+      `batchsize: unknown field; did you mean "batchSize"?`,
+      `checkpoints.zzzzzzzz: unknown field`,
+      `model.dropuot: unknown field; did you mean "dropout"?`,
+      `optimizer.learning_rate: unknown field; did you mean "learningRate"?`
+    ])
+  })
+
+  it("says what it expected, and what it got", () => {
+    const wrong: ReadonlyArray<readonly [string, unknown, RegExp]> = [
+      ["steps", 0, /^steps: expected a whole number of at least 1, got 0$/],
+      ["steps", 1.5, /^steps: expected an integer, got 1.5$/],
+      ["batchSize", "many", /^batchSize: expected number, got "many"$/],
+      ["seed", -1, /^seed: expected a whole number of at least 0, got -1$/],
+      ["optimizer.learningRate", 0, /^optimizer.learningRate: expected a number above 0, got 0$/],
+      ["optimizer.beta2", 1, /^optimizer.beta2: expected a number from 0 to below 1, got 1$/],
+      ["schedule.type", "quadratic", /^schedule: expected an object whose type is "linear" or "cosine", got /],
+      ["data", "mnist", /^data: expected "digits", "idx:<folder>" or .*, got "mnist"$/],
+      ["data", "points:swiss", /^data: expected .*"points:swiss-roll".*, got "points:swiss"$/],
+      ["data", "idx:", /^data: expected .*, got "idx:"$/],
+      ["sampling.steps", 1001, /^sampling.steps: expected at most schedule.steps \(1000\), got 1001$/],
+      ["previews.steps", 1001, /^previews.steps: expected at most schedule.steps \(1000\), got 1001$/],
+      ["model.sample_size", 30, /^model.sample_size: .*a multiple of 4\b.*30/]
+    ]
+    for (const [path, value, message] of wrong) {
+      const problems = problemsOf(withValue(presets["digits"]!, path, value))
+      assert.strictEqual(problems.length, 1, problems.join("; "))
+      assert.match(problems[0]!, message)
+    }
+  })
+
+  it("names what is wrong between fields even if others are wrong in themselves", () => {
+    const problems = problemsOf(
+      overlay(presets["digits"]!, { steps: "x", sampling: { steps: 2000 }, model: { norm_num_groups: 7 } })
+    )
+    assert.isTrue(problems.some((line) => line.startsWith("steps:")))
+    assert.isTrue(problems.some((line) => line.startsWith("sampling.steps:")))
+    assert.isTrue(problems.some((line) => line.startsWith("model.block_out_channels:")))
+  })
+})
+
+describe("laying one document over another", () => {
+  const json = fc.letrec<{ readonly value: unknown; readonly object: Json }>((tie) => ({
+    object: fc.dictionary(fc.constantFrom("a", "b", "c"), tie("value"), { minKeys: 1, noNullPrototype: true }),
+    value: fc.oneof({ depthSize: "small" }, fc.integer(), fc.constant(null), fc.array(fc.integer()), tie("object"))
+  })).object as fc.Arbitrary<Json>
+
+  it("has the empty document as its neutral element", () => {
+    fc.assert(fc.property(json, (document) => {
+      assert.deepStrictEqual(overlay(document, {}), document)
+      assert.deepStrictEqual(overlay({}, document), document)
+    }))
+  })
+
+  it("keeps every value of the upper one, and of the lower one what the upper one does not name", () => {
+    fc.assert(fc.property(json, json, (below, above) => {
+      const result = overlay(below, above)
+      for (const path of pathsOf(above)) assert.deepStrictEqual(get(result, path), get(above, path))
+      const named = (path: string) =>
+        pathsOf(above).some((other) => other === path || path.startsWith(`${other}.`) || other.startsWith(`${path}.`))
+      for (const path of pathsOf(below)) if (!named(path)) assert.deepStrictEqual(get(result, path), get(below, path))
+    }))
+  })
+
+  it("replaces an object by one of another type", () => {
+    const below = { model: { type: "unet", sample_size: 28 }, steps: 1 }
+    assert.deepStrictEqual(overlay(below, { model: { type: "mlp", width: 3 } }), {
+      model: { type: "mlp", width: 3 },
+      steps: 1
+    })
+    assert.deepStrictEqual(overlay(below, { model: { type: "unet", dropout: 0 } }), {
+      model: { type: "unet", sample_size: 28, dropout: 0 },
+      steps: 1
+    })
+  })
+})
+
+describe("flags", () => {
+  const overrides: fc.Arbitrary<Overrides> = fc.record({
+    steps: fc.nat(),
+    batchSize: fc.nat(),
+    seed: fc.nat(),
+    threads: fc.nat(),
+    learningRate: fc.double({ min: 1e-9, max: 1, noNaN: true }),
+    data: fc.string(),
+    schedule: fc.constantFrom("linear" as const, "cosine" as const)
+  }, { requiredKeys: [] })
+
+  it("override what they name, and nothing else", () => {
+    fc.assert(fc.property(preset, overrides, (preset, overrides) => {
+      const config = override(preset, overrides)
+      const places: { readonly [name: string]: string } = {
+        learningRate: "optimizer.learningRate",
+        schedule: "schedule.type"
+      }
+      const changed = new Map(Object.entries(overrides).map(([name, value]) => [places[name] ?? name, value]))
+      for (const [path, value] of changed) assert.deepStrictEqual(get(config, path), value)
+      for (const path of pathsOf(preset)) {
+        const lost = path.startsWith("schedule.beta") && get(config, "schedule.type") === "cosine"
+        if (!changed.has(path) && !lost) assert.deepStrictEqual(get(config, path), get(preset, path))
+      }
+    }))
+  })
+})
+
+describe("resolving", () => {
+  const withFile = <A, E>(
+    content: string,
+    use: (path: string) => Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>
+  ) =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/run.json`
+      yield* fs.writeFileString(file, content)
+      return yield* use(file)
+    }).pipe(Effect.provide(NodeServices.layer))
+
+  it.effect("takes flags before the file, the file before the preset", () =>
+    withFile(JSON.stringify({ preset: "points", steps: 11, batchSize: 12 }), (configFile) =>
+      Effect.gen(function*() {
+        const config = yield* resolve({ configFile, overrides: { batchSize: 13 } })
+        assert.strictEqual(config.preset, "points")
+        assert.strictEqual(config.steps, 11)
+        assert.strictEqual(config.batchSize, 13)
+        assert.deepStrictEqual(config.optimizer, presets["points"]!.optimizer)
+        const other = yield* resolve({ preset: "digits-small", configFile, overrides: {} })
+        assert.strictEqual(other.preset, "digits-small")
+        assert.deepStrictEqual(other.model, presets["digits-small"]!.model)
+        assert.strictEqual(other.steps, 11)
+      })))
+
+  it.effect("takes the configuration that a run wrote", () =>
+    withFile(
+      JSON.stringify(encodeRunConfig({ ...presets["fashion"]!, seed: 5 })),
+      (configFile) =>
+        Effect.gen(function*() {
+          const config = yield* resolve({ configFile, overrides: {} })
+          assert.deepStrictEqual(encodeRunConfig(config), encodeRunConfig({ ...presets["fashion"]!, seed: 5 }))
+        })
+    ))
+
+  it.effect("names the flag of a wrong value that came from one, and the field of one that did not", () =>
+    withFile(JSON.stringify({ steps: 0, seed: -1 }), (configFile) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(resolve({ configFile, overrides: { steps: 0, learningRate: -1 } }))
+        assert.strictEqual(
+          error.message,
+          [
+            `${configFile} is not valid in 3 places:`,
+            "  optimizer.learningRate: expected a number above 0, got -1".replace(
+              "optimizer.learningRate",
+              "--learning-rate"
+            ),
+            "  --steps: expected a whole number of at least 1, got 0",
+            "  seed: expected a whole number of at least 0, got -1"
+          ].join("\n")
+        )
+      })))
+
+  it.effect("makes a folder of data absolute", () =>
+    Effect.gen(function*() {
+      const paths = yield* Path.Path
+      const config = yield* resolve({ preset: "fashion", overrides: { data: "idx:some/folder" } })
+      assert.strictEqual(config.data, `idx:${paths.resolve("some/folder")}`)
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  it.effect("refuses a preset that there is not, and proposes one", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(resolve({ preset: "digit", overrides: {} }))
+      assert.strictEqual(
+        error.message,
+        `there is no preset "digit" (did you mean "digits"?); choose one of digits, digits-small, fashion, points, ddpm-cifar10`
+      )
+      const inherited = yield* Effect.flip(resolve({ preset: "constructor", overrides: {} }))
+      assert.strictEqual(inherited._tag, "UnknownPreset")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
+  for (
+    const [content, message] of [["{ steps: 3 }", /is not valid: it is not JSON/], [
+      "[1]",
+      /expected a JSON object/
+    ]] as const
+  ) {
+    it.effect(`refuses the file ${content}`, () =>
+      withFile(
+        content,
+        (configFile) =>
+          Effect.map(
+            Effect.flip(resolve({ configFile, overrides: {} })),
+            (error) => assert.match(error.message, message)
+          )
+      ))
+  }
+
+  it.effect("refuses a file that does not exist", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(resolve({ configFile: "no/such.json", overrides: {} }))
+      assert.strictEqual(
+        error.message,
+        `cannot read the configuration "no/such.json": it does not exist; check the path`
+      )
+    }).pipe(Effect.provide(NodeServices.layer)))
+})
+
+describe("the nearest name", () => {
+  it("finds a name with one slip in it", () => {
+    const name = fc.stringMatching(/^[a-z]{4,12}$/)
+    fc.assert(fc.property(name, fc.nat(), fc.constantFrom("delete", "double"), (name, position, slip) => {
+      const i = position % name.length
+      const written = slip === "delete"
+        ? name.slice(0, i) + name.slice(i + 1)
+        : name.slice(0, i) + name[i] + name.slice(i)
+      assert.strictEqual(nearest(written, ["x".repeat(40), name, "y".repeat(50)]), name)
+    }))
+  })
+
+  it("finds nothing among names that are something else", () => {
+    assert.isUndefined(nearest("threads", ["digits", "fashion"]))
+    assert.isUndefined(nearest("threads", []))
+  })
+})
