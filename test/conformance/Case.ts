@@ -29,6 +29,11 @@ export interface Instance {
    * subtracts two numbers of the size of its input, and may give 0 with a derivative of 0. Default 0.
    */
   readonly scale: number
+  /**
+   * Whether gradients are checked element by element, or along one random direction of each input, which is as strict
+   * and cheaper where there are thousands of elements. Default `"elements"`.
+   */
+  readonly by: "elements" | "directions"
 }
 
 /** What an operation must do, for random instances and for those that once failed. */
@@ -52,11 +57,12 @@ export const instance = (
   program: Instance["program"],
   reference: Instance["reference"],
   differentiable: ReadonlyArray<string> = [],
-  scale = 0
+  scale = 0,
+  by: Instance["by"] = "elements"
 ): Instance & fc.WithToStringMethod => {
   const arguments_ = Object.entries(inputs).map(([name, { array, dtype }]) =>
     `${name}: ${dtype === "int32" ? "int32 " : ""}[${array.shape.join(", ")}]`
   )
   const whole = `${label} of ${arguments_.join(", ")}`
-  return { label: whole, inputs, program, reference, differentiable, scale, [fc.toStringMethod]: () => whole }
+  return { label: whole, inputs, program, reference, differentiable, scale, by, [fc.toStringMethod]: () => whole }
 }

@@ -8,7 +8,7 @@ import { type Context, Data, Effect } from "effect"
 import * as fc from "fast-check"
 import { values } from "./arbitraries.ts"
 import type { Argument, Case, Instance } from "./Case.ts"
-import { type Arrays, differentiate, type NdArray } from "./reference/index.ts"
+import { abs, type Arrays, differentiate, differentiateAlong, type NdArray, scalar } from "./reference/index.ts"
 
 /** How near an engine must be to the reference. */
 export interface Tolerance {
@@ -48,21 +48,54 @@ interface Prepared {
   readonly expectations: ReadonlyArray<Expectation>
 }
 
+/** The expected outputs of an instance, and what its gradients are compared by. */
+interface Truth {
+  readonly outputs: ReadonlyArray<NdArray>
+  readonly outputMagnitudes: ReadonlyArray<NdArray>
+  readonly derivatives: Arrays
+  readonly derivativeMagnitudes: Arrays
+  /** What the program makes of a gradient before it is compared. */
+  readonly directions: Arrays
+}
+
+const truthOf = (instance: Instance, arrays: Arrays): Truth => {
+  if (instance.by === "elements") {
+    const smooth = Object.keys(arrays).filter((name) => instance.inputs[name]!.dtype === "float32")
+    const truth = differentiate(instance.reference, arrays, smooth, weighting)
+    return { ...truth, derivatives: truth.gradients, derivativeMagnitudes: truth.gradientMagnitudes, directions: {} }
+  }
+  const directions = Object.fromEntries(
+    instance.differentiable.map((name, i) => [name, values(i + 1, arrays[name]!.shape, { low: -1, high: 1 })])
+  )
+  const { outputs, slopeMagnitudes, slopes } = differentiateAlong(instance.reference, arrays, directions, weighting)
+  const scalars = (numbers: { readonly [name: string]: number }): Arrays =>
+    Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, scalar(number)]))
+  return {
+    outputs,
+    outputMagnitudes: outputs.map(abs),
+    derivatives: scalars(slopes),
+    derivativeMagnitudes: scalars(slopeMagnitudes),
+    directions
+  }
+}
+
 const prepare = (instance: Instance, place: number): Prepared => {
   const names = Object.keys(instance.inputs)
-  const smooth = names.filter((name) => instance.inputs[name]!.dtype === "float32")
   const arrays: Arrays = Object.fromEntries(names.map((name) => [name, instance.inputs[name]!.array]))
-  const truth = differentiate(instance.reference, arrays, smooth, weighting)
+  const truth = truthOf(instance, arrays)
   const weights = instance.differentiable.length === 0 ? [] : weighting(truth.outputs)
   const inputName = (name: string) => `${place}.${name}`
   const weightName = (output: number) => `${place}.weight.${output}`
+  const directionName = (name: string) => `${place}.direction.${name}`
   const outputName = (output: number) => `${place}.output.${output}`
   const gradientName = (name: string) => `${place}.gradient.${name}`
+  const given = (name: string, array: NdArray) => [name, { array, dtype: "float32" }] as const
   return {
     instance,
     inputs: Object.fromEntries([
       ...names.map((name) => [inputName(name), instance.inputs[name]!] as const),
-      ...weights.map((array, output) => [weightName(output), { array, dtype: "float32" }] as const)
+      ...weights.map((array, output) => given(weightName(output), array)),
+      ...Object.entries(truth.directions).map(([name, array]) => given(directionName(name), array))
     ]),
     apply: (all) => {
       const inputs = Object.fromEntries(names.map((name) => [name, all[inputName(name)]!]))
@@ -75,9 +108,13 @@ const prepare = (instance: Instance, place: number): Prepared => {
           .reduce((total, term) => tf.add(total, term)) as tf.Scalar
       }
       const gradients = tf.grads(functional)(instance.differentiable.map((name) => inputs[name]!))
+      const compared = gradients.map((gradient, i) => {
+        const direction = all[directionName(instance.differentiable[i]!)]
+        return direction === undefined ? gradient : tf.sum(tf.mul(gradient, direction))
+      })
       return Object.fromEntries([
         ...outputs,
-        ...gradients.map((tensor, i) => [gradientName(instance.differentiable[i]!), tensor] as const)
+        ...compared.map((tensor, i) => [gradientName(instance.differentiable[i]!), tensor] as const)
       ])
     },
     expectations: [
@@ -89,9 +126,9 @@ const prepare = (instance: Instance, place: number): Prepared => {
       })),
       ...instance.differentiable.map((name) => ({
         name: gradientName(name),
-        what: `gradient in ${name}`,
-        expected: truth.gradients[name]!,
-        magnitude: withScale(instance.scale, truth.gradientMagnitudes[name]!)
+        what: instance.by === "elements" ? `gradient in ${name}` : `slope along a direction of ${name}`,
+        expected: truth.derivatives[name]!,
+        magnitude: withScale(instance.scale, truth.derivativeMagnitudes[name]!)
       }))
     ]
   }

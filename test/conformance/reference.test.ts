@@ -262,6 +262,26 @@ describe("derivatives by central differences", () => {
     )
   })
 
+  it("along a direction: the sum of the gradient's elements times the direction's", () => {
+    fc.assert(fc.property(seeds, (seed) => {
+      const inputs = { x: filled(seed, [1, 3, 3, 2]), filter: filled(seed + 1, [3, 3, 2, 2]) }
+      const directions = { x: filled(seed + 2, [1, 3, 3, 2]), filter: filled(seed + 3, [3, 3, 2, 2]) }
+      const f = ({ filter, x }: reference.Arrays) =>
+        reference.tanh(reference.conv2d(x!, filter!, { strides: 1, padding: "same" }))
+      const { gradients } = derivatives(f, inputs)
+      const { slopes } = reference.differentiateAlong(
+        (at) => [f(at)],
+        inputs,
+        directions,
+        (outputs) => outputs.map(({ shape }) => filled(17, shape))
+      )
+      for (const name of ["x", "filter"] as const) {
+        const expected = reference.sum(reference.mul(gradients[name]!, directions[name]))
+        expectClose(reference.scalar(slopes[name]!), expected, 1e-7)
+      }
+    }))
+  })
+
   it("of a matrix product: w b^T and a^T w, and the outputs' magnitude sums the products' absolute values", () => {
     const [a, b, w] = [filled(3, [3, 4]), filled(4, [4, 2]), filled(17, [3, 2])]
     const { gradients, gradientMagnitudes, outputMagnitudes } = derivatives(({ a, b }) => reference.matMul(a!, b!), {

@@ -5,7 +5,7 @@
 import * as fc from "fast-check"
 import { type Algebra, arrays, tensors } from "../algebra.ts"
 import { hash, seeds, values } from "../arbitraries.ts"
-import { type Argument, type Case, float, type Inputs, instance } from "../Case.ts"
+import { type Argument, type Case, float, type Inputs, type Instance, instance } from "../Case.ts"
 import { type Shape, sizeOf } from "../reference/index.ts"
 
 /** One link: the arrays that it needs beside the image, and what it does to the image. */
@@ -16,8 +16,21 @@ interface Link {
   readonly run: <T>(algebra: Algebra<T>, x: T, inputs: Inputs<T>, first: T) => T
 }
 
+/** How large a chain's arrays may be, and how many channels its convolutions make. */
+interface Room {
+  readonly channels: ReadonlyArray<number>
+  readonly filter: number
+  readonly image: number
+}
+
+/** Small enough to move each element by itself. */
+const narrow: Room = { channels: [1, 2, 3], filter: 100, image: 160 }
+
+/** Channels in multiples of 8 and 16, as networks have them and vector units like them, and others between. */
+const wide: Room = { channels: [8, 16, 16, 24, 32, 5], filter: 8192, image: 4096 }
+
 /** A link for an image [batch, height, width, channels], its attributes a function of a seed; none where it does not fit. */
-type MakeLink = (shape: Shape, seed: number, first: Shape) => Link | undefined
+type MakeLink = (shape: Shape, seed: number, first: Shape, room: Room) => Link | undefined
 
 /** A whole number from 0 to `count - 1`, a pure function of a seed and a place. */
 const pick = (seed: number, place: number, count: number): number => Math.floor(count * hash(seed, place))
@@ -27,12 +40,12 @@ const link = (label: string, run: Link["run"], inputs: Link["inputs"] = {}): Lin
 const show = (numbers: ReadonlyArray<number>): string => `[${numbers.join(", ")}]`
 const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, axis) => size === b[axis])
 
-const convolve: MakeLink = (shape, seed) => {
+const convolve: MakeLink = (shape, seed, _, room) => {
   const kernel = choose(seed, 0, [1, 3, 3, 5])
   const strides = choose(seed, 1, [1, 1, 2])
-  const channels = 1 + pick(seed, 2, 3)
+  const channels = choose(seed, 2, room.channels)
   const inputs = shape[3]!
-  if (kernel * kernel * inputs * channels > 100) return undefined
+  if (kernel * kernel * inputs * channels > room.filter) return undefined
   const oihw = choose(seed, 3, [true, false])
   return link(
     `conv ${kernel}x${kernel} to ${channels}, stride ${strides}${oihw ? ", OIHW" : ""}`,
@@ -43,13 +56,15 @@ const convolve: MakeLink = (shape, seed) => {
 }
 
 /** As the downsampling of DDPM's network: zeros at the bottom and the right, then no padding. */
-const downsample: MakeLink = (shape) =>
-  shape[1]! < 2 || shape[2]! < 2 || shape[3]! > 3 ? undefined : link(
+const downsample: MakeLink = (shape, seed, _, room) => {
+  const channels = choose(seed, 0, room.channels)
+  return shape[1]! < 2 || shape[2]! < 2 || 9 * shape[3]! * channels > room.filter ? undefined : link(
     "pad bottom and right, conv 3x3 with stride 2",
     (algebra, x, { filter }) =>
       algebra.conv2d(algebra.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]]), filter!, { strides: 2, padding: "valid" }),
-    { filter: [3, 3, shape[3]!, 2] }
+    { filter: [3, 3, shape[3]!, channels] }
   )
+}
 
 const normalise: MakeLink = (shape, seed) => {
   const groups = choose(seed, 0, [1, 2, 3].filter((count) => shape[3]! % count === 0))
@@ -91,9 +106,8 @@ const skip: MakeLink = (shape, _, first) =>
 
 const concatenate: MakeLink = (shape, seed, first) => {
   const axis = pick(seed, 0, 4)
-  if (sizeOf(shape) > 60) return undefined
   const fits = shape.every((size, i) => i === axis || size === first[i])
-  return fits && sizeOf(first) <= 60
+  return fits
     ? link(`concat the first along ${axis}`, (algebra, x, _, first) => algebra.concat([x, first], axis))
     : link(`concat itself along ${axis}`, (algebra, x) => algebra.concat([x, algebra.neg(x)], axis))
 }
@@ -108,7 +122,7 @@ const pad: MakeLink = (shape, seed) => {
   const axis = pick(seed, 0, 4)
   const paddings = shape.map((_, i) => i === axis ? [pick(seed, 1, 2), 1] as const : [0, 0] as const)
   const constant = choose(seed, 2, [0, 0.5])
-  return sizeOf(shape) > 60 ? undefined : link(
+  return link(
     `pad axis ${axis} by ${show(paddings[axis]!)} with ${constant}`,
     (algebra, x) => algebra.pad(x, paddings, constant)
   )
@@ -151,8 +165,7 @@ const reduce: MakeLink = (shape, seed) => {
   )
 }
 
-const upsample: MakeLink = (shape) =>
-  sizeOf(shape) > 32 ? undefined : link("upsample by 2", (algebra, x) => algebra.upsampleNearest(x, 2))
+const upsample: MakeLink = () => link("upsample by 2", (algebra, x) => algebra.upsampleNearest(x, 2))
 
 const averagePool: MakeLink = (shape) =>
   shape[1]! < 2 || shape[2]! < 2 ? undefined : link("avgPool 2x2", (algebra, x) => algebra.avgPool(x, 2, 2, "valid"))
@@ -219,16 +232,16 @@ const shapeAfter = ({ inputs, run }: Link, shape: Shape, first: Shape): Shape =>
 }
 
 /** The links that fit one after the other, each made from its number and seed. */
-const chainOf = (shape: Shape, numbers: ReadonlyArray<readonly [number, number]>) => {
+const chainOf = (shape: Shape, numbers: ReadonlyArray<readonly [number, number]>, room = narrow) => {
   const made: Array<Link> = []
   let present = shape
   // The first image to come back to is the one after the first link.
   let first = shape
   for (const [number, seed] of numbers) {
-    const next = links[number % links.length]!(present, seed, first)
+    const next = links[number % links.length]!(present, seed, first, room)
     if (next === undefined) continue
     const after = shapeAfter(next, present, first)
-    if (sizeOf(after) > 160 || after.some((size) => size === 0)) continue
+    if (sizeOf(after) > room.image || after.some((size) => size === 0)) continue
     made.push(next)
     present = after
     if (made.length === 1) first = after
@@ -246,7 +259,7 @@ const run = (made: ReadonlyArray<Link>) => <T>(algebra: Algebra<T>, inputs: Inpu
   return images
 }
 
-const chainInstance = (shape: Shape, seed: number, made: ReadonlyArray<Link>) => {
+const chainInstance = (shape: Shape, seed: number, made: ReadonlyArray<Link>, by: Instance["by"] = "elements") => {
   const inputs: { readonly [name: string]: Argument } = Object.fromEntries([
     ["x", float(values(seed, shape, { low: -1, high: 1 }))],
     ...made.flatMap(({ inputs }, i) =>
@@ -264,7 +277,8 @@ const chainInstance = (shape: Shape, seed: number, made: ReadonlyArray<Link>) =>
     (all) => evaluate(tensors, all).slice(-1),
     (all) => evaluate(arrays, all).slice(-1),
     Object.keys(inputs),
-    largest
+    largest,
+    by
   )
 }
 
@@ -285,6 +299,32 @@ const randomChains: Case = {
     rest: fc.array(fc.tuple(fc.nat(links.length - 1), seeds), { minLength: 1, maxLength: 6, size: "max" })
   }).map(({ rest, seed, shape }) => chainInstance(shape, seed, chainOf(shape, [[0, seed], ...rest])))
 }
+
+const wideImages: fc.Arbitrary<Shape> = fc.tuple(
+  fc.integer({ min: 1, max: 3 }),
+  fc.integer({ min: 2, max: 6 }),
+  fc.integer({ min: 2, max: 6 }),
+  fc.constantFrom(...wide.channels)
+)
+
+const wideChains: ReadonlyArray<Case> = [
+  {
+    name: "a convolution of many channels",
+    instances: fc.tuple(wideImages, seeds).map(([shape, seed]) =>
+      chainInstance(shape, seed, chainOf(shape, [[0, seed]], wide), "directions")
+    )
+  },
+  {
+    name: "chains of many channels",
+    instances: fc.record({
+      shape: wideImages,
+      seed: seeds,
+      rest: fc.array(fc.tuple(fc.nat(links.length - 1), seeds), { minLength: 1, maxLength: 5, size: "max" })
+    }).map(({ rest, seed, shape }) =>
+      chainInstance(shape, seed, chainOf(shape, [[0, seed], ...rest], wide), "directions")
+    )
+  }
+]
 
 /** Every link by itself after a convolution, and before another. */
 const aroundConvolutions: ReadonlyArray<Case> = links.slice(2).map((_, i): Case => ({
@@ -332,4 +372,4 @@ const block: Case = {
   })
 }
 
-export const chains: ReadonlyArray<Case> = [block, ...aroundConvolutions, randomChains]
+export const chains: ReadonlyArray<Case> = [block, ...aroundConvolutions, randomChains, ...wideChains]

@@ -28,6 +28,55 @@ export interface Derivatives {
  */
 const step = 2 ** -17
 
+/** A function's values at a point, and its derivatives along one direction of each input. */
+export interface Slopes {
+  readonly outputs: ReadonlyArray<NdArray>
+  /** The derivative of `sum over j of w_j y_j` as one input moves along its direction. */
+  readonly slopes: { readonly [name: string]: number }
+  /** `sum over j of |w_j dy_j/dt|`. */
+  readonly slopeMagnitudes: { readonly [name: string]: number }
+}
+
+/**
+ * The derivatives of `f` as each named input moves along a direction, for functions of too many elements to move one
+ * by one: two evaluations an input.
+ *
+ * @param weights one array for each output, shaped as it.
+ * @param directions one array for each named input, shaped as it.
+ */
+export const differentiateAlong = (
+  f: (inputs: Arrays) => ReadonlyArray<NdArray>,
+  inputs: Arrays,
+  directions: Arrays,
+  weights: (outputs: ReadonlyArray<NdArray>) => ReadonlyArray<NdArray>
+): Slopes => {
+  const outputs = f(inputs)
+  const weighting = weights(outputs)
+  const terms = Object.entries(directions).map(([name, direction]) => {
+    const input = inputs[name]!
+    const moved = (distance: number): ReadonlyArray<NdArray> => {
+      const data = input.data.map((x, i) => x + distance * direction.data[i]!)
+      return f({ ...inputs, [name]: { shape: input.shape, data } })
+    }
+    const [above, below] = [moved(step), moved(-step)]
+    return [
+      name,
+      outputs.flatMap((_, output) =>
+        Array.from(
+          weighting[output]!.data,
+          (weight, j) => weight * (above[output]!.data[j]! - below[output]!.data[j]!) / (2 * step)
+        )
+      )
+    ] as const
+  })
+  const total = (numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
+  return {
+    outputs,
+    slopes: Object.fromEntries(terms.map(([name, products]) => [name, total(products)])),
+    slopeMagnitudes: Object.fromEntries(terms.map(([name, products]) => [name, total(products.map(Math.abs))]))
+  }
+}
+
 /**
  * The derivatives of `f` in the named inputs, one element at a time.
  *
