@@ -129,6 +129,8 @@ export type Operation =
   | { readonly kind: "convolutionFilterGradient"; readonly window: Window }
   /** The mean over windows; padding does not count. */
   | { readonly kind: "averagePool"; readonly window: Window; readonly size: readonly [number, number] }
+  /** (gradient of the output): the gradient of the input. */
+  | { readonly kind: "averagePoolGradient"; readonly window: Window; readonly size: readonly [number, number] }
   /** (x, scale, offset) -> (result, normalized before the activation, mean, 1 / standard deviation of each group). */
   | {
     readonly kind: "groupNorm"

@@ -102,15 +102,26 @@ const specsOf = (tensors: Tensors): { readonly [name: string]: TensorSpec } =>
 /** Runs a function with the recording backend in place, and puts back what was there. */
 const withBackend = <A>(f: () => A): A => {
   // tfjs has no public way to restore "no backend chosen yet", its state before the first tensor is made.
-  const engine = tf.engine() as unknown as { backendName: string; backendInstance: unknown }
-  const { backendInstance, backendName: previous } = engine
+  const engine = tf.engine() as unknown as { backendName: string; backendInstance: unknown; state: Books }
+  const { backendInstance, backendName: previous, state } = engine
+  const { numBytes, numDataBuffers, numTensors } = state
   void tf.setBackend(backendName)
   try {
     return f()
   } finally {
     engine.backendName = previous
     engine.backendInstance = backendInstance
+    // tfjs keeps the tensors that a gradient saved when its function throws; they went with the recorder, and so must
+    // their count.
+    Object.assign(state, { numBytes, numDataBuffers, numTensors })
   }
+}
+
+/** What tfjs counts. */
+interface Books {
+  numBytes: number
+  numDataBuffers: number
+  numTensors: number
 }
 
 const explain = (cause: unknown, program: string, engine: string): CompileError => {

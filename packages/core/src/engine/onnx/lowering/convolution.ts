@@ -118,6 +118,48 @@ export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window
   model.place(node.outputs[0]!, pooled, image)
 }
 
+/** Each element's share of every window that it is in: a transposed convolution with ones, channel by channel. */
+export const lowerAveragePoolGradient = (
+  model: ModelBuilder,
+  node: Node,
+  { size: [height, width], window }: Of<"averagePoolGradient">
+): void => {
+  const [gradient] = node.inputs as [Value]
+  const output = node.outputs[0]!
+  const [, rows, columns, channels] = output.shape as Shape4
+  const [, outputRows, outputColumns] = gradient.shape as Shape4
+  const { padding: [top, bottom, left, right], strides } = window
+  const down = coverage(outputRows, strides[0], height, top, rows)
+  const across = coverage(outputColumns, strides[1], width, left, columns)
+  const shares = model.constant(
+    Float32Array.from(
+      { length: outputRows * outputColumns },
+      (_, i) => 1 / (down[Math.floor(i / outputColumns)]! * across[i % outputColumns]!)
+    ),
+    [1, 1, outputRows, outputColumns],
+    "float32"
+  )
+  const ones = model.constant(
+    new Float32Array(channels * height * width).fill(1),
+    [channels, 1, height, width],
+    "float32"
+  )
+  const extra = [
+    rows - (strides[0] * (outputRows - 1) + height - top - bottom),
+    columns - (strides[1] * (outputColumns - 1) + width - left - right)
+  ]
+  const shared = model.node("Mul", [model.inOrder(gradient, image), shares])
+  const attributes = { ...windowAttributes(window), group: channels, output_padding: extra }
+  model.place(output, model.node("ConvTranspose", [shared, ones], attributes), image)
+}
+
+/** For each window along an axis, how many of its elements are not padding. */
+const coverage = (windows: number, stride: number, size: number, before: number, length: number) =>
+  Array.from({ length: windows }, (_, i) => {
+    const begin = i * stride - before
+    return Math.min(begin + size, length) - Math.max(begin, 0)
+  })
+
 export const lowerUpsample = (model: ModelBuilder, node: Node, { factor }: Of<"upsampleNearest">): void => {
   const scales = model.constant([1, 1, factor, factor], [4], "float32")
   const enlarged = model.node("Resize", [model.inOrder(node.inputs[0]!, image), "", scales], {

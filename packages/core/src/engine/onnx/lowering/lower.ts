@@ -10,6 +10,7 @@ import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
 import {
   lowerAveragePool,
+  lowerAveragePoolGradient,
   lowerConvolution,
   lowerFilterGradient,
   lowerInputGradient,
@@ -117,6 +118,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerFilterGradient(model, node, operation)
     case "averagePool":
       return lowerAveragePool(model, node, operation)
+    case "averagePoolGradient":
+      return lowerAveragePoolGradient(model, node, operation)
     case "groupNorm":
       return lowerGroupNorm(model, node, operation)
     case "groupNormGradient":

@@ -2,8 +2,9 @@
  * Elementwise tfjs kernels.
  */
 import * as tf from "@tensorflow/tfjs"
+import type { Value } from "../../graph/Graph.ts"
 import type { BinaryFunction, UnaryFunction } from "../../graph/Operation.ts"
-import { typeOf } from "../Tracer.ts"
+import { type Recorder, typeOf } from "../Tracer.ts"
 import type { Kernels, RecordKernel } from "./kernel.ts"
 import { numberOf } from "./kernel.ts"
 
@@ -11,6 +12,24 @@ const unary = (name: UnaryFunction): RecordKernel => ({ input, recorder }) => re
 
 const binary = (name: BinaryFunction): RecordKernel => ({ input, recorder }) =>
   recorder.binary(name, input("a"), input("b"))
+
+const positive = (recorder: Recorder, x: Value): Value => recorder.binary("greater", x, recorder.fill(0, [], x.dtype))
+
+const select = (recorder: Recorder, condition: Value, whenTrue: Value, whenFalse: Value): Value => {
+  const shape = [whenTrue, whenFalse].reduce(
+    (shape, { shape: next }) => tf.backend_util.assertAndGetBroadcastShape(shape, [...next]),
+    [...condition.shape]
+  )
+  return recorder.append({ kind: "select" }, [condition, whenTrue, whenFalse], shape, whenTrue.dtype)
+}
+
+const expm1 = (recorder: Recorder, x: Value): Value => {
+  const number = (value: number) => recorder.fill(value, [], x.dtype)
+  const t = recorder.unary("tanh", recorder.binary("mul", x, number(0.5)))
+  const small = recorder.binary("div", recorder.binary("mul", t, number(2)), recorder.binary("sub", number(1), t))
+  const large = recorder.binary("sub", recorder.unary("exp", x), number(1))
+  return select(recorder, recorder.binary("less", recorder.unary("abs", x), number(1)), small, large)
+}
 
 export const elementwise: Kernels = {
   Abs: unary("abs"),
@@ -75,13 +94,8 @@ export const elementwise: Kernels = {
   /** 1 where x > 0, alpha elsewhere. */
   Step: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const positive = recorder.binary("greater", x, recorder.fill(0, [], x.dtype))
-    return recorder.append(
-      { kind: "select" },
-      [positive, recorder.fill(1, [], x.dtype), recorder.fill(numberOf(attributes, "alpha"), [], x.dtype)],
-      x.shape,
-      x.dtype
-    )
+    const alpha = recorder.fill(numberOf(attributes, "alpha"), [], x.dtype)
+    return select(recorder, positive(recorder, x), recorder.fill(1, [], x.dtype), alpha)
   },
 
   Relu6: ({ input, recorder }) => {
@@ -92,14 +106,76 @@ export const elementwise: Kernels = {
   LeakyRelu: ({ attributes, input, recorder }) => {
     const x = input("x")
     const scaled = recorder.binary("mul", x, recorder.fill(numberOf(attributes, "alpha"), [], x.dtype))
-    const positive = recorder.binary("greater", x, recorder.fill(0, [], x.dtype))
-    return recorder.append({ kind: "select" }, [positive, x, scaled], x.shape, x.dtype)
+    return select(recorder, positive(recorder, x), x, scaled)
   },
 
   ClipByValue: ({ attributes, input, recorder }) => {
     const x = input("x")
     const atLeast = recorder.binary("maximum", x, recorder.fill(numberOf(attributes, "clipValueMin"), [], x.dtype))
     return recorder.binary("minimum", atLeast, recorder.fill(numberOf(attributes, "clipValueMax"), [], x.dtype))
+  },
+
+  /** exp(x) - 1, by way of tanh where the difference would cancel: exp(x) - 1 = 2 tanh(x/2) / (1 - tanh(x/2)). */
+  Expm1: ({ input, recorder }) => expm1(recorder, input("x")),
+
+  /** log(1 + x), by Kahan's formula: the rounding of u = 1 + x is made up for by x / (u - 1). */
+  Log1p: ({ input, recorder }) => {
+    const x = input("x")
+    const one = recorder.fill(1, [], x.dtype)
+    const u = recorder.binary("add", x, one)
+    const difference = recorder.binary("sub", u, one)
+    const exact = recorder.binary("div", recorder.binary("mul", recorder.unary("log", u), x), difference)
+    return select(recorder, recorder.binary("equal", difference, recorder.fill(0, [], x.dtype)), x, exact)
+  },
+
+  Elu: ({ input, recorder }) => {
+    const x = input("x")
+    return select(recorder, positive(recorder, x), x, expm1(recorder, x))
+  },
+
+  /** From the result y of elu: dy where y >= 0, and dy (y + 1) elsewhere. */
+  EluGrad: ({ input, recorder }) => {
+    const y = input("y")
+    const slope = recorder.binary(
+      "add",
+      recorder.binary("minimum", y, recorder.fill(0, [], y.dtype)),
+      recorder.fill(1, [], y.dtype)
+    )
+    return recorder.binary("mul", input("dy"), slope)
+  },
+
+  Selu: ({ input, recorder }) => {
+    const x = input("x")
+    const scaled = (value: Value, factor: number) => recorder.binary("mul", value, recorder.fill(factor, [], x.dtype))
+    return select(
+      recorder,
+      positive(recorder, x),
+      scaled(x, tf.backend_util.SELU_SCALE),
+      scaled(expm1(recorder, x), tf.backend_util.SELU_SCALEALPHA)
+    )
+  },
+
+  Prelu: ({ input, recorder }) => {
+    const x = input("x")
+    return select(recorder, positive(recorder, x), x, recorder.binary("mul", x, input("alpha")))
+  },
+
+  /** The angle of (b, a): that of a / b, turned by half a circle where b < 0. */
+  Atan2: ({ input, recorder }) => {
+    const a = input("a")
+    const b = input("b")
+    const zero = recorder.fill(0, [], a.dtype)
+    const is = (x: Value, name: "less" | "equal") => recorder.binary(name, x, zero)
+    const half = select(
+      recorder,
+      is(a, "less"),
+      recorder.fill(-Math.PI, [], a.dtype),
+      recorder.fill(Math.PI, [], a.dtype)
+    )
+    const turn = select(recorder, is(b, "less"), half, zero)
+    const angle = recorder.binary("add", recorder.unary("atan", recorder.binary("div", a, b)), turn)
+    const undefinedAngle = recorder.binary("logicalAnd", is(a, "equal"), is(b, "equal"))
+    return select(recorder, undefinedAngle, zero, angle)
   },
 
   Select: ({ input, recorder }) => {
@@ -111,11 +187,7 @@ export const elementwise: Kernels = {
     const chooser = rows
       ? recorder.reshape(condition, [condition.shape[0]!, ...whenTrue.shape.slice(1).map(() => 1)])
       : condition
-    const shape = tf.backend_util.assertAndGetBroadcastShape(
-      tf.backend_util.assertAndGetBroadcastShape([...chooser.shape], [...whenTrue.shape]),
-      [...whenFalse.shape]
-    )
-    return recorder.append({ kind: "select" }, [chooser, whenTrue, whenFalse], shape, whenTrue.dtype)
+    return select(recorder, chooser, whenTrue, whenFalse)
   },
 
   Cast: ({ attributes, input, recorder }) => recorder.cast(input("x"), typeOf(attributes["dtype"] as tf.DataType)),

@@ -56,36 +56,29 @@ export const linear: Kernels = {
 
   AvgPool: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const info = tf.backend_util.computePool2DInfo(
-      x.shape as [number, number, number, number],
-      attributes["filterSize"] as [number, number],
-      attributes["strides"] as [number, number],
-      1,
-      attributes["pad"] as "valid" | "same" | number,
-      attributes["dimRoundingMode"] as "floor" | undefined
-    )
-    return recorder.append(
-      { kind: "averagePool", window: windowOf(info), size: [info.filterHeight, info.filterWidth] },
-      [x],
-      info.outShape,
-      "float32"
-    )
+    const { info, size, window } = poolGeometry(attributes, x.shape)
+    return recorder.append({ kind: "averagePool", window, size }, [x], info.outShape, "float32")
   },
 
   AvgPoolGrad: ({ attributes, input, recorder }) => {
-    const gradient = input("dy")
     const x = input("input")
-    const [height, width] = attributes["filterSize"] as [number, number]
-    const [down, across] = attributes["strides"] as [number, number]
-    // Windows that neither overlap nor leave gaps: each element belongs to one.
-    if (
-      height !== down || width !== across || attributes["pad"] !== "valid" || x.shape[1]! % height !== 0 ||
-      x.shape[2]! % width !== 0 || height !== width
-    ) {
-      throw new RangeError("the gradient of tf.avgPool is supported for square windows that tile the image")
-    }
-    const spread = recorder.append({ kind: "upsampleNearest", factor: height }, [gradient], x.shape, "float32")
-    return recorder.binary("mul", spread, recorder.fill(1 / (height * width), [], "float32"))
+    const { size, window } = poolGeometry(attributes, x.shape)
+    return recorder.append({ kind: "averagePoolGradient", window, size }, [input("dy")], x.shape, "float32")
+  },
+
+  ResizeNearestNeighbor: ({ attributes, input, recorder }) => {
+    const x = input("images")
+    const [batch, height, width, channels] = x.shape as Shape4
+    const [newHeight, newWidth] = numbersOf(attributes, "size") as [number, number]
+    const factor = wholeFactor(attributes, [height, width], [newHeight, newWidth])
+    return recorder.append({ kind: "upsampleNearest", factor }, [x], [batch, newHeight, newWidth, channels], "float32")
+  },
+
+  ResizeNearestNeighborGrad: ({ attributes, input, recorder }) => {
+    const gradient = input("dy")
+    const x = input("images")
+    const factor = wholeFactor(attributes, x.shape.slice(1, 3), gradient.shape.slice(1, 3))
+    return recorder.append({ kind: "upsampleNearestGradient", factor }, [gradient], x.shape, "float32")
   }
 }
 
@@ -94,7 +87,31 @@ const requireLastAxis = (name: string, attributes: Attributes, attribute: string
   if (axis !== -1 && axis !== x.shape.length - 1) throw new RangeError(`${name} is supported along the last axis only`)
 }
 
+/** How many times larger an image gets, both ways; the one kind of resizing that is recorded. */
+const wholeFactor = (attributes: Attributes, from: ReadonlyArray<number>, to: ReadonlyArray<number>): number => {
+  const factor = to[0]! / from[0]!
+  if (!Number.isInteger(factor) || to[1] !== from[1]! * factor || flagOf(attributes, "alignCorners")) {
+    throw new RangeError(
+      `tf.image.resizeNearestNeighbor is supported for one whole factor without alignCorners, not from ` +
+        `${from.join("x")} to ${to.join("x")}`
+    )
+  }
+  return factor
+}
+
 type Shape4 = [number, number, number, number]
+
+const poolGeometry = (attributes: Attributes, x: ReadonlyArray<number>) => {
+  const info = tf.backend_util.computePool2DInfo(
+    x as Shape4,
+    attributes["filterSize"] as [number, number] | number,
+    attributes["strides"] as [number, number] | number,
+    1,
+    attributes["pad"] as "valid" | "same" | number,
+    attributes["dimRoundingMode"] as "floor" | undefined
+  )
+  return { info, window: windowOf(info), size: [info.filterHeight, info.filterWidth] as const }
+}
 
 const geometry = (attributes: Attributes, x: ReadonlyArray<number>, filter: ReadonlyArray<number>) => {
   const format = (attributes["dataFormat"] ?? "NHWC") as string

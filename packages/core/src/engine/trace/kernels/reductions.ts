@@ -7,12 +7,13 @@ import type { ReduceFunction } from "../../graph/Operation.ts"
 import type { Attributes, Kernels, RecordKernel } from "./kernel.ts"
 import { flagOf, numberOf } from "./kernel.ts"
 
-/** No axes given means all of them. */
+/** No axes given means all of them. tf.max has a name of its own for them. */
 const axesOf = (attributes: Attributes, x: Value): Array<number> =>
-  tf.util.parseAxisParam(attributes["axis"] as number | Array<number>, [...x.shape])
+  tf.util.parseAxisParam((attributes["reductionIndices"] ?? attributes["axis"]) as number | Array<number>, [...x.shape])
 
 const reduce = (name: ReduceFunction): RecordKernel => ({ attributes, input, recorder }) => {
-  const x = input("x")
+  // A mean of integers is not an integer.
+  const x = name === "mean" ? recorder.cast(input("x"), "float32") : input("x")
   const axes = axesOf(attributes, x)
   const keepDims = flagOf(attributes, "keepDims")
   const shape = keepDims
