@@ -131,14 +131,17 @@ export type Operation =
   | { readonly kind: "averagePool"; readonly window: Window; readonly size: readonly [number, number] }
   /** (gradient of the output): the gradient of the input. */
   | { readonly kind: "averagePoolGradient"; readonly window: Window; readonly size: readonly [number, number] }
-  /** (x, scale, offset) -> (result, normalized before the activation, mean, 1 / standard deviation of each group). */
+  /**
+   * (x, scale, offset) -> (result; the same before the activation; x without the mean of its group; and the reciprocal
+   * standard deviation of each group, [batch, groups]).
+   */
   | {
     readonly kind: "groupNorm"
     readonly groups: number
     readonly epsilon: number
     readonly activation: "none" | "silu"
   }
-  /** (gradient of the result, x, scale, and the four outputs of the forward operation) -> gradients of (x, scale, offset). */
+  /** (gradient of the result, scale, the four outputs of the forward operation) -> gradients of (x, scale, offset). */
   | {
     readonly kind: "groupNormGradient"
     readonly groups: number

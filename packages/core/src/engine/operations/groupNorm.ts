@@ -55,14 +55,14 @@ export const groupNormFallback = (
 
 tf.registerGradient({
   kernelName: kernelNames.groupNorm,
-  inputsToSave: ["x", "scale"],
+  inputsToSave: ["scale"],
   outputsToSave: [true],
   gradFunc: (dy, saved, attributes) => {
-    const [x, scale, result] = saved as [tf.Tensor, tf.Tensor, tf.Tensor]
+    const [scale, result] = saved as [tf.Tensor, tf.Tensor]
     // The engine knows the operation that made the result, and reuses its statistics.
     const [dx, dScale, dOffset] = runKernelMany(
       kernelNames.groupNormGradient,
-      { dy: dy as tf.Tensor, x, scale, result },
+      { dy: dy as tf.Tensor, scale, result },
       attributes
     )
     return { x: () => dx!, scale: () => dScale!, offset: () => dOffset! }

@@ -1,14 +1,15 @@
 /**
  * Lowers group normalization and its gradient, with channels first.
  *
- * With m and r the mean and the reciprocal standard deviation of each group, x is mapped to x A + B, where A = scale r
- * and B = offset - m A are one number for each example and channel: two passes over the elements, whatever the rank.
+ * With c the distance of x from the mean of its group, and r the reciprocal standard deviation, x is mapped to
+ * c A + offset, where A = scale r is one number for each example and channel. Taking the mean off first costs a pass over
+ * the elements; without it, the variance of elements far from zero would be the difference of two large numbers.
  */
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { float, microsoft } from "./ModelBuilder.ts"
-import { channelsFirst } from "./order.ts"
+import { arrange, channelsFirst } from "./order.ts"
 
 interface Options {
   readonly groups: number
@@ -18,40 +19,33 @@ interface Options {
 
 export const lowerGroupNorm = (model: ModelBuilder, node: Node, options: Options): void => {
   const [x, scale, offset] = node.inputs as [Value, Value, Value]
-  const [result, normalized, mean, reciprocal] = node.outputs as [Value, Value, Value, Value]
+  const [result, normalized, centered, reciprocal] = node.outputs as [Value, Value, Value, Value]
   const size = sizes(x, options)
   const order = channelsFirst(x.shape.length)
-  const input = model.inOrder(x, order)
 
-  const grouped = model.reshape(input, [size.batch, size.groups, size.elements])
+  const grouped = model.reshape(model.inOrder(x, order), [size.batch, size.groups, size.elements])
   const axis = model.integers([2])
-  const m = model.node("ReduceMean", [grouped, axis], { keepdims: 1 })
-  const squares = model.node("ReduceSumSquare", [grouped, axis], { keepdims: 1 })
-  const variance = model.node("Sub", [
-    model.node("Mul", [squares, model.scalar(1 / size.elements)]),
-    model.node("Mul", [m, m])
-  ])
-  // Rounding may leave a variance just below zero.
-  const spread = model.node("Add", [model.node("Max", [variance, model.scalar(0)]), model.scalar(options.epsilon)])
+  const mean = model.node("ReduceMean", [grouped, axis], { keepdims: 1 })
+  const distances = model.node("Sub", [grouped, mean])
+  const squares = model.node("ReduceSumSquare", [distances, axis], { keepdims: 1 })
+  const variance = model.node("Mul", [squares, model.scalar(1 / size.elements)])
+  const spread = model.node("Add", [variance, model.scalar(options.epsilon)])
   const r = model.node("Reciprocal", [model.node("Sqrt", [spread])])
 
-  const a = model.node("Mul", [byGroup(model, scale, size), r])
-  const b = model.node("Sub", [byGroup(model, offset, size), model.node("Mul", [m, a])])
-  const y = model.node("Add", [
-    model.node("Mul", [input, byChannel(model, a, x)]),
-    byChannel(model, b, x)
-  ])
+  const c = model.reshape(distances, arrange(x.shape, order))
+  const a = byChannel(model, model.node("Mul", [byGroup(model, scale, size), r]), x)
+  const b = model.reshape(model.plain(offset), [1, x.shape.at(-1)!, ...x.shape.slice(1, -1).map(() => 1)])
+  const y = model.node("Add", [model.node("Mul", [c, a]), b])
   const z = options.activation === "silu" ? model.node("QuickGelu", [y], { alpha: float(1) }, microsoft) : y
 
   model.place(result, z, order)
   model.place(normalized, y, order)
-  model.place(mean, model.reshape(m, mean.shape))
+  model.place(centered, c, order)
   model.place(reciprocal, model.reshape(r, reciprocal.shape))
 }
 
 export const lowerGroupNormGradient = (model: ModelBuilder, node: Node, options: Options): void => {
-  const [gradient, x, scale, result, normalized, mean, reciprocal] = node.inputs as [
-    Value,
+  const [gradient, scale, result, normalized, centered, reciprocal] = node.inputs as [
     Value,
     Value,
     Value,
@@ -60,10 +54,10 @@ export const lowerGroupNormGradient = (model: ModelBuilder, node: Node, options:
     Value
   ]
   const [dx, dScale, dOffset] = node.outputs as [Value, Value, Value]
+  const x = dx
   const size = sizes(x, options)
   const order = channelsFirst(x.shape.length)
-  const input = model.inOrder(x, order)
-  const m = model.reshape(model.plain(mean), [size.batch, size.groups, 1])
+  const c = model.inOrder(centered, order)
   const r = model.reshape(model.plain(reciprocal), [size.batch, size.groups, 1])
 
   const dz = model.inOrder(gradient, order)
@@ -80,34 +74,30 @@ export const lowerGroupNormGradient = (model: ModelBuilder, node: Node, options:
       [size.batch, size.groups, size.channels]
     )
   const sumOfGradient = sum(dy)
-  const sumOfProduct = sum(model.node("Mul", [dy, input]))
+  const sumOfProduct = sum(model.node("Mul", [dy, c]))
 
   const overBatch = (name: string, output: Value) =>
     model.place(
       output,
       model.reshape(model.node("ReduceSum", [name, model.integers([0])], { keepdims: 0 }), output.shape)
     )
-  const centered = model.node("Sub", [sumOfProduct, model.node("Mul", [m, sumOfGradient])])
-  overBatch(model.node("Mul", [centered, r]), dScale)
+  overBatch(model.node("Mul", [sumOfProduct, r]), dScale)
   overBatch(sumOfGradient, dOffset)
 
-  // dx = dy A + x b + c, with b and c one number for each example and group.
+  // dx = dy A + c p + q, with p and q one number for each example and group.
   const gamma = byGroup(model, scale, size)
   const overGroup = (name: string) =>
     model.node("ReduceSum", [model.node("Mul", [name, gamma]), model.integers([2])], { keepdims: 1 })
-  const weighted = overGroup(sumOfGradient)
-  const weightedCentered = overGroup(centered)
   const perElement = model.node("Mul", [r, model.scalar(-1 / size.elements)])
-  const b = model.node("Mul", [model.node("Mul", [perElement, model.node("Mul", [r, r])]), weightedCentered])
-  const c = model.node("Sub", [model.node("Mul", [perElement, weighted]), model.node("Mul", [b, m])])
-  const a = model.node("Mul", [gamma, r])
+  const p = model.node("Mul", [model.node("Mul", [perElement, model.node("Mul", [r, r])]), overGroup(sumOfProduct)])
+  const q = model.node("Mul", [perElement, overGroup(sumOfGradient)])
   const ones = model.constant(new Float32Array(size.channels).fill(1), [1, 1, size.channels], "float32")
   const spread = (name: string) => byChannel(model, model.node("Mul", [name, ones]), x)
   const sumOfTerms = model.node("Add", [
-    model.node("Mul", [dy, byChannel(model, a, x)]),
-    model.node("Mul", [input, spread(b)])
+    model.node("Mul", [dy, byChannel(model, model.node("Mul", [gamma, r]), x)]),
+    model.node("Mul", [c, spread(p)])
   ])
-  model.place(dx, model.node("Add", [sumOfTerms, spread(c)]), order)
+  model.place(dx, model.node("Add", [sumOfTerms, spread(q)]), order)
 }
 
 /** dz s (1 + y - z), with s = sigmoid(y) and z = y s. */

@@ -17,19 +17,18 @@ export const composites: Kernels = {
     const outputs = recorder.builder.appendMany(
       { kind: "groupNorm", ...options },
       [x, input("scale"), input("offset")],
-      [x, x, statistics, statistics]
+      [x, x, x, statistics]
     )
     return outputs[0]!
   },
 
   [kernelNames.groupNormGradient]: ({ attributes, input, recorder }) => {
-    const x = input("x")
     const scale = input("scale")
     const forward = forwardNode(recorder, input("result"))
     return recorder.builder.appendMany(
       { kind: "groupNormGradient", ...groupNormOptions(attributes) },
-      [input("dy"), x, scale, ...forward.outputs],
-      [x, scale, scale]
+      [input("dy"), scale, ...forward.outputs],
+      [forward.outputs[0]!, scale, scale]
     )
   },
 
