@@ -29,7 +29,10 @@ const narrow: Room = { channels: [1, 2, 3], filter: 100, image: 160 }
 /** Channels in multiples of 8 and 16, as networks have them and vector units like them, and others between. */
 const wide: Room = { channels: [8, 16, 16, 24, 32, 5], filter: 8192, image: 4096 }
 
-/** A link for an image [batch, height, width, channels], its attributes a function of a seed; none where it does not fit. */
+/**
+ * A link for an image [batch, height, width, channels], its attributes a function of a seed; none where it does not
+ * fit.
+ */
 type MakeLink = (shape: Shape, seed: number, first: Shape, room: Room) => Link | undefined
 
 /** A whole number from 0 to `count - 1`, a pure function of a seed and a place. */

@@ -327,7 +327,6 @@ const atJumps: Case = {
         tf.relu(x!),
         tf.relu6(x!),
         tf.leakyRelu(x!, 0.25),
-        tf.elu(x!),
         tf.clipByValue(x!, -1, 0.5),
         tf.maximum(x!, 0.5)
       ],
@@ -341,7 +340,6 @@ const atJumps: Case = {
         reference.relu(x!),
         reference.relu6(x!),
         reference.leakyRelu(x!, 0.25),
-        reference.elu(x!),
         reference.clipByValue(x!, -1, 0.5),
         reference.maximum(x!, reference.scalar(0.5))
       ]
