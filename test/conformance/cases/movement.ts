@@ -235,6 +235,34 @@ const gathers: Case = {
   })
 }
 
+/** Tables that a program brings along, as schedules are: too long to be written as scalars. */
+const constants: Case = {
+  name: "constants of a program",
+  instances: fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 5 }), seeds).map(
+    ([length, batch, seed]) => {
+      const table = values(seed, [length, 2], around)
+      const [whole, mask] = [integers(seed + 1, [length], -5, 5), integers(seed + 2, [batch, 1], 0, 1)]
+      const nonFinite = reference.array([3], [Infinity, -Infinity, NaN])
+      return instance(
+        `rows of a constant table of ${length}, with constant integers and booleans,`,
+        { t: int(integers(seed + 3, [batch], 0, length - 1)), x: x(seed + 4, [batch, 2]) },
+        ({ t, x }) => [
+          tf.mul(tf.gather(tf.tensor2d(Float32Array.from(table.data), [length, 2]), t as tf.Tensor1D), x!),
+          tf.gather(tf.tensor1d(Int32Array.from(whole.data), "int32"), t as tf.Tensor1D),
+          tf.where(tf.tensor2d(Uint8Array.from(mask.data), [batch, 1], "bool"), x!, 0),
+          tf.tensor1d(Float32Array.from(nonFinite.data))
+        ],
+        ({ t, x }) => [
+          reference.mul(reference.gather(table, t!), x!),
+          reference.gather(whole, t!),
+          reference.where(mask, x!, reference.scalar(0)),
+          nonFinite
+        ]
+      )
+    }
+  )
+}
+
 const oneHots: Case = {
   name: "oneHot",
   instances: fc.tuple(shapes({ minRank: 1, maxRank: 3, maxSize: 20 }), fc.integer({ min: 2, max: 5 }), seeds).map(
@@ -268,4 +296,4 @@ const resizes: Case = {
   )
 }
 
-export const movement: ReadonlyArray<Case> = [...single, concatenations, gathers, oneHots, resizes]
+export const movement: ReadonlyArray<Case> = [...single, concatenations, gathers, constants, oneHots, resizes]
