@@ -46,6 +46,7 @@ const reportRun = Effect.gen(function*() {
       yield* report({ event: "preview", step, path: "runs/digits-1/previews/step-050.png" })
     }
   }
+  yield* report({ event: "evaluating", examples: 1000 })
   yield* report({ event: "evaluation", step: 100, loss: 0.02871, standardError: 0.0008 })
   yield* report(ended)
 })
@@ -103,6 +104,7 @@ describe("JSON lines", () => {
           "checkpoint",
           "preview",
           ...Array.from({ length: 50 }, () => "step"),
+          "evaluating",
           "evaluation",
           "end"
         ]
@@ -140,6 +142,7 @@ describe("the progress bar", () => {
       const { stream, text } = terminal()
       yield* Effect.provide(reportRun, Reporter.bar(stream))
       assert.match(text(), /░/)
+      assert.include(text(), "evaluating on 1,000 examples")
       assert.match(text(), /█+ +100% \| step 100\/100, loss 0\.\d+, 128 images\/s, 0s left/)
       assert.include(text(), "step 50: what the network draws so far: runs/digits-1/previews/step-050.png\n")
       assert.include(text(), "open runs/digits-1/samples.png\n")

@@ -2,7 +2,7 @@
  * What only a process of its own can show: exit codes, signals, sudden death, full disks.
  */
 import { spawnSync } from "node:child_process"
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
@@ -84,6 +84,20 @@ describe("a run that is stopped", () => {
     assert.deepStrictEqual(endOf(run), endOf(uninterrupted))
   })
 
+  it("by Ctrl-C in the middle of a preview does not finish the preview", async () => {
+    const run = join(folder.path, "preview")
+    const slow = tinyConfig(join(folder.path, "uninterrupted"), { previews: { every: 3, count: 1_000_000, steps: 50 } })
+    const running = startCli(["train", "--config", slow, "--out", run, "--json"])
+    await running.shows(/"step":3,/)
+    await setTimeout(100)
+    running.process.kill("SIGINT")
+    const { code, stdout } = await running.ended
+    assert.strictEqual(code, 130)
+    assert.include(stdout, `"event":"end","reason":"interrupted","step":3,`)
+    assert.notInclude(stdout, `"event":"preview"`)
+    assert.deepStrictEqual(readdirSync(join(run, "checkpoints")), ["step-00000003"])
+  })
+
   it("before its first checkpoint begins anew", async () => {
     const run = join(folder.path, "young")
     const running = startCli(["train", "--config", config, "--out", run, "--json"])
@@ -152,14 +166,18 @@ const canMount = spawnSync("unshare", ["-rm", "sh", "-c", "mount -t tmpfs tmpfs 
 const inFileSystem = (options: string, args: string) => {
   const place = join(folder.path, "mounted")
   mkdirSync(place, { recursive: true })
-  return start("unshare", ["-rm", "sh", "-c", `mount -t tmpfs -o ${options} tmpfs "${place}" && ${cliCommand} ${args}`])
-    .ended
+  return start("unshare", [
+    "-rm",
+    "sh",
+    "-c",
+    `mount -t tmpfs -o ${options} tmpfs "${place}" && exec ${cliCommand} ${args}`
+  ])
 }
 
 describe.concurrent("a disk", () => {
   it.skipIf(!canMount)("that is full is named, with what to do", async () => {
     const run = join(folder.path, "mounted", "run")
-    const { code, stderr, stdout } = await inFileSystem("size=96k", `train --config "${config}" --out "${run}"`)
+    const { code, stderr, stdout } = await inFileSystem("size=96k", `train --config "${config}" --out "${run}"`).ended
     assert.strictEqual(code, 1)
     assert.match(stderr, /^effusion: cannot write .*: the disk is full; (make room|free some space)/)
     assert.isAtMost(stderr.trimEnd().split("\n").length, 2, stderr)
@@ -170,13 +188,30 @@ describe.concurrent("a disk", () => {
   it.skipIf(!canMount)("that is full from the beginning is named, with what to do", async () => {
     const run = join(folder.path, "mounted", "run")
     const { code, stderr } = await inFileSystem("size=4k,nr_inodes=2", `train --config "${config}" --out "${run}"`)
+      .ended
     assert.strictEqual(code, 1)
     assert.match(stderr, /^effusion: cannot (write|make the folder) .*: the disk is full; make room/)
   })
 
+  it.skipIf(!canMount)(
+    "that is full when a run is stopped is named, and nobody is told that all is saved",
+    async () => {
+      const run = join(folder.path, "mounted", "run")
+      const lazy = tinyConfig(mkdtempSync(join(folder.path, "lazy-")), { checkpoints: { every: 10_000, keep: 1 } })
+      const running = inFileSystem("size=24k", `train --config "${lazy}" --out "${run}" --json`)
+      await running.shows(/"step":3,/)
+      running.process.kill("SIGINT")
+      const { code, stdout } = await running.ended
+      assert.strictEqual(code, 130)
+      const end = JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
+      assert.strictEqual(end.reason, "interrupted")
+      assert.match(end.problem, /^cannot write the checkpoint .*: the disk is full; free some space/)
+    }
+  )
+
   it.skipIf(!canMount)("that is read-only is named, with what to do", async () => {
     const run = join(folder.path, "mounted", "run")
-    const { code, stderr } = await inFileSystem("ro", `train --config "${config}" --out "${run}"`)
+    const { code, stderr } = await inFileSystem("ro", `train --config "${config}" --out "${run}"`).ended
     assert.strictEqual(code, 1)
     assert.match(
       stderr,

@@ -226,6 +226,7 @@ describe("events for machines", () => {
         "step",
         "step",
         "checkpoint",
+        "evaluating",
         "evaluation",
         "end"
       ]

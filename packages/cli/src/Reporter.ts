@@ -42,6 +42,8 @@ export type RunEvent =
     readonly done: number
     readonly count: number
   }
+  /** The steps are done, and the held-out examples are looked at. */
+  | { readonly event: "evaluating"; readonly examples: number }
   | { readonly event: "evaluation"; readonly step: number; readonly loss: number; readonly standardError: number }
   /** The run was told to stop, and ends as soon as the present step has. */
   | { readonly event: "stopping" }
@@ -53,6 +55,8 @@ export type RunEvent =
     readonly run: string
     /** The picture of the final samples; there is none after an interruption. */
     readonly samples?: string
+    /** Why the last step could not be saved, if it could not. */
+    readonly problem?: string
     /** What to type to go on from here. */
     readonly next: string
   }
@@ -145,6 +149,8 @@ const makeBar = (stream: NodeJS.WritableStream) => {
       format: "{bar} {percentage}% | {text}",
       stream,
       fps: 5,
+      // With the text beside it, it fits a terminal of 80 columns.
+      barsize: 20,
       // Cut the bar to the terminal's width, in place of switching the terminal's line wrapping off.
       linewrap: true,
       // A line above the bar overwrites it, so it must be drawn again even if it did not change.
@@ -159,6 +165,8 @@ const makeBar = (stream: NodeJS.WritableStream) => {
   let bar: ReturnType<typeof bars.create> | undefined
   let position = 0
   let unit: string | undefined
+  /** What is left standing when the bar ends. */
+  let lastStep: string | undefined
   const begin = (total: number, from: number, text: string) => {
     position = from
     bar = bars.create(total, from, { text })
@@ -166,20 +174,29 @@ const makeBar = (stream: NodeJS.WritableStream) => {
   }
   const stop = () => {
     if (bar === undefined) return
+    if (lastStep !== undefined) bar.update(position, { text: lastStep })
     bars.update()
     bars.stop()
     bar = undefined
   }
   const show = (event: RunEvent): void => {
     if (isFrequent(event)) {
-      if (event.event === "step") position = event.progress.step
+      const text = describeFrequent(event, unit ?? "examples")
+      if (event.event === "step") {
+        position = event.progress.step
+        lastStep = text
+      }
       // In a training run the bar shows the steps; what is drawn on the way is told beside it.
       if (event.event === "drawing" && unit === undefined) {
         if (bar === undefined) begin(event.count, 0, "")
         position = event.done
       }
-      bar?.update(position, { text: describeFrequent(event, unit ?? "examples") })
+      bar?.update(position, { text })
       return
+    }
+    if (event.event === "evaluating" && bar !== undefined) {
+      bar.update(position, { text: `evaluating on ${count(event.examples)} examples` })
+      bars.update()
     }
     if (event.event === "end" || event.event === "drawn" || event.event === "error") stop()
     for (const line of describeEvent(event)) {
@@ -211,6 +228,7 @@ export const describeEvent = (event: Exclude<RunEvent, FrequentEvent>): Readonly
         `Everything goes to ${event.run}. Ctrl-C saves and stops.`
       ]
     case "checkpoint":
+    case "evaluating":
       return []
     case "preview":
       return [`step ${event.step}: what the network draws so far: ${event.path}`]
@@ -232,16 +250,17 @@ export const describeEvent = (event: Exclude<RunEvent, FrequentEvent>): Readonly
   }
 }
 
-const describeEnd = (event: Extract<RunEvent, { readonly event: "end" }>): ReadonlyArray<string> => {
-  if (event.reason === "finished") {
+const describeEnd = (
+  { problem, reason, samples, seconds, step }: Extract<RunEvent, { readonly event: "end" }>
+): ReadonlyArray<string> => {
+  if (reason === "finished") {
     return [
-      `Done in ${showDuration(event.seconds)}.`,
-      ...(event.samples === undefined ? [] : [`What the network draws: open ${event.samples}`])
+      `Done in ${showDuration(seconds)}.`,
+      ...(samples === undefined ? [] : [`What the network draws: open ${samples}`])
     ]
   }
-  return [
-    event.step === 0 ? "Stopped before the first step." : `Stopped after step ${event.step}; everything is saved.`
-  ]
+  if (problem !== undefined) return [`Stopped after step ${step}, which is not saved: ${problem}`]
+  return [step === 0 ? "Stopped before the first step." : `Stopped after step ${step}; everything is saved.`]
 }
 
 const toJson = (event: RunEvent): { readonly [field: string]: unknown } => {

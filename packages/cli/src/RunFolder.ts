@@ -117,7 +117,12 @@ export const create = Effect.fnUntraced(
   }
 )
 
-/** Writes the configuration of a run. */
+/**
+ * Writes the configuration of a run.
+ *
+ * @example
+ * yield* writeConfig(folder, { ...config, steps: 2000 })
+ */
 export const writeConfig = (folder: RunFolder, config: RunConfig) =>
   writeWhole(folder.config, `${JSON.stringify(encodeRunConfig(config), undefined, 2)}\n`)
 
@@ -152,6 +157,8 @@ export const open = Effect.fnUntraced(
  * The value of a JSON text.
  *
  * @param source what to call the text in messages
+ * @example
+ * const value = yield* parseJson("run.json", `{ "steps": 10 }`)
  */
 export const parseJson = (source: string, text: string): Effect.Effect<unknown, InvalidRunConfig> =>
   Effect.suspend(() => {

@@ -4,6 +4,7 @@ declare module "cli-progress" {
     readonly format: string
     readonly stream: NodeJS.WritableStream
     readonly fps?: number
+    readonly barsize?: number
     readonly linewrap?: boolean
     readonly forceRedraw?: boolean
     readonly gracefulExit?: boolean

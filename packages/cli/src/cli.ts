@@ -8,7 +8,12 @@ import { sample } from "./commands/sample.ts"
 import { train } from "./commands/train.ts"
 import { messageOf } from "./Reporter.ts"
 
-/** The root command, with its subcommands. */
+/**
+ * The root command, with its subcommands.
+ *
+ * @example
+ * const program = Command.runWith(effusion, { version: "1.0.0" })(["train", "--help"])
+ */
 export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
   Command.withSubcommands([train, sample]),

@@ -227,6 +227,9 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  *
  * The number of steps is not part of it: a run can be made longer. (A learning rate that decays then does so over the
  * new number of steps.)
+ *
+ * @example
+ * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
   const { averaging, batchSize, data, model, optimizer, schedule, seed } = encodeRunConfig(config)

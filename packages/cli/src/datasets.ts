@@ -44,13 +44,21 @@ export const loadData = (
   )
 }
 
-/** Whether examples of this shape are points, and not images. */
+/**
+ * Whether examples of this shape are points, and not images.
+ *
+ * @example
+ * arePoints([2]) // => true
+ */
 export const arePoints = (exampleShape: Shape): boolean => exampleShape.length === 1
 
 /**
- * Fails unless the examples of a dataset are what a network takes.
+ * Fails with {@link WrongExampleShape} unless the examples of a dataset are what a network takes.
  *
+ * @param data what to call the dataset in the message
  * @param expected the network's example shape
+ * @example
+ * yield* requireShape(config.data, train.exampleShape, denoiser.exampleShape)
  */
 export const requireShape = (
   data: string,

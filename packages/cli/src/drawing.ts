@@ -38,7 +38,10 @@ export const draw = (options: DrawOptions) => Effect.map(drawFrames({ ...options
 
 /**
  * Draws samples, and keeps what they looked like on the way: `frames` states from early to finished, spread evenly over
- * the denoising steps; fewer when there are not as many steps.
+ * the denoising steps; fewer when there are not as many steps. Each frame is [count, ...exampleShape].
+ *
+ * @example
+ * const frames = yield* drawFrames({ ...config.sampling, seed: 7, parameters, exampleShape: [2], frames: 12 })
  */
 export const drawFrames = Effect.fnUntraced(function*(
   options: DrawOptions & { readonly frames: number }
@@ -86,7 +89,12 @@ export class UnsupportedPicture extends Data.TaggedError("UnsupportedPicture")<{
   }
 }
 
-/** The kinds of files that samples of this shape can be written as, the usual one first. */
+/**
+ * The kinds of files that samples of this shape can be written as, the usual one first.
+ *
+ * @example
+ * pictureTypes([28, 28, 1]) // => [".png"]
+ */
 export const pictureTypes = (exampleShape: Shape): ReadonlyArray<string> =>
   arePoints(exampleShape) ? [".svg", ".json", ".csv"] : [".png"]
 
@@ -116,7 +124,12 @@ export const writePicture = Effect.fnUntraced(function*(
   yield* writeWhole(path, yield* contentOf(paths.extname(path).toLowerCase(), finished, options))
 })
 
-/** Fails unless samples of this shape can be written to a file of this name. */
+/**
+ * Fails with {@link UnsupportedPicture} unless samples of this shape can be written to a file of this name.
+ *
+ * @example
+ * yield* requirePictureType("samples.png", [28, 28, 1])
+ */
 export const requirePictureType = (path: string, exampleShape: Shape) =>
   Effect.flatMap(Path.Path, (paths) => {
     const supported = pictureTypes(exampleShape)

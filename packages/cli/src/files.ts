@@ -81,7 +81,12 @@ const makeFolders = (path: string): Effect.Effect<void, PlatformError, FileSyste
     )
   })
 
-/** Whether there is a folder at a path. */
+/**
+ * Whether there is a folder at a path.
+ *
+ * @example
+ * if (yield* isFolder("runs")) { ... }
+ */
 export const isFolder = (path: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   FileSystem.FileSystem.use((fs) => fs.stat(path)).pipe(
     Effect.map(({ type }) => type === "Directory"),

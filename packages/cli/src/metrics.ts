@@ -22,10 +22,12 @@ export const Metric = Schema.Union([
     step: Schema.Int,
     /** The loss on held-out data, with averaged weights. */
     heldOutLoss: Schema.Finite,
-    /** The standard error of that loss, as the mean over the examples. */
-    standardError: Schema.Finite
+    /** The standard error of that loss, as the mean over the examples; `null` where there is one example only. */
+    standardError: Schema.NullOr(Schema.Finite)
   })
 ])
+
+/** A line of a metrics file. */
 export type Metric = typeof Metric.Type
 
 /** A metrics file that is open for appending. */
@@ -37,10 +39,10 @@ export interface MetricsWriter {
 }
 
 /**
- * Opens a metrics file for appending, after the lines of steps up to `step`; later ones, and a line that was cut off when
+ * Opens a metrics file for appending, after the lines of steps up to `after`; later ones, and a line that was cut off when
  * a process died, are dropped. What was not flushed is flushed when the scope closes, if it still can be.
  *
- * @param step the step that the run goes on after; 0 empties the file
+ * @param options.after the step that the run goes on after; 0 empties the file
  * @example
  * const metrics = yield* appendMetrics(folder.metrics, { after: checkpoint.step })
  */

@@ -67,8 +67,9 @@ const points: RunConfig = {
 }
 
 /**
- * Colour images of 32x32 pixels as in Ho et al. 2020 (appendix B): 800,000 steps of 128, for a machine with a GPU and
- * days to spend. CIFAR-10 is not among the data sources; the data comes with `--data`.
+ * Colour images of 32x32 pixels as in Ho et al. 2020 (appendix B), without its random flips: 800,000 steps of 128, for a
+ * machine with days to spend. The data sources read grey images only so far, so this is a preset for `--dry-run`, and for
+ * the network, schedule and optimiser in it.
  */
 const ddpmCifar10: RunConfig = {
   preset: "ddpm-cifar10",

@@ -80,6 +80,8 @@ export const advance = (
  * The progress of a run that goes on: what it said before, but for the speed.
  *
  * @param losses those of the steps that were done before, as far as they are known
+ * @example
+ * const progress = resume([{ step: 1, loss: 1.02 }], { from: 1, steps: 1000, batchSize: 32 })
  */
 export const resume = (
   losses: ReadonlyArray<{ readonly step: number; readonly loss: number }>,

@@ -6,7 +6,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Stdio } from "effect"
 import { run } from "./cli.ts"
 
-/** Runs the command line of this process. */
+/** Runs the command line of this process, with the arguments that it was given. */
 export const runMain = (): void =>
   runUntilSignal(Effect.flatMap(Stdio.Stdio.use(({ args }) => args), run).pipe(Effect.provide(NodeServices.layer)))
 
@@ -15,6 +15,9 @@ export const runMain = (): void =>
  *
  * The first SIGINT or SIGTERM interrupts it, so that it can end in order: a training run saves a checkpoint. The second
  * one ends the process at once.
+ *
+ * @example
+ * runUntilSignal(Effect.onInterrupt(work, () => save))
  */
 export const runUntilSignal = <A, E>(effect: Effect.Effect<A, E>): void => {
   endOnSecondSignal()

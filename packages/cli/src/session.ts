@@ -14,7 +14,12 @@ import { MLP, UNet } from "@effusion/models"
 import { Layer } from "effect"
 import type { RunConfig } from "./config.ts"
 
-/** The denoiser of a configuration. */
+/**
+ * The denoiser of a configuration.
+ *
+ * @example
+ * denoiserOf(presets.digits).exampleShape // => [28, 28, 1]
+ */
 export const denoiserOf = ({ model }: RunConfig): DenoiserShape => {
   if (model.type === "unet") {
     const { type: _, ...fields } = model
@@ -24,11 +29,21 @@ export const denoiserOf = ({ model }: RunConfig): DenoiserShape => {
   return MLP.make(MLP.Config.make(fields))
 }
 
-/** The number of trainable numbers of a denoiser. */
+/**
+ * The number of trainable numbers of a denoiser.
+ *
+ * @example
+ * parameterCount(denoiserOf(config)) // => 1112801
+ */
 export const parameterCount = ({ parameters }: DenoiserShape): number =>
   Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
 
-/** The services of a training pipeline, but for the engine. */
+/**
+ * The services of a training pipeline, but for the engine.
+ *
+ * @example
+ * Effect.provide(program, Layer.mergeAll(pipelineServices(config), OnnxEngine.layer()))
+ */
 export const pipelineServices = (
   config: RunConfig
 ): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, InvalidSchedule> =>
@@ -44,7 +59,12 @@ const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, Invalid
     ? NoiseSchedule.linear({ steps: schedule.steps, start: schedule.betaStart, end: schedule.betaEnd })
     : NoiseSchedule.cosine({ steps: schedule.steps })
 
-/** The optimiser of a configuration. */
+/**
+ * The optimiser of a configuration. Its learning rate rises over the warm-up, and falls until the last step.
+ *
+ * @example
+ * optimizerOf(config).learningRate?.(0) // => 0
+ */
 export const optimizerOf = ({ optimizer, steps }: RunConfig): GradientTransformation => {
   const { beta1, beta2, clipNorm, epsilon, weightDecay } = optimizer
   const options = { learningRate: learningRateOf({ optimizer, steps }), beta1, beta2, epsilon }
@@ -61,9 +81,19 @@ const learningRateOf = ({ optimizer, steps }: Pick<RunConfig, "optimizer" | "ste
     : LearningRate.linear({ peak, steps, warmUp })
 }
 
-/** The averaging of weights of a configuration. */
+/**
+ * The averaging of weights of a configuration.
+ *
+ * @example
+ * averageOf(config).decay(1000) // => 0.99
+ */
 export const averageOf = ({ averaging }: RunConfig): WeightAverage => ema(averaging)
 
-/** A sampler by its name. */
+/**
+ * A sampler by its name.
+ *
+ * @example
+ * samplerOf({ sampler: "ddim", eta: 0 }).name // => "ddim"
+ */
 export const samplerOf = ({ eta, sampler }: Pick<RunConfig["sampling"], "sampler" | "eta">): Sampler =>
   sampler === "ddim" ? ddim({ eta }) : ddpm()

@@ -24,7 +24,7 @@ import { invocation, quote } from "./invocation.ts"
 import { appendMetrics, readMetrics } from "./metrics.ts"
 import type { MetricsWriter } from "./metrics.ts"
 import * as Progress from "./progress.ts"
-import { Reporter } from "./Reporter.ts"
+import { messageOf, Reporter } from "./Reporter.ts"
 import type { RunFolder } from "./RunFolder.ts"
 import { averageOf, optimizerOf, parameterCount } from "./session.ts"
 
@@ -37,11 +37,20 @@ export interface TrainRunOptions {
   readonly resumeFrom?: TrainingState | undefined
 }
 
-/** The pipeline of every preset: noise prediction with the mean squared error (Ho et al. 2020, algorithm 1). */
+/**
+ * The pipeline of every preset: noise prediction with the mean squared error (Ho et al. 2020, algorithm 1). The schedule
+ * and the network come with the services.
+ *
+ * @example
+ * const run = yield* Training.start({ pipeline, data, optimizer, steps: 1000, seed: 7 })
+ */
 export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
+
+/** More held-out examples than these would not make the loss much more certain. */
+const evaluationExamples = 2000
 
 /**
  * Trains to the last step, evaluates on held-out data and draws samples, both with averaged weights. Everything that it
@@ -58,6 +67,7 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
   const startedAt = yield* Clock.currentTimeMillis
   const metrics = yield* appendMetrics(folder.metrics, { after: from })
   const step = yield* Ref.make(from)
+  const problem = yield* Ref.make<string | undefined>(undefined)
 
   yield* report({
     event: "start",
@@ -77,6 +87,7 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
 
   const end = Effect.fnUntraced(function*(reason: "finished" | "interrupted", samples?: string) {
     const command = yield* invocation
+    const unsaved = yield* Ref.get(problem)
     yield* report({
       event: "end",
       reason,
@@ -84,32 +95,34 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
       seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000,
       run: folder.path,
       ...(samples === undefined ? {} : { samples }),
+      ...(unsaved === undefined ? {} : { problem: unsaved }),
       next: `${command} ${reason === "finished" ? "sample" : "train --resume"} ${quote(folder.path)}`
     })
   })
 
   const interrupted = Effect.gen(function*() {
-    yield* metrics.flush
-    yield* writeLossPlot(folder, config)
+    yield* Effect.ignore(Effect.andThen(metrics.flush, writeLossPlot(folder, config)))
     yield* end("interrupted")
   })
 
   yield* Effect.gen(function*() {
-    const state = yield* train({ config, data, folder, resumeFrom, metrics, step })
+    const state = yield* train({ config, data, folder, resumeFrom, metrics, step, problem })
     yield* finish({ config, data, folder, state, metrics }).pipe(
       Effect.flatMap((samples) => end("finished", samples))
     )
-  }).pipe(Effect.onInterrupt(() => Effect.ignore(interrupted)))
+  }).pipe(Effect.onInterrupt(() => interrupted))
 })
 
 interface TrainOptions extends TrainRunOptions {
   readonly metrics: MetricsWriter
   /** The last step that was done. */
   readonly step: Ref.Ref<number>
+  /** What went wrong while the run was stopping, when nobody waits for its failure any more. */
+  readonly problem: Ref.Ref<string | undefined>
 }
 
 /** Takes the steps of a run, and returns the state after the last one. */
-const train = Effect.fnUntraced(function*({ config, data, folder, metrics, resumeFrom, step }: TrainOptions) {
+const train = Effect.fnUntraced(function*({ config, data, folder, metrics, problem, resumeFrom, step }: TrainOptions) {
   const { report } = yield* Reporter
   const checkpoints = Checkpoint.policy({
     folder: folder.checkpoints,
@@ -165,7 +178,11 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, resum
     yield* report({ event: "stopping" })
     yield* run.stop
   })
-  yield* run.reports.pipe(Stream.runForEach(onReport), Training.stopOnInterrupt({ ...run, stop }))
+  yield* run.reports.pipe(
+    Stream.runForEach(onReport),
+    Effect.tapError((error) => Ref.set(problem, messageOf(error))),
+    Training.stopOnInterrupt({ ...run, stop })
+  )
   yield* metrics.flush
   return yield* run.snapshot
 })
@@ -210,10 +227,12 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   const { report } = yield* Reporter
   const parameters = state.average ?? state.parameters
   const exampleShape = data.train.exampleShape
+  const heldOut = take(data.test, evaluationExamples)
+  yield* report({ event: "evaluating", examples: heldOut.size })
   const { loss, standardError } = yield* Training.evaluate({
     pipeline,
-    data: data.test,
-    batchSize: Math.min(data.test.size, 100),
+    data: heldOut,
+    batchSize: Math.min(heldOut.size, 100),
     parameters,
     seed: evaluationSeed
   })
@@ -238,7 +257,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
 })
 
 /** Points of the data, to draw under samples; none where examples are images. */
-export const pointsToCompareWith = ({ test }: TrainAndTest): { readonly data?: HostTensor<"float32"> } => {
+const pointsToCompareWith = ({ test }: TrainAndTest): { readonly data?: HostTensor<"float32"> } => {
   if (!arePoints(test.exampleShape)) return {}
   const some = take(test, 1000)
   return { data: some.read(Int32Array.from({ length: some.size }, (_, i) => i)).x0 }
