@@ -113,6 +113,27 @@ const convolution: Case = {
   )
 }
 
+/** Engines have other ways to convolve channels that fill vector units. */
+const manyChannels: Case = {
+  name: "conv2d of many channels",
+  instances: fc.tuple(
+    convolutions,
+    fc.tuple(fc.constantFrom(8, 16, 32), fc.constantFrom(8, 16, 32)),
+    fc.constantFrom(1, 3, 5)
+  ).map(([{ batch, height, padding, seed, strides, width }, channels, kernel]) =>
+    instance(
+      `conv2d with stride ${strides}, padding ${JSON.stringify(padding)}`,
+      { x: of(seed, [batch, height, width, channels[0]]), filter: of(seed + 1, [kernel, kernel, ...channels]) },
+      ({ filter, x }) => [tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, tfjsPadding(padding))],
+      ({ filter, x }) => [reference.conv2d(x!, filter!, { strides, padding })],
+      ["x", "filter"],
+      // The typical size of a sum of kernel x kernel x channels products, of variance 2 each.
+      Math.sqrt(2 * kernel * kernel * channels[0]),
+      "directions"
+    )
+  )
+}
+
 const dilated: Case = {
   // tfjs has no gradient of a dilated convolution.
   name: "conv2d with dilation",
@@ -181,4 +202,4 @@ const pooling: Case = {
   )
 }
 
-export const linear: ReadonlyArray<Case> = [...products, convolution, dilated, oihw, unbatched, pooling]
+export const linear: ReadonlyArray<Case> = [...products, convolution, manyChannels, dilated, oihw, unbatched, pooling]
