@@ -152,11 +152,11 @@ const start = Effect.fnUntraced(
     /** Why the instance cannot be used any more. */
     let ended: string | undefined
 
-    /** Sends a request when its turn has come; waiting for the turn can be interrupted. */
+    /** Sends a request when its turn has come. Waiting for the turn can be interrupted, what follows cannot. */
     const inTurn = <A>(send: Effect.Effect<A, string>): Effect.Effect<A, ExecutionFailed> =>
       turns.withPermit(Effect.suspend(() => {
         const reason = ended ?? (program.released ? programReleased : undefined)
-        return reason === undefined ? send : Effect.fail(reason)
+        return reason === undefined ? Effect.uninterruptible(send) : Effect.fail(reason)
       })).pipe(Effect.mapError(failed))
 
     const step = (input: HostTensors) =>

@@ -149,15 +149,21 @@ export const loadCopyingSessions = (): Sessions => {
   }
 }
 
-/** How sessions run. The measurements are in `docs/performance.md`. */
+/**
+ * How sessions run, by measurement.
+ *
+ * Denormals are left as they are: with `set_denormal_as_zero` arithmetic on them is 7 times as fast, but ONNX Runtime
+ * sets it once a process, for the thread that makes the first session, so in a second worker the threads that share an
+ * operation would disagree.
+ */
 const sessionOptions = (threads: number): OnnxRuntime.InferenceSession.SessionOptions => ({
   intraOpNumThreads: threads,
   graphOptimizationLevel: "all",
-  // A plan of all allocations saved no time that could be measured, and took 1.75 times the memory.
+  // A plan of all allocations saved no time that could be told from noise, and took half as much memory again.
   enableMemPattern: false,
   logSeverityLevel: 4,
-  // Threads that spin between operations save 2 %; that go on spinning after a run, they double the time of the next
-  // run of another session.
+  // Threads that spin between operations save 2 %, and 7 % on a busy machine; if they go on spinning after a run, the
+  // next run of another session takes 1.8 times as long.
   extra: { session: { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" } }
 })
 
