@@ -2,13 +2,12 @@
  * Lowers convolutions and what belongs to them, all in NCHW with filters OIHW.
  */
 import type { Node, Value } from "../../graph/Graph.ts"
-import type { Operation, Window } from "../../graph/Operation.ts"
+import type { Operation } from "../../graph/Operation.ts"
 import { convolve, windowAttributes } from "./convolve.ts"
-import { product } from "./matMul.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
 import { channelsFirst, filterOrder } from "./order.ts"
-import { reverse, slice } from "./shapes.ts"
+import { reverse } from "./shapes.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -63,50 +62,6 @@ export const lowerInputGradient = (
   ]
   const attributes = { ...windowAttributes(window), output_padding: extra }
   model.place(output, model.node("ConvTranspose", [dy, weights], attributes), image)
-}
-
-/**
- * The gradient of the filter: for each element of the filter, the product of the output's gradient with the input
- * shifted by that element's offset, over positions and summed over the batch.
- */
-export const lowerFilterGradient = (
-  model: ModelBuilder,
-  node: Node,
-  { window }: Of<"convolutionFilterGradient">
-): void => {
-  const [x, gradient] = node.inputs as [Value, Value]
-  const output = node.outputs[0]!
-  const [batch, outputHeight, outputWidth, outputChannels] = gradient.shape as Shape4
-  const [filterHeight, filterWidth, inputChannels] = output.shape as Shape4
-  const { dilations, padding, strides } = window
-  const positions = outputHeight * outputWidth
-  const dy = model.reshape(model.inOrder(gradient, image), [batch, outputChannels, positions])
-  const padded = pad(model, model.inOrder(x, image), padding)
-
-  const [, height, width] = x.shape as Shape4
-  const extent = [height + padding[0] + padding[1], width + padding[2] + padding[3]] as const
-  const offsets = Array.from(
-    { length: filterHeight * filterWidth },
-    (_, i) => [Math.floor(i / filterWidth), i % filterWidth]
-  )
-  const products = offsets.map(([row, column]) => {
-    const along = [
-      { axis: 2, begin: row! * dilations[0], stride: strides[0], count: outputHeight, size: extent[0] },
-      { axis: 3, begin: column! * dilations[1], stride: strides[1], count: outputWidth, size: extent[1] }
-    ]
-    const axes = along
-      .map((axis) => ({ ...axis, end: axis.begin + (axis.count - 1) * axis.stride + 1 }))
-      .filter(({ begin, end, size, stride }) => begin !== 0 || end !== size || stride !== 1)
-    const shifted = model.reshape(slice(model, padded, axes), [batch, inputChannels, positions])
-    const perExample = product(model, dy, shifted, { transposeB: true })
-    return model.node("ReduceSum", [perExample, model.integers([0])], { keepdims: 1 })
-  })
-  const stacked = products.length === 1 ? products[0]! : model.node("Concat", products, { axis: 0 })
-  model.place(
-    output,
-    model.reshape(stacked, [filterHeight, filterWidth, outputChannels, inputChannels]),
-    [0, 1, 3, 2]
-  )
 }
 
 export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool">): void => {
@@ -181,10 +136,4 @@ export const lowerUpsampleGradient = (
     strides: [factor, factor]
   })
   model.place(node.outputs[0]!, model.node("Mul", [mean, model.scalar(factor * factor)]), image)
-}
-
-const pad = (model: ModelBuilder, name: string, padding: Window["padding"]): string => {
-  if (padding.every((n) => n === 0)) return name
-  const [top, bottom, left, right] = padding
-  return model.node("Pad", [name, model.integers([0, 0, top, left, 0, 0, bottom, right])])
 }

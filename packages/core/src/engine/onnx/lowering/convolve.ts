@@ -33,11 +33,25 @@ export const convolve = (model: ModelBuilder, operands: Operands, window: Window
 const blocked = (model: ModelBuilder, { filter, filterShape, x }: Operands, window: Window, block: number): string => {
   const [outputs, inputs, height, width] = filterShape
   const split = model.reshape(filter, [outputs / block, block, inputs / block, block, height, width])
-  const moved = model.once(`${split} blocked`, () => model.node("Transpose", [split], { perm: [0, 2, 4, 5, 3, 1] }))
+  const moved = model.once(`${split} in blocks`, () => model.node("Transpose", [split], { perm: [0, 2, 4, 5, 3, 1] }))
   const weights = model.reshape(moved, filterShape)
-  const image = model.once(`${x} blocked`, () => model.node("ReorderInput", [x], {}, blockedDomain))
-  const result = model.node("Conv", [image, weights], windowAttributes(window), blockedDomain)
+  const result = model.node("Conv", [inBlocks(model, x), weights], windowAttributes(window), blockedDomain)
   return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
+}
+
+const inBlocks = (model: ModelBuilder, x: string): string =>
+  model.once(`${x} in blocks`, () => model.node("ReorderInput", [x], {}, blockedDomain))
+
+/**
+ * An image NCHW as NHWC, by way of blocks where there are any: unlike the runtime's transpose, the way there and back
+ * uses all threads, and the convolution may have gone half of it already.
+ */
+export const channelsLast = (model: ModelBuilder, x: string, channels: number): string => {
+  const block = model.options.convolutionBlock
+  return model.once(`${x} channels last`, () =>
+    block !== undefined && channels % block === 0
+      ? model.node("ReorderOutput", [inBlocks(model, x)], { channels, channels_last: 1 }, blockedDomain)
+      : model.node("Transpose", [x], { perm: [0, 2, 3, 1] }))
 }
 
 /** The attributes of a convolution; ONNX lists the paddings of all axes' beginnings, then those of their ends. */

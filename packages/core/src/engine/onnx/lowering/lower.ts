@@ -12,12 +12,12 @@ import {
   lowerAveragePool,
   lowerAveragePoolGradient,
   lowerConvolution,
-  lowerFilterGradient,
   lowerInputGradient,
   lowerUpsample,
   lowerUpsampleGradient
 } from "./convolution.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
+import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerMatMul } from "./matMul.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
