@@ -98,7 +98,8 @@ export const trainClassifier = Effect.fnUntraced(function*(train: Dataset, test:
         const rate = 2e-3 * (1 - step / steps)
         const stepSize = rate * Math.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
         const mask = draw(Key.fold(key, step), { distribution: Distribution.bernoulli(0.5), shape: [batchSize, 96] })
-        return instance.step({ images: x0, labels: label, mask, stepSize: float32([], [stepSize]) })
+        const images = shifted(x0, Key.fold(Key.fold(key, "shift"), step))
+        return instance.step({ images, labels: label, mask, stepSize: float32([], [stepSize]) })
       })
     )
     const state = yield* instance.read
@@ -114,6 +115,23 @@ export const trainClassifier = Effect.fnUntraced(function*(train: Dataset, test:
   )
   return { probabilities, accuracy: right / test.size } satisfies Classifier
 })
+
+/** Images of 28x28, each moved by up to two pixels either way, so that a classifier cannot learn places by heart. */
+const shifted = (images: HostTensor<"float32">, key: Key.Key): HostTensor<"float32"> => {
+  const count = images.shape[0]!
+  const offsets = draw(key, { distribution: Distribution.integers(-2, 3), shape: [2 * count] }).data
+  const data = new Float32Array(images.data.length).fill(-1)
+  for (let image = 0; image < count; image++) {
+    const [down, right] = [offsets[2 * image]!, offsets[2 * image + 1]!]
+    for (let row = Math.max(0, -down); row < Math.min(28, 28 - down); row++) {
+      for (let column = Math.max(0, -right); column < Math.min(28, 28 - right); column++) {
+        const from = (image * 28 + row) * 28 + column
+        data[from + down * 28 + right] = images.data[from]!
+      }
+    }
+  }
+  return float32(images.shape, data)
+}
 
 /** The index of the largest number. */
 export const argMax = (row: ReadonlyArray<number>): number => row.indexOf(Math.max(...row))
