@@ -61,9 +61,5 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
     assert.strictEqual(new Set(sure.map(argMax)).size, 10)
   }).pipe(
     Effect.scoped,
-    Effect.provide(Layer.mergeAll(
-      pipelineServices(preset),
-      OnnxEngine.layer()
-    )),
-    Effect.provide(NodeServices.layer)
+    Effect.provide(Layer.mergeAll(pipelineServices(preset), OnnxEngine.layer(), NodeServices.layer))
   ), 900_000)
