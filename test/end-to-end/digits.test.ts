@@ -6,7 +6,14 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { loadDigits } from "@effusion/core/data"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { forwardNoising, meanSquaredError, noisePrediction, Pipeline, scheduleSampling } from "@effusion/core/pipeline"
+import {
+  asNoise,
+  forwardNoising,
+  meanSquaredError,
+  noisePrediction,
+  Pipeline,
+  scheduleSampling
+} from "@effusion/core/pipeline"
 import { Sampling } from "@effusion/core/sampling"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Effect, FileSystem, Layer, Path } from "effect"
@@ -38,7 +45,7 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
     const parameters = checkpoint!.state.average!
 
     const { test, train } = yield* loadDigits()
-    const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+    const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
     const { loss } = yield* Training.evaluate({ pipeline, data: test, batchSize: 100, parameters, seed: 20_260_101 })
     assert.isBelow(loss, bound[preset.schedule.type])
 

@@ -106,6 +106,8 @@ export const RunConfig = Schema.Struct({
   data: DataSource,
   model: Model,
   schedule: Schedule,
+  /** What the network predicts: the noise, or v (see `Objective` of `@effusion/core/pipeline`). */
+  objective: Schema.Literals(["noise", "velocity"]),
   optimizer: Optimizer,
   /** The averaging of weights that samples and evaluations are made with. */
   averaging: Schema.Struct({
@@ -232,8 +234,8 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
-  const { averaging, batchSize, data, model, optimizer, schedule, seed } = encodeRunConfig(config)
-  return { data, model, schedule, optimizer, averaging, batchSize, seed }
+  const { averaging, batchSize, data, model, objective, optimizer, schedule, seed } = encodeRunConfig(config)
+  return { data, model, schedule, objective, optimizer, averaging, batchSize, seed }
 }
 
 interface FieldIssue {

@@ -10,6 +10,7 @@ const digits: RunConfig = {
   data: "digits",
   model: { type: "unet", ...UNet.small },
   schedule: { type: "cosine", steps: 1000 },
+  objective: "velocity",
   optimizer: {
     algorithm: "adam",
     learningRate: 1e-3,
@@ -56,6 +57,7 @@ const points: RunConfig = {
   data: "points:swiss-roll",
   model: { type: "mlp", dimensions: 2, width: 128, depth: 3, octaves: 3 },
   schedule: { type: "cosine", steps: 200 },
+  objective: "noise",
   optimizer: digits.optimizer,
   averaging: { decay: 0.995, warmUp: "ratio" },
   steps: 2000,
@@ -76,6 +78,7 @@ const ddpmCifar10: RunConfig = {
   data: "idx:cifar10",
   model: { type: "unet", ...UNet.ddpmCifar10 },
   schedule: { type: "linear", steps: 1000, betaStart: 1e-4, betaEnd: 0.02 },
+  objective: "noise",
   optimizer: { ...digits.optimizer, learningRate: 2e-4, warmUp: 1 / 160, decay: "constant" },
   averaging: { decay: 0.9999, warmUp: "none" },
   steps: 800_000,

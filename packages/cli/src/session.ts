@@ -50,7 +50,7 @@ export const pipelineServices = (
   Layer.mergeAll(
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
-    Objective.noise,
+    Layer.provide(config.objective === "noise" ? Objective.noise : Objective.velocity, scheduleOf(config)),
     TimestepSampler.uniform
   )
 

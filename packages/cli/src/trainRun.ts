@@ -5,6 +5,7 @@ import type { TrainAndTest } from "@effusion/core/data"
 import { take } from "@effusion/core/data"
 import { Engine } from "@effusion/core/engine"
 import {
+  asNoise,
   Denoiser,
   forwardNoising,
   meanSquaredError,
@@ -38,13 +39,16 @@ export interface TrainRunOptions {
 }
 
 /**
- * The pipeline of every preset: noise prediction with the mean squared error (Ho et al. 2020, algorithm 1). The schedule
- * and the network come with the services.
+ * The pipeline of every run: the mean squared error of what the objective has predicted (Ho et al. 2020, algorithm 1).
+ * The schedule, the objective and the network come with the services.
  *
  * @example
  * const run = yield* Training.start({ pipeline, data, optimizer, steps: 1000, seed: 7 })
  */
 export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+
+/** Held-out losses are errors of the noise, whatever is predicted, so that runs of all objectives can be compared. */
+const evaluationPipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
@@ -230,7 +234,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   const heldOut = take(data.test, evaluationExamples)
   yield* report({ event: "evaluating", examples: heldOut.size })
   const { loss, standardError } = yield* Training.evaluate({
-    pipeline,
+    pipeline: evaluationPipeline,
     data: heldOut,
     batchSize: Math.min(heldOut.size, 100),
     parameters,

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { SpecsOf, Tensor } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import {
   Denoiser,
@@ -10,7 +11,7 @@ import {
   scheduleSampling,
   TimestepSampler
 } from "@effusion/core/pipeline"
-import type { Clean, Stage } from "@effusion/core/pipeline"
+import type { Clean, Noised, Stage } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import { NoiseSchedule } from "@effusion/core/schedule"
 import { float32, type HostTensor } from "@effusion/core/tensor"
@@ -53,6 +54,28 @@ const batchOf = (seed: number, size: number) => ({
 
 const bits = (record: { readonly [name: string]: HostTensor }) =>
   Object.fromEntries(Object.entries(record).map(([name, { data, shape }]) => [name, { shape, data: Array.from(data) }]))
+
+/** Adds what the objective wants, in place of a prediction. */
+const exact = {
+  name: "exact",
+  parameters: {},
+  draws: () => ({}),
+  specs: (input: SpecsOf<Noised>) => ({ ...input, target: input.x0 })
+}
+
+/** Adds the noise that the objective finds in a prediction that is right. */
+const recovered = (
+  objective: Objective["Service"]
+): Stage<
+  Noised & { readonly target: Tensor },
+  Noised & { readonly target: Tensor; readonly recoveredNoise: Tensor }
+> => ({
+  name: "recovered",
+  parameters: {},
+  draws: () => ({}),
+  specs: (input) => ({ ...input, recoveredNoise: input.x0 }),
+  apply: (input) => ({ ...input, recoveredNoise: objective.noise(input.target, input) })
+})
 
 describe("Pipeline", () => {
   it.live("computes the same fused and stage by stage, whatever the stream's chunks", () =>
@@ -124,6 +147,32 @@ describe("Pipeline", () => {
       }
       assert.closeTo(loss.data[0]!, total, 1e-5 * (1 + total))
     }).pipe(Effect.provide(Layer.merge(services, OnnxEngine.layer({ threads: 1 })))))
+
+  it.live("predicts v so that the noise follows from it", () =>
+    Effect.gen(function*() {
+      const schedule = yield* NoiseSchedule
+      const objective = yield* Objective
+      const truth = { ...exact, apply: (input: Noised) => ({ ...input, target: objective.target(input) }) }
+      const [batch] = yield* Stream.make(batchOf(3, 64)).pipe(
+        Pipeline.through(Pipeline.fuse(yield* Pipeline.make(scheduleSampling, forwardNoising)), { seed: 2 }),
+        Pipeline.through(truth, { seed: 2 }),
+        Pipeline.through(recovered(objective), { seed: 2 }),
+        Stream.runCollect
+      )
+      const { noise, recoveredNoise, t, target, x0 } = batch!
+      noise.data.forEach((expected, i) => {
+        const alphaBar = schedule.alphaBar[t.data[i >> 1]!]!
+        const v = Math.sqrt(alphaBar) * expected - Math.sqrt(1 - alphaBar) * x0.data[i]!
+        assert.closeTo(target.data[i]!, v, 1e-5)
+        assert.closeTo(recoveredNoise.data[i]!, expected, 1e-5)
+      })
+    }).pipe(Effect.provide(
+      Layer.mergeAll(
+        TimestepSampler.uniform,
+        OnnxEngine.layer({ threads: 1 }),
+        Layer.provideMerge(Objective.velocity, NoiseSchedule.cosine({ steps: 1000 }))
+      )
+    )))
 
   it.effect("draws by seed, step and name only", () =>
     Effect.gen(function*() {

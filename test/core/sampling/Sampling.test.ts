@@ -2,9 +2,9 @@
  * Sampling on an engine: the numbers of the host, whatever the batches; and nothing left behind.
  */
 import { layer } from "@effect/vitest"
+import type { PredictionType } from "@effusion/core/diffusion"
 import { Engine } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import type { PredictionType } from "@effusion/core/diffusion"
 import { Denoiser, type DenoiserShape, Objective } from "@effusion/core/pipeline"
 import { ddim, ddpm, type Plan, sampleOnHost, Sampling, startOnHost, stepOnHost } from "@effusion/core/sampling"
 import { linear, NoiseSchedule } from "@effusion/core/schedule"
@@ -22,7 +22,12 @@ const T = 50
 const schedule = Result.getOrThrow(linear({ steps: T }))
 
 const objective = (predictionType: PredictionType) =>
-  Layer.succeed(Objective, { name: predictionType, predictionType, target: ({ noise }) => noise })
+  Layer.succeed(Objective, {
+    name: predictionType,
+    predictionType,
+    target: ({ noise }) => noise,
+    noise: (prediction) => prediction
+  })
 
 const axes = Layer.mergeAll(
   Layer.succeed(Denoiser, denoiser),

@@ -9,6 +9,7 @@ import type { Tensor } from "../engine/Program.ts"
 import { Distribution } from "../random/index.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { Denoiser } from "./Denoiser.ts"
+import { lookUp } from "./internal/lookUp.ts"
 import { Objective } from "./Objective.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
 import { TimestepSampler } from "./TimestepSampler.ts"
@@ -49,8 +50,8 @@ export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSch
     apply: (input, { draws }) => {
       const noise = draws["noise"]!
       const xt = tf.add(
-        tf.mul(input.x0, coefficients(signal, input.t, input.x0)),
-        tf.mul(noise, coefficients(spread, input.t, input.x0))
+        tf.mul(input.x0, lookUp(signal, input.t, input.x0)),
+        tf.mul(noise, lookUp(spread, input.t, input.x0))
       )
       return { ...input, noise, xt }
     }
@@ -77,6 +78,21 @@ export const noisePrediction: Effect.Effect<Stage<Noised, Predicted>, never, Den
 )
 
 /**
+ * States prediction and target as noise, whatever the denoiser predicts: for evaluations, so that the losses of
+ * different objectives can be compared.
+ */
+export const asNoise: Effect.Effect<Stage<Predicted, Predicted>, never, Objective> = Effect.map(
+  Objective,
+  (objective): Stage<Predicted, Predicted> => ({
+    name: "asNoise",
+    parameters: {},
+    draws: () => ({}),
+    specs: (input) => input,
+    apply: (input) => ({ ...input, prediction: objective.noise(input.prediction, input), target: input.noise })
+  })
+)
+
+/**
  * The mean squared error of each example over its elements, and the mean over the batch (Ho et al. 2020, equation 14,
  * as a mean where the paper has a sum).
  */
@@ -94,9 +110,5 @@ export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.su
     return { ...input, perExample, loss: tf.mean(perExample) }
   }
 })
-
-/** table[t] for each example, shaped to multiply a tensor like `like`: [batch, 1, ...]. */
-const coefficients = (table: Float32Array, t: Tensor, like: Tensor): Tensor =>
-  tf.reshape(tf.gather(tf.tensor1d(table), t as tf.Tensor1D), [like.shape[0]!, ...like.shape.slice(1).map(() => 1)])
 
 const axesAfterBatch = (x: Tensor): Array<number> => x.shape.slice(1).map((_, axis) => axis + 1)
