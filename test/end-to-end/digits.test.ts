@@ -57,7 +57,7 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
       seed: 1,
       parameters
     })
-    const classifier = yield* trainClassifier(train, test, 1_300)
+    const classifier = yield* trainClassifier(train, test, 1_500)
     assert.isAtLeast(classifier.accuracy, 0.98)
     const rows = yield* classifier.probabilities(images)
     const sure = rows.filter((row) => Math.max(...row) >= 0.9)

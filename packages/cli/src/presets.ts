@@ -13,22 +13,22 @@ const digits: RunConfig = {
   objective: "velocity",
   optimizer: {
     algorithm: "adam",
-    learningRate: 1e-3,
-    warmUp: 0.05,
+    learningRate: 2e-3,
+    warmUp: 0.03,
     decay: "cosine",
     beta1: 0.9,
-    beta2: 0.999,
+    beta2: 0.99,
     epsilon: 1e-8,
     weightDecay: 0,
     clipNorm: 1
   },
-  averaging: { decay: 0.99, warmUp: "ratio" },
-  steps: 1000,
-  batchSize: 32,
+  averaging: { decay: 0.997, warmUp: "ratio" },
+  steps: 2000,
+  batchSize: 16,
   seed: 0,
-  checkpoints: { every: 250, keep: 2 },
-  previews: { every: 250, count: 16, steps: 25 },
-  sampling: { sampler: "ddim", steps: 50, eta: 0, count: 64 }
+  checkpoints: { every: 500, keep: 2 },
+  previews: { every: 500, count: 16, steps: 25 },
+  sampling: { sampler: "ddpm", steps: 100, eta: 0, count: 64 }
 }
 
 /** Handwritten digits in less than a minute: strokes, not yet digits. For trying things out. */
@@ -58,7 +58,7 @@ const points: RunConfig = {
   model: { type: "mlp", dimensions: 2, width: 128, depth: 3, octaves: 3 },
   schedule: { type: "cosine", steps: 200 },
   objective: "noise",
-  optimizer: digits.optimizer,
+  optimizer: { ...digits.optimizer, learningRate: 1e-3, warmUp: 0.05, beta2: 0.999 },
   averaging: { decay: 0.995, warmUp: "ratio" },
   steps: 2000,
   batchSize: 256,
@@ -79,7 +79,7 @@ const ddpmCifar10: RunConfig = {
   model: { type: "unet", ...UNet.ddpmCifar10 },
   schedule: { type: "linear", steps: 1000, betaStart: 1e-4, betaEnd: 0.02 },
   objective: "noise",
-  optimizer: { ...digits.optimizer, learningRate: 2e-4, warmUp: 1 / 160, decay: "constant" },
+  optimizer: { ...digits.optimizer, learningRate: 2e-4, warmUp: 1 / 160, decay: "constant", beta2: 0.999 },
   averaging: { decay: 0.9999, warmUp: "none" },
   steps: 800_000,
   batchSize: 128,
