@@ -23,11 +23,11 @@ const digits: RunConfig = {
     clipNorm: 1
   },
   averaging: { decay: 0.997, warmUp: "ratio" },
-  steps: 2000,
+  steps: 1800,
   batchSize: 16,
   seed: 0,
-  checkpoints: { every: 500, keep: 2 },
-  previews: { every: 500, count: 16, steps: 25 },
+  checkpoints: { every: 450, keep: 2 },
+  previews: { every: 450, count: 16, steps: 25 },
   sampling: { sampler: "ddpm", steps: 100, eta: 0, count: 64 }
 }
 
