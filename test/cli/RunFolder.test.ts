@@ -110,7 +110,7 @@ describe("opening a run's folder", () => {
         const text = yield* fs.readFileString(folder.config)
         yield* fs.writeFileString(folder.config, text.slice(0, 100))
         assert.match((yield* Effect.flip(RunFolder.open(root))).message, /config.json is not valid: it is not JSON/)
-        yield* fs.writeFileString(folder.config, text.replace(`"steps": 1000,`, ""))
+        yield* fs.writeFileString(folder.config, text.replace(`  "steps": ${config.steps},\n`, ""))
         assert.match((yield* Effect.flip(RunFolder.open(root))).message, /config.json is not valid: .*steps: missing/)
       })
     ))

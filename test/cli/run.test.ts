@@ -163,7 +163,7 @@ describe("a run on images", () => {
   it("writes the picture of one sample beside the run when it is not told where", async () => {
     const { stdout } = await cli("sample", run, "--count", "1")
     assert.include(stdout, `1 sample in`)
-    assert.isTrue(existsSync(join(run, "samples-ddim-3-seed-1.png")))
+    assert.isTrue(existsSync(join(run, "samples-ddpm-3-seed-1.png")))
   })
 })
 

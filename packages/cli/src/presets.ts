@@ -4,7 +4,7 @@
 import { UNet } from "@effusion/models"
 import type { RunConfig } from "./config.ts"
 
-/** Handwritten digits, in about four minutes on two cores. */
+/** Handwritten digits, in about five minutes on two cores. */
 const digits: RunConfig = {
   preset: "digits",
   data: "digits",
