@@ -6,7 +6,7 @@ import { Context, Effect, Layer } from "effect"
 import type { PredictionType } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
-import { lookUp } from "./internal/lookUp.ts"
+import { marginalOf } from "./internal/marginal.ts"
 import type { Noised } from "./Stage.ts"
 
 /** What is predicted, and how noise follows from it. */
@@ -43,14 +43,13 @@ export class Objective extends Context.Service<Objective, ObjectiveShape>()("@ef
   static readonly velocity: Layer.Layer<Objective, never, NoiseSchedule> = Layer.effect(
     Objective,
     Effect.map(NoiseSchedule, (schedule) => {
-      const signal = Float32Array.from(schedule.alphaBar, Math.sqrt)
-      const spread = Float32Array.from(schedule.alphaBar, (alphaBar) => Math.sqrt(1 - alphaBar))
+      const marginal = marginalOf(schedule)
       return {
         name: "velocity",
         predictionType: "v_prediction",
-        target: ({ noise, t, x0 }) => tf.sub(tf.mul(noise, lookUp(signal, t, x0)), tf.mul(x0, lookUp(spread, t, x0))),
+        target: ({ noise, t, x0 }) => tf.sub(tf.mul(noise, marginal.signal(t, x0)), tf.mul(x0, marginal.spread(t, x0))),
         // From v and x_t = sqrt(alphaBar_t) x_0 + sqrt(1 - alphaBar_t) noise, solved for the noise.
-        noise: (v, { t, xt }) => tf.add(tf.mul(v, lookUp(signal, t, xt)), tf.mul(xt, lookUp(spread, t, xt)))
+        noise: (v, { t, xt }) => tf.add(tf.mul(v, marginal.signal(t, xt)), tf.mul(xt, marginal.spread(t, xt)))
       }
     })
   )

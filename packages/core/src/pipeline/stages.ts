@@ -9,7 +9,7 @@ import type { Tensor } from "../engine/Program.ts"
 import { Distribution } from "../random/index.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { Denoiser } from "./Denoiser.ts"
-import { lookUp } from "./internal/lookUp.ts"
+import { marginalOf } from "./internal/marginal.ts"
 import { Objective } from "./Objective.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
 import { TimestepSampler } from "./TimestepSampler.ts"
@@ -40,8 +40,7 @@ export const scheduleSampling: Effect.Effect<Stage<Clean, Timed>, never, Timeste
  */
 export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSchedule> = Effect.gen(function*() {
   const schedule = yield* NoiseSchedule
-  const signal = Float32Array.from(schedule.alphaBar, Math.sqrt)
-  const spread = Float32Array.from(schedule.alphaBar, (alphaBar) => Math.sqrt(1 - alphaBar))
+  const marginal = marginalOf(schedule)
   return {
     name: "forwardNoising",
     parameters: {},
@@ -50,8 +49,8 @@ export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSch
     apply: (input, { draws }) => {
       const noise = draws["noise"]!
       const xt = tf.add(
-        tf.mul(input.x0, lookUp(signal, input.t, input.x0)),
-        tf.mul(noise, lookUp(spread, input.t, input.x0))
+        tf.mul(input.x0, marginal.signal(input.t, input.x0)),
+        tf.mul(noise, marginal.spread(input.t, input.x0))
       )
       return { ...input, noise, xt }
     }

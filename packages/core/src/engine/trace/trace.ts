@@ -34,8 +34,8 @@ const record = (program: Program<Tensors, Tensors, Tensors>): Graph => {
   try {
     let graph: Graph | undefined
     tf.tidy(() => {
-      const state = bind(recorder, "state", program.state)
-      const input = bind(recorder, "input", program.input)
+      const state = bind("state", program.state)
+      const input = bind("input", program.input)
       const result = program.apply(state.tensors, input.tensors)
       graph = {
         name: program.name,
@@ -58,7 +58,7 @@ const record = (program: Program<Tensors, Tensors, Tensors>): Graph => {
   }
 }
 
-const bind = (recorder: Recorder, role: "state" | "input", specs: { readonly [name: string]: TensorSpec }) => {
+const bind = (role: "state" | "input", specs: { readonly [name: string]: TensorSpec }) => {
   const bindings: Array<Binding> = []
   const tensors: Record<string, tf.Tensor> = {}
   for (const [name, { dtype, shape }] of Object.entries(specs)) {
@@ -66,7 +66,7 @@ const bind = (recorder: Recorder, role: "state" | "input", specs: { readonly [na
     bindings.push({ role, name, value })
     tensors[name] = tf.engine().makeTensorFromDataId(backend.identify(value), [...shape], dtype)
   }
-  return { bindings, tensors, recorder }
+  return { bindings, tensors }
 }
 
 /** The next state, which must have the names, shapes and dtypes of the state before. */
