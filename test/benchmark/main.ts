@@ -21,7 +21,7 @@ const flags = {
     Flag.optional,
     Flag.withDescription("Threads of the engine; all cores unless given")
   ),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("One JSON object a line"))
+  json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("One JSON object a line"))
 }
 
 const trainingStep = Command.make("training-step", flags, ({ config, json, steps, threads }) =>

@@ -113,25 +113,37 @@ const convolution: Case = {
   )
 }
 
-/** Engines have other ways to convolve channels that fill vector units. */
+/** Engines have other ways to convolve channels that fill vector units, and to lay out their filters. */
 const manyChannels: Case = {
   name: "conv2d of many channels",
   instances: fc.tuple(
     convolutions,
     fc.tuple(fc.constantFrom(8, 16, 32), fc.constantFrom(8, 16, 32)),
-    fc.constantFrom(1, 3, 5)
-  ).map(([{ batch, height, padding, seed, strides, width }, channels, kernel]) =>
-    instance(
-      `conv2d with stride ${strides}, padding ${JSON.stringify(padding)}`,
-      { x: of(seed, [batch, height, width, channels[0]]), filter: of(seed + 1, [kernel, kernel, ...channels]) },
-      ({ filter, x }) => [tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, tfjsPadding(padding))],
-      ({ filter, x }) => [reference.conv2d(x!, filter!, { strides, padding })],
+    fc.constantFrom(1, 3, 5),
+    fc.constantFrom("HWIO" as const, "OIHW" as const)
+  ).map(([{ batch, height, padding, seed, strides, width }, channels, kernel, stored]) => {
+    const filterShape = stored === "HWIO"
+      ? [kernel, kernel, ...channels]
+      : [...channels.toReversed(), kernel, kernel]
+    const asHwio = (filter: tf.Tensor) => stored === "HWIO" ? filter : tf.transpose(filter, [2, 3, 1, 0])
+    return instance(
+      `conv2d with stride ${strides}, padding ${JSON.stringify(padding)}, filter ${stored}`,
+      { x: of(seed, [batch, height, width, channels[0]]), filter: of(seed + 1, filterShape) },
+      ({ filter, x }) => [
+        tf.conv2d(x as tf.Tensor4D, asHwio(filter!) as tf.Tensor4D, strides, tfjsPadding(padding))
+      ],
+      ({ filter, x }) => [
+        reference.conv2d(x!, stored === "HWIO" ? filter! : reference.transpose(filter!, [2, 3, 1, 0]), {
+          strides,
+          padding
+        })
+      ],
       ["x", "filter"],
       // The typical size of a sum of kernel x kernel x channels products, of variance 2 each.
       Math.sqrt(2 * kernel * kernel * channels[0]),
       "directions"
     )
-  )
+  })
 }
 
 const dilated: Case = {

@@ -167,7 +167,7 @@ describe("the worker", () => {
           })
         )
       const compile = (program: number) =>
-        ask("compile", { program, model: new Uint8Array(), inputs: [], outputs: [], threads: 1 })
+        ask("compile", { program, model: new Uint8Array(), inputs: [], outputs: [], threads: 1, optimize: false })
 
       for (const program of [10, 20, 30]) yield* compile(program)
       assert.deepStrictEqual([created, released], [3, []])

@@ -8,6 +8,7 @@ import { float32, type HostTensor } from "../../../tensor/HostTensor.ts"
 import type { Signature } from "../../graph/Graph.ts"
 import { convolve } from "../lowering/convolve.ts"
 import { ModelBuilder } from "../lowering/ModelBuilder.ts"
+import { type Order, plainOrder } from "../lowering/order.ts"
 import type { OnnxModel } from "../Model.ts"
 import type { Runtime } from "./Runtime.ts"
 
@@ -29,7 +30,7 @@ export const probeConvolutionBlock = Effect.fnUntraced(
 /** Twice the largest block of channels, so that a wrong order of blocks shows as well as one inside a block. */
 const channels = 32
 const x = wave([1, channels, 4, 4], 0.37)
-const filter = wave([channels, channels, 3, 3], 0.11)
+const filter = wave([3, 3, channels, channels], 0.11)
 
 const run = Effect.fnUntraced(function*(runtime: Runtime, block: number | undefined) {
   const executable = yield* runtime.compileModel({ program: "probe", signature, model: convolution(block) })
@@ -40,7 +41,12 @@ const run = Effect.fnUntraced(function*(runtime: Runtime, block: number | undefi
 
 const convolution = (block: number | undefined): OnnxModel => {
   const model = new ModelBuilder({ convolutionBlock: block })
-  const operands = { x: "input.x", filter: "input.filter", filterShape: [channels, channels, 3, 3] } as const
+  const filterShape = [3, 3, channels, channels] as const
+  const operands = {
+    x: "input.x",
+    filter: (order: Order) => model.rearrange("input.filter", filterShape, plainOrder(4), order),
+    filterShape
+  }
   const result = convolve(model, operands, { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] })
   return {
     name: "probe",

@@ -35,6 +35,7 @@ export interface Protocol {
       readonly inputs: ReadonlyArray<Port>
       readonly outputs: ReadonlyArray<Port>
       readonly threads: number
+      readonly optimize: boolean
     }
     readonly response: void
   }

@@ -45,9 +45,9 @@ const makeHandlers = (sessions: Sessions): Handlers => {
   }
 
   return {
-    compile: async ({ inputs, model, outputs, program, threads }) => {
-      const session = await sessions.create({ model, inputs, outputs, threads })
-      programs.set(program, { session, inputs, outputs })
+    compile: async ({ program, ...source }) => {
+      const session = await sessions.create(source)
+      programs.set(program, { session, inputs: source.inputs, outputs: source.outputs })
       return nothing
     },
 

@@ -23,6 +23,8 @@ export interface SessionSource {
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
   readonly threads: number
+  /** Whether ONNX Runtime rewrites the model. */
+  readonly optimize: boolean
 }
 
 /** A model that can be run. */
@@ -80,7 +82,7 @@ export const worksInPlace = async (sessions: Sessions): Promise<boolean> => {
   const add = { name: "add", domain: "", op: "Add", inputs: ["x", "x"], outputs: ["y"], attributes: {} }
   try {
     const model = encode({ name: "probe", inputs: [x], outputs: [y], initializers: [], nodes: [add] })
-    const session = await sessions.create({ model, inputs: [x], outputs: [y], threads: 1 })
+    const session = await sessions.create({ model, inputs: [x], outputs: [y], threads: 1, optimize: false })
     const result = new Float32Array(3)
     await session.run({ x: Float32Array.of(1, 2, 3) }, { y: result })
     await session.release()
@@ -105,10 +107,10 @@ export const loadSessionsInPlace = (): Sessions | undefined => {
 
 const sessionsInPlace = (InferenceSession: new() => NativeSession): Sessions => ({
   inPlace: true,
-  create: async ({ inputs, model, outputs, threads }) => {
+  create: async ({ inputs, model, outputs, ...settings }) => {
     const session = new InferenceSession()
     const bytes = withStop(model)
-    session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, sessionOptions(threads))
+    session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, sessionOptions(settings))
     return {
       run: async (inputArrays, outputArrays) => {
         const feeds = tensors(inputs, inputArrays)
@@ -131,10 +133,10 @@ export const loadCopyingSessions = (): Sessions => {
   ort.env.logLevel = "fatal"
   return {
     inPlace: false,
-    create: async ({ inputs, model, outputs, threads }) => {
+    create: async ({ inputs, model, outputs, ...settings }) => {
       // ONNX Runtime refuses a model without outputs; it has nothing to compute.
       if (outputs.length === 0) return { run: async () => {}, release: async () => {} }
-      const session = await ort.InferenceSession.create(model, sessionOptions(threads))
+      const session = await ort.InferenceSession.create(model, sessionOptions(settings))
       return {
         run: async (inputArrays, outputArrays) => {
           const feeds = Object.entries(tensors(inputs, inputArrays)).map(([name, { data, dims, type }]) =>
@@ -156,9 +158,11 @@ export const loadCopyingSessions = (): Sessions => {
  * sets it once a process, for the thread that makes the first session, so in a second worker the threads that share an
  * operation would disagree.
  */
-const sessionOptions = (threads: number): OnnxRuntime.InferenceSession.SessionOptions => ({
+const sessionOptions = (
+  { optimize, threads }: Pick<SessionSource, "optimize" | "threads">
+): OnnxRuntime.InferenceSession.SessionOptions => ({
   intraOpNumThreads: threads,
-  graphOptimizationLevel: "all",
+  graphOptimizationLevel: optimize ? "all" : "disabled",
   // A plan of all allocations saved no time that could be told from noise, and took half as much memory again.
   enableMemPattern: false,
   logSeverityLevel: 4,

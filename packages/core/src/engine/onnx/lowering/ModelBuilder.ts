@@ -8,6 +8,7 @@ import type { Value } from "../../graph/Graph.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
 import type { Order } from "./order.ts"
 import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
+import { transpose } from "./transpose.ts"
 
 /** Attributes as lowering writes them: integers, lists of integers, or tagged. */
 export type Attributes = { readonly [name: string]: number | ReadonlyArray<number> | OnnxAttribute }
@@ -133,7 +134,7 @@ export class ModelBuilder {
     return this.once(`${name} ${from.join()} ${to.join()}`, () =>
       movesNothing(shape, from, to)
         ? this.reshape(name, arrange(shape, to))
-        : this.node("Transpose", [name], { perm: permutationBetween(from, to) }))
+        : transpose(this, name, arrange(shape, from), permutationBetween(from, to)))
   }
 
   /** The same elements in another shape. */

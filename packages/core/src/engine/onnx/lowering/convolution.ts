@@ -1,13 +1,12 @@
 /**
- * Lowers convolutions and what belongs to them, all in NCHW with filters OIHW.
+ * Lowers convolutions and what belongs to them, all in NCHW.
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { convolve, windowAttributes } from "./convolve.ts"
+import { convolve, turn, windowAttributes } from "./convolve.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
-import { channelsFirst, filterOrder } from "./order.ts"
-import { reverse } from "./shapes.ts"
+import { channelsFirst, filterOrder, type Order, plainOrder } from "./order.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -17,12 +16,11 @@ const image = channelsFirst(4)
 
 export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
   const [x, filter] = node.inputs as [Value, Value]
-  const [height, width, inputs, outputs] = filter.shape as Shape4
   const operands = {
     x: model.inOrder(x, image),
-    filter: model.inOrder(filter, filterOrder),
-    filterShape: [outputs, inputs, height, width]
-  } as const
+    filter: (order: Order) => model.inOrder(filter, order),
+    filterShape: filter.shape as Shape4
+  }
   model.place(node.outputs[0]!, convolve(model, operands, window), image)
 }
 
@@ -40,16 +38,21 @@ export const lowerInputGradient = (
   const [filterHeight, filterWidth] = filter.shape as Shape4
   const { dilations, padding, strides } = window
   const dy = model.inOrder(gradient, image)
-  const weights = model.inOrder(filter, filterOrder)
   const reach = [dilations[0] * (filterHeight - 1), dilations[1] * (filterWidth - 1)] as const
   const [top, bottom, left, right] = padding
   const turned = [reach[0] - top, reach[0] - bottom, reach[1] - left, reach[1] - right] as const
 
   if (strides[0] === 1 && strides[1] === 1 && turned.every((n) => n >= 0)) {
-    const flipped = filterHeight * filterWidth === 1 ? weights : reverse(model, weights, [2, 3])
-    const exchanged = model.node("Transpose", [flipped], { perm: [1, 0, 2, 3] })
-    const [, , inputs, outputs] = filter.shape as Shape4
-    const operands = { x: dy, filter: exchanged, filterShape: [inputs, outputs, filterHeight, filterWidth] } as const
+    const [height, width, inputs, outputs] = filter.shape as Shape4
+    const elements = height * width
+    const exchanged = model.reshape(model.inOrder(filter, [0, 1, 3, 2]), [elements, outputs * inputs])
+    const filterShape = [height, width, outputs, inputs] as const
+    const turnedFilter = model.reshape(turn(model, exchanged, 0, elements), filterShape)
+    const operands = {
+      x: dy,
+      filter: (order: Order) => model.rearrange(turnedFilter, filterShape, plainOrder(4), order),
+      filterShape
+    }
     model.place(output, convolve(model, operands, { strides: [1, 1], dilations, padding: turned }), image)
     return
   }
@@ -61,7 +64,7 @@ export const lowerInputGradient = (
     width - (strides[1] * (outputWidth - 1) + reach[1] + 1 - left - right)
   ]
   const attributes = { ...windowAttributes(window), output_padding: extra }
-  model.place(output, model.node("ConvTranspose", [dy, weights], attributes), image)
+  model.place(output, model.node("ConvTranspose", [dy, model.inOrder(filter, filterOrder)], attributes), image)
 }
 
 export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool">): void => {

@@ -1,13 +1,16 @@
 /**
- * One convolution, NCHW with a filter OIHW, in the form that the runtime computes fastest.
+ * One convolution, NCHW with a filter HWIO, in the form that the runtime computes fastest.
  *
  * ONNX Runtime's fastest convolution keeps channels in blocks (its own domain `com.microsoft.nchwc`). The runtime chooses
  * it by itself for constant filters only; here it is asked for by name, with the filter brought into blocks by the
  * graph. The size of a block depends on the processor, so it is probed when the engine starts (see `probe.ts`), and
  * without an answer the plain convolution is used.
  */
+import type { Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
+import { channelsFirst, filterOrder, type Order, plainOrder } from "./order.ts"
+import { transpose } from "./transpose.ts"
 
 /** The runtime's domain of operators on blocked channels. */
 export const blockedDomain = "com.microsoft.nchwc"
@@ -16,42 +19,56 @@ export const blockedDomain = "com.microsoft.nchwc"
 export interface Operands {
   /** [batch, inputs, height, width] */
   readonly x: string
-  /** [outputs, inputs, filter height, filter width] */
-  readonly filter: string
-  readonly filterShape: readonly [outputs: number, inputs: number, height: number, width: number]
+  /** The filter with its axes in this order. */
+  readonly filter: (order: Order) => string
+  readonly filterShape: readonly [height: number, width: number, inputs: number, outputs: number]
 }
 
 /** Appends a convolution; gives the name of its result, NCHW. */
 export const convolve = (model: ModelBuilder, operands: Operands, window: Window): string => {
-  const [outputs, inputs] = operands.filterShape
+  const [, , inputs, outputs] = operands.filterShape
   const block = model.options.convolutionBlock
-  return block !== undefined && outputs % block === 0 && inputs % block === 0
-    ? blocked(model, operands, window, block)
-    : model.node("Conv", [operands.x, operands.filter], windowAttributes(window))
+  if (block !== undefined && outputs % block === 0 && inputs % block === 0) {
+    return blocked(model, operands, window, block)
+  }
+  return model.node("Conv", [operands.x, operands.filter(filterOrder)], windowAttributes(window))
 }
 
+/** The blocked filter is [outputs, inputs, height, width] in name; its innermost axes are blocks of inputs and outputs. */
 const blocked = (model: ModelBuilder, { filter, filterShape, x }: Operands, window: Window, block: number): string => {
-  const [outputs, inputs, height, width] = filterShape
-  const split = model.reshape(filter, [outputs / block, block, inputs / block, block, height, width])
-  const moved = model.once(`${split} in blocks`, () => model.node("Transpose", [split], { perm: [0, 2, 4, 5, 3, 1] }))
-  const weights = model.reshape(moved, filterShape)
+  const [height, width, inputs, outputs] = filterShape
+  const plain = filter(plainOrder(4))
+  const weights = model.once(`${plain} in blocks`, () => {
+    const split = [height, width, inputs / block, block, outputs / block, block]
+    const moved = transpose(model, model.reshape(plain, split), split, [4, 2, 0, 1, 3, 5])
+    return model.reshape(moved, [outputs, inputs, height, width])
+  })
   const result = model.node("Conv", [inBlocks(model, x), weights], windowAttributes(window), blockedDomain)
   return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
+}
+
+/** The elements of filters in opposite order, which turns them by 180 degrees; `axis` is that of the elements. */
+export const turn = (model: ModelBuilder, filters: string, axis: number, elements: number): string => {
+  const backwards = Array.from({ length: elements }, (_, i) => elements - 1 - i)
+  return elements === 1 ? filters : model.node("Gather", [filters, model.integers(backwards)], { axis })
 }
 
 const inBlocks = (model: ModelBuilder, x: string): string =>
   model.once(`${x} in blocks`, () => model.node("ReorderInput", [x], {}, blockedDomain))
 
 /**
- * An image NCHW as NHWC, by way of blocks where there are any: unlike the runtime's transpose, the way there and back
- * uses all threads, and the convolution may have gone half of it already.
+ * An image as NHWC, by way of blocks where there are any: unlike the runtime's transpose, the way there and back uses all
+ * threads, and the convolution may have gone half of it already.
  */
-export const channelsLast = (model: ModelBuilder, x: string, channels: number): string => {
+export const channelsLast = (model: ModelBuilder, x: Value): string => {
+  const channels = x.shape[3]!
   const block = model.options.convolutionBlock
-  return model.once(`${x} channels last`, () =>
-    block !== undefined && channels % block === 0
-      ? model.node("ReorderOutput", [inBlocks(model, x)], { channels, channels_last: 1 }, blockedDomain)
-      : model.node("Transpose", [x], { perm: [0, 2, 3, 1] }))
+  if (block === undefined || channels % block !== 0) return model.plain(x)
+  const image = model.inOrder(x, channelsFirst(4))
+  return model.once(
+    `${image} channels last`,
+    () => model.node("ReorderOutput", [inBlocks(model, image)], { channels, channels_last: 1 }, blockedDomain)
+  )
 }
 
 /** The attributes of a convolution; ONNX lists the paddings of all axes' beginnings, then those of their ends. */

@@ -4,10 +4,10 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, Window } from "../../graph/Operation.ts"
-import { channelsLast } from "./convolve.ts"
+import { channelsLast, turn } from "./convolve.ts"
 import { product } from "./matMul.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
-import { channelsFirst } from "./order.ts"
+import { channelsFirst, type Order } from "./order.ts"
 import { slice } from "./shapes.ts"
 
 type FilterGradient = Extract<Operation, { readonly kind: "convolutionFilterGradient" }>
@@ -15,87 +15,95 @@ type Shape4 = readonly [number, number, number, number]
 
 const image = channelsFirst(4)
 
-/**
- * Up to so many positions of the output, all shifted inputs are gathered into one matrix, for one large product: half the
- * time at 8x8, less than 10 % off at 16x16. Beyond, that matrix is too large for the processor's caches, and a product
- * for each shift is faster.
- */
-const gatheredPositions = 256
+/** NHWC kept as CNHW. */
+const batchAsChannels: Order = [3, 0, 1, 2]
 
 export const lowerFilterGradient = (model: ModelBuilder, node: Node, { window }: FilterGradient): void => {
-  const [, height, width] = node.inputs[1]!.shape as Shape4
-  const [filterHeight, filterWidth] = node.outputs[0]!.shape as Shape4
-  if (filterHeight * filterWidth > 1 && height * width <= gatheredPositions) byGathering(model, node, window)
-  else byShifting(model, node, window)
+  const padding = exactPadding(node, window)
+  if (window.dilations.some((dilation) => dilation > 1) || padding.some((n) => n < 0)) byShifting(model, node, window)
+  else byConvolution(model, node, { ...window, padding })
 }
 
-const byGathering = (model: ModelBuilder, node: Node, { dilations, padding, strides }: Window): void => {
+/** The padding without what no window reaches; negative where windows leave rows or columns of the input itself out. */
+const exactPadding = ({ inputs, outputs }: Node, { padding, strides }: Window): Window["padding"] => {
+  const [, height, width] = inputs[0]!.shape as Shape4
+  const [, outputHeight, outputWidth] = inputs[1]!.shape as Shape4
+  const [filterHeight, filterWidth] = outputs[0]!.shape as Shape4
+  const [top, , left] = padding
+  const bottom = strides[0] * (outputHeight - 1) + filterHeight - height - top
+  const right = strides[1] * (outputWidth - 1) + filterWidth - width - left
+  return [top, bottom, left, right]
+}
+
+/**
+ * As one convolution: its image is the input, its filter the output's gradient, both with the batch for channels, and its
+ * result is as large as the filter. For every channel of the input to be part of the same large product, rather than an
+ * image by itself with nine results, the channels lie side by side along the width, pixel after pixel, as NHWC has them;
+ * a filter with gaps as wide as there are channels then meets one channel at a time. The runtime gathers the patches of
+ * that product piece by piece in the processor's caches.
+ *
+ * With stride 1 the two may change places, which gives the filter turned by 180 degrees. The product is faster with the
+ * fewer channels side by side, and its result is faster to lay out.
+ */
+const byConvolution = (model: ModelBuilder, node: Node, { padding, strides }: Window): void => {
   const [x, gradient] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
-  const [batch, height, width, inputs] = x.shape as Shape4
-  const [, outputHeight, outputWidth, outputs] = gradient.shape as Shape4
-  const [filterHeight, filterWidth] = output.shape as Shape4
+  const [filterHeight, filterWidth, inputs, outputs] = output.shape as Shape4
   const [top, bottom, left, right] = padding
-  const paddedWidth = left + width + right
-  const pads = model.integers([0, top, left, 0, 0, bottom, right, 0])
-  const padded = model.node("Pad", [channelsLast(model, model.inOrder(x, image), inputs), pads])
+  const [down, across] = [filterHeight - 1, filterWidth - 1]
+  const turned = [down - top, down - bottom, across - left, across - right] as const
 
-  // The row of the padded image that each position of the output meets under each element of the filter.
-  const elements = filterHeight * filterWidth
-  const rows = Int32Array.from({ length: outputHeight * outputWidth * elements }, (_, i) => {
-    const position = Math.floor(i / elements)
-    const [row, column] = [Math.floor(position / outputWidth), position % outputWidth]
-    const [filterRow, filterColumn] = [Math.floor((i % elements) / filterWidth), i % filterWidth]
-    return (row * strides[0] + filterRow * dilations[0]) * paddedWidth + column * strides[1] +
-      filterColumn * dilations[1]
-  })
-  const patches = model.node("Gather", [
-    model.reshape(padded, [batch, (top + height + bottom) * paddedWidth, inputs]),
-    model.constant(rows, [rows.length], "int32")
-  ], { axis: 1 })
-  const positions = batch * outputHeight * outputWidth
-  const dy = model.reshape(channelsLast(model, model.inOrder(gradient, image), outputs), [positions, outputs])
-  const filter = product(model, dy, model.reshape(patches, [positions, elements * inputs]), { transposeA: true })
-  model.place(output, model.reshape(filter, [outputs, filterHeight, filterWidth, inputs]), [3, 0, 1, 2])
+  if (inputs >= outputs && strides.every((stride) => stride === 1) && turned.every((n) => n >= 0)) {
+    const filter = correlate(model, gradient, x, { strides, padding: turned })
+    const elements = filterHeight * filterWidth
+    const turnedBack = turn(model, model.reshape(filter, [inputs, elements, outputs]), 1, elements)
+    model.place(output, model.reshape(turnedBack, [inputs, filterHeight, filterWidth, outputs]), [2, 0, 1, 3])
+  } else {
+    const filter = correlate(model, x, gradient, { strides, padding })
+    model.place(output, model.reshape(filter, [outputs, filterHeight, filterWidth, inputs]), [3, 0, 1, 2])
+  }
 }
 
+/** [channels of `filter`, filter height, filter width * channels of `x`]. */
+const correlate = (
+  model: ModelBuilder,
+  x: Value,
+  filter: Value,
+  { padding: [top, bottom, left, right], strides }: Pick<Window, "padding" | "strides">
+): string => {
+  const [batch, height, width, channels] = x.shape as Shape4
+  return model.node("Conv", [
+    model.reshape(channelsLast(model, x), [1, batch, height, width * channels]),
+    model.inOrder(filter, batchAsChannels)
+  ], {
+    dilations: [strides[0], strides[1] * channels],
+    pads: [top, left * channels, bottom, right * channels]
+  })
+}
+
+/** One product for each element of the filter, and the input cut to where that element meets it. */
 const byShifting = (model: ModelBuilder, node: Node, { dilations, padding, strides }: Window): void => {
   const [x, gradient] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
   const [batch, outputHeight, outputWidth, outputs] = gradient.shape as Shape4
   const [filterHeight, filterWidth, inputs] = output.shape as Shape4
-  const [, height, width] = x.shape as Shape4
   const [top, bottom, left, right] = padding
   const positions = outputHeight * outputWidth
   const dy = model.reshape(model.inOrder(gradient, image), [batch, outputs, positions])
-  const input = model.inOrder(x, image)
-  const padded = padding.every((n) => n === 0)
-    ? input
-    : model.node("Pad", [input, model.integers([0, 0, top, left, 0, 0, bottom, right])])
-
-  const shifted = (row: number, column: number): string => {
-    const along = [
-      { axis: 2, begin: row * dilations[0], stride: strides[0], count: outputHeight, before: top, size: height },
-      { axis: 3, begin: column * dilations[1], stride: strides[1], count: outputWidth, before: left, size: width }
-    ]
-    // Where the shift is that of the padding, the input is met as it is.
-    if (along.every(({ before, begin, count, size, stride }) => begin === before && count === size && stride === 1)) {
-      return input
-    }
-    return slice(
-      model,
-      padded,
-      along.map(({ axis, begin, count, stride }) => ({
-        axis,
-        begin,
-        end: begin + (count - 1) * stride + 1,
-        stride
-      }))
-    )
-  }
+  const padded = model.node("Pad", [model.inOrder(x, image), model.integers([0, 0, top, left, 0, 0, bottom, right])])
+  const along = (axis: number, begin: number, stride: number, count: number) => ({
+    axis,
+    begin,
+    end: begin + (count - 1) * stride + 1,
+    stride
+  })
   const products = Array.from({ length: filterHeight * filterWidth }, (_, i) => {
-    const patch = model.reshape(shifted(Math.floor(i / filterWidth), i % filterWidth), [batch, inputs, positions])
-    const perExample = product(model, dy, patch, { transposeB: true })
+    const [row, column] = [Math.floor(i / filterWidth), i % filterWidth]
+    const shifted = slice(model, padded, [
+      along(2, row * dilations[0], strides[0], outputHeight),
+      along(3, column * dilations[1], strides[1], outputWidth)
+    ])
+    const perExample = product(model, dy, model.reshape(shifted, [batch, inputs, positions]), { transposeB: true })
     return model.node("ReduceSum", [perExample, model.integers([0])], { keepdims: 1 })
   })
   const stacked = products.length === 1 ? products[0]! : model.node("Concat", products, { axis: 0 })
