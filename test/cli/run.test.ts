@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { cli, temporaryFolder, tinyConfig } from "./support/cli.ts"
@@ -24,6 +24,7 @@ describe("a run on points", () => {
       batchSize: 128,
       previews: { every: 200, count: 30, steps: 5 },
       sampling: { steps: 25, count: 400 },
+      guidance: { step: 40, scale: 1.2 },
       checkpoints: { every: 150, keep: 2 }
     })
     const outcome = await cli("train", "--config", config, "--steps", "500", "--out", run)
@@ -42,7 +43,11 @@ describe("a run on points", () => {
       "samples.svg"
     ])
     assert.deepStrictEqual(readdirSync(join(run, "previews")).sort(), ["step-200.svg", "step-400.svg"])
-    assert.deepStrictEqual(readdirSync(join(run, "checkpoints")).sort(), ["step-00000450", "step-00000500"])
+    assert.deepStrictEqual(readdirSync(join(run, "checkpoints")).sort(), [
+      "step-00000040",
+      "step-00000450",
+      "step-00000500"
+    ])
     assert.match(read(run, "loss.svg"), /^<svg .*held-out data/s)
   })
 
@@ -98,10 +103,28 @@ describe("a run on points", () => {
     assert.match(trajectory.stdout, /open .*trajectory-ddim-25-seed-1\.svg$/)
   })
 
-  it("draws the samples of its own end again, with its own seed", async () => {
+  it("draws the samples of its own end again, with its own seed, and others with another guidance", async () => {
     const out = join(folder.path, "again.json")
     await cli("sample", run, "--seed", "0", "--out", out)
     assert.deepStrictEqual(JSON.parse(read(out)), JSON.parse(read(run, "samples.json")))
+    for (const scale of ["1", "2"]) {
+      const outcome = await cli("sample", run, "--seed", "0", "--guidance", scale, "--out", out)
+      assert.strictEqual(outcome.code, 0, outcome.stderr)
+      assert.notDeepEqual(JSON.parse(read(out)), JSON.parse(read(run, "samples.json")))
+    }
+  })
+
+  it("is not guided by a scale below 1, nor by a checkpoint that is gone", async () => {
+    const low = await cli("sample", run, "--guidance", "0.5")
+    assert.strictEqual(low.code, 1)
+    assert.include(low.stderr, "--guidance: expected a number of at least 1")
+    const guide = join(run, "checkpoints", "step-00000040")
+    renameSync(guide, `${guide}.away`)
+    const gone = await cli("sample", run)
+    renameSync(`${guide}.away`, guide)
+    assert.strictEqual(gone.code, 1)
+    assert.include(gone.stderr, "there is no guide to draw with")
+    assert.include(gone.stderr, "draw without one (--guidance 1)")
   })
 })
 

@@ -12,7 +12,8 @@ import {
   meanSquaredError,
   noisePrediction,
   Pipeline,
-  scheduleSampling
+  scheduleSampling,
+  TimestepSampler
 } from "@effusion/core/pipeline"
 import { Sampling } from "@effusion/core/sampling"
 import { Checkpoint, Training } from "@effusion/core/training"
@@ -30,7 +31,7 @@ const preset = presets["digits"]!
 const bound = { linear: 0.029, cosine: 0.046 }
 
 /** The share of drawn digits that the classifier must be sure of, with a probability of 0.9 or more. */
-const recognizable = 0.55
+const recognizable = 0.75
 
 it.live("learns to draw digits that a classifier of real digits recognizes", () =>
   Effect.gen(function*() {
@@ -46,10 +47,13 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
     const { checkpoint } = yield* Checkpoint.latest(path.join(folder, "checkpoints"))
     assert.strictEqual(checkpoint!.state.step, preset.steps)
     const parameters = checkpoint!.state.average!
+    const { scale, step } = preset.guidance!
+    const early = yield* Checkpoint.load(yield* Checkpoint.pathOf(path.join(folder, "checkpoints"), step))
 
     const { test, train } = yield* loadDigits()
     const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
     const { loss } = yield* Training.evaluate({ pipeline, data: test, batchSize: 100, parameters, seed: 20_260_101 })
+      .pipe(Effect.provide(TimestepSampler.uniform))
     assert.isBelow(loss, bound[preset.schedule.type])
 
     const images = yield* Sampling.images({
@@ -58,9 +62,10 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
       count: 256,
       batchSize: 64,
       seed: 1,
-      parameters
+      parameters,
+      guide: { parameters: early.state.average!, scale }
     })
-    const classifier = yield* trainClassifier(train, test, 1_500)
+    const classifier = yield* trainClassifier(train, test, 3_000)
     assert.isAtLeast(classifier.accuracy, 0.98)
     const rows = yield* classifier.probabilities(images)
     const sure = rows.filter((row) => Math.max(...row) >= 0.9)

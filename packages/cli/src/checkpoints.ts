@@ -1,10 +1,12 @@
 /**
  * The checkpoints of a run, for commands that need one.
  */
+import type { Sampling } from "@effusion/core/sampling"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { Checkpoint } from "@effusion/core/training"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
+import type { RunConfig } from "./config.ts"
 import type { RunFolder } from "./RunFolder.ts"
 
 /** A run has no checkpoint yet. */
@@ -14,6 +16,41 @@ export class NoCheckpoint extends Data.TaggedError("NoCheckpoint")<{ readonly pa
       `train it first (effusion train --resume ${this.path})`
   }
 }
+
+/** The early state of a run that its samples are to be steered away from is not there. */
+export class NoGuide extends Data.TaggedError("NoGuide")<{ readonly reason: string }> {
+  override get message() {
+    return `there is no guide to draw with: ${this.reason}; draw without one (--guidance 1)`
+  }
+}
+
+/**
+ * What samples of a run are steered away from: the averaged weights of an early checkpoint, which the run keeps. None
+ * where the configuration has none, or the run has not got past it.
+ *
+ * @param step how far the run is
+ * @example
+ * const guide = yield* guideOf(folder, config.guidance, checkpoint.state.step)
+ */
+export const guideOf = Effect.fnUntraced(function*(
+  folder: RunFolder,
+  guidance: RunConfig["guidance"],
+  step: number
+): Effect.fn.Return<
+  Sampling.Guide | undefined,
+  NoGuide | CheckpointUnreadable,
+  FileSystem.FileSystem | Path.Path
+> {
+  if (guidance === null || guidance.scale === 1 || guidance.step >= step) return undefined
+  const path = yield* Checkpoint.pathOf(folder.checkpoints, guidance.step)
+  const { state } = yield* Checkpoint.load(path).pipe(
+    Effect.catchTags({
+      CheckpointNotFound: (error) => new NoGuide({ reason: error.message }),
+      CheckpointDamaged: (error) => new NoGuide({ reason: error.message })
+    })
+  )
+  return { parameters: state.average ?? state.parameters, scale: guidance.scale }
+})
 
 /**
  * The newest whole checkpoint of a run, and the damaged ones that were passed over for it. A run that has damaged ones

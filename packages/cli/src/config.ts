@@ -91,6 +91,13 @@ const Sampling = Schema.Struct({
   count: Count
 })
 
+const Guidance = Schema.Struct({
+  /** The optimiser step whose weights are the guide. Shorter runs draw without one. */
+  step: Count,
+  /** How far to go from the guide's prediction towards the trained one's; 1 is as without a guide. */
+  scale: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a number of at least 1" }))
+})
+
 const Previews = Schema.Struct({
   /** Steps from one preview to the next; 0 makes none. */
   every: Natural,
@@ -108,6 +115,10 @@ export const RunConfig = Schema.Struct({
   schedule: Schedule,
   /** What the network predicts: the noise, or v (see `Objective` of `@effusion/core/pipeline`). */
   objective: Schema.Literals(["noise", "velocity"]),
+  /** How a batch's timesteps are drawn: each by itself, or spread evenly (see `TimestepSampler`). */
+  timesteps: Schema.Literals(["uniform", "stratified"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("uniform" as const))
+  ),
   optimizer: Optimizer,
   /** The averaging of weights that samples and evaluations are made with. */
   averaging: Schema.Struct({
@@ -131,7 +142,9 @@ export const RunConfig = Schema.Struct({
     keep: Count
   }),
   previews: Previews,
-  sampling: Sampling
+  sampling: Sampling,
+  /** The early state of the run that samples are steered away from (`guide` of `Sampling`); none when `null`. */
+  guidance: Schema.NullOr(Guidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 }).check(Schema.makeFilter((config) => [...modelIssues(config), ...samplingIssues(config)]))
 
 /** The configuration of a run. */
@@ -234,8 +247,8 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
-  const { averaging, batchSize, data, model, objective, optimizer, schedule, seed } = encodeRunConfig(config)
-  return { data, model, schedule, objective, optimizer, averaging, batchSize, seed }
+  const { averaging, batchSize, data, model, objective, optimizer, schedule, seed, timesteps } = encodeRunConfig(config)
+  return { data, model, schedule, objective, timesteps, optimizer, averaging, batchSize, seed }
 }
 
 interface FieldIssue {

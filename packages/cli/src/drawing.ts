@@ -22,6 +22,8 @@ export interface DrawOptions extends Pick<RunConfig["sampling"], "sampler" | "et
   readonly seed: number
   /** The weights to draw with. */
   readonly parameters: Pipeline.HostTensors
+  /** What to steer away from. */
+  readonly guide?: Sampling.Guide | undefined
   readonly exampleShape: Shape
 }
 
@@ -50,18 +52,19 @@ export const drawFrames = Effect.fnUntraced(function*(
   Sampling.SamplingError,
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
-  const { count, exampleShape, parameters, seed, steps } = options
+  const { count, exampleShape, guide, parameters, seed, steps } = options
   const { report } = yield* Reporter
   const batchSize = batchSizeOf(exampleShape)
   const frameSteps = spread(steps, options.frames)
   const frames = frameSteps.map(() => new Float32Array(count * sizeOf(exampleShape)))
   const shape = [count, ...exampleShape]
   yield* Sampling.run({
-    sampler: samplerOf(options),
+    sampler: samplerOf({ ...options, guided: guide !== undefined }),
     steps,
     count,
     seed,
     parameters,
+    guide,
     batchSize,
     trajectory: options.frames > 1
   }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {

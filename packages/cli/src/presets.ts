@@ -11,6 +11,7 @@ const digits: RunConfig = {
   model: { type: "unet", ...UNet.small },
   schedule: { type: "cosine", steps: 1000 },
   objective: "velocity",
+  timesteps: "stratified",
   optimizer: {
     algorithm: "adam",
     learningRate: 2e-3,
@@ -23,12 +24,13 @@ const digits: RunConfig = {
     clipNorm: 1
   },
   averaging: { decay: 0.997, warmUp: "ratio" },
-  steps: 1800,
+  steps: 2200,
   batchSize: 16,
   seed: 0,
-  checkpoints: { every: 450, keep: 2 },
-  previews: { every: 450, count: 16, steps: 25 },
-  sampling: { sampler: "ddpm", steps: 100, eta: 0, count: 64 }
+  checkpoints: { every: 500, keep: 2 },
+  previews: { every: 500, count: 16, steps: 25 },
+  sampling: { sampler: "ddpm", steps: 50, eta: 0, count: 64 },
+  guidance: { step: 200, scale: 3 }
 }
 
 /** Handwritten digits in less than a minute: strokes, not yet digits. For trying things out. */
@@ -38,7 +40,8 @@ const digitsSmall: RunConfig = {
   model: { type: "unet", ...UNet.small, block_out_channels: [16, 32, 32] },
   steps: 300,
   checkpoints: { every: 100, keep: 2 },
-  previews: { every: 100, count: 16, steps: 20 }
+  previews: { every: 100, count: 16, steps: 20 },
+  guidance: null
 }
 
 /** Clothes: the 60,000 images of Fashion-MNIST, where Debian's package dataset-fashion-mnist puts them. */
@@ -58,6 +61,7 @@ const points: RunConfig = {
   model: { type: "mlp", dimensions: 2, width: 128, depth: 3, octaves: 3 },
   schedule: { type: "cosine", steps: 200 },
   objective: "noise",
+  timesteps: "uniform",
   optimizer: { ...digits.optimizer, learningRate: 1e-3, warmUp: 0.05, beta2: 0.999 },
   averaging: { decay: 0.995, warmUp: "ratio" },
   steps: 2000,
@@ -65,7 +69,8 @@ const points: RunConfig = {
   seed: 0,
   checkpoints: { every: 500, keep: 2 },
   previews: { every: 1000, count: 500, steps: 50 },
-  sampling: { sampler: "ddim", steps: 100, eta: 0, count: 2000 }
+  sampling: { sampler: "ddim", steps: 100, eta: 0, count: 2000 },
+  guidance: null
 }
 
 /**
@@ -79,6 +84,7 @@ const ddpmCifar10: RunConfig = {
   model: { type: "unet", ...UNet.ddpmCifar10 },
   schedule: { type: "linear", steps: 1000, betaStart: 1e-4, betaEnd: 0.02 },
   objective: "noise",
+  timesteps: "uniform",
   optimizer: { ...digits.optimizer, learningRate: 2e-4, warmUp: 1 / 160, decay: "constant", beta2: 0.999 },
   averaging: { decay: 0.9999, warmUp: "none" },
   steps: 800_000,
@@ -86,14 +92,15 @@ const ddpmCifar10: RunConfig = {
   seed: 0,
   checkpoints: { every: 5000, keep: 3 },
   previews: { every: 10_000, count: 16, steps: 50 },
-  sampling: { sampler: "ddpm", steps: 1000, eta: 0, count: 64 }
+  sampling: { sampler: "ddpm", steps: 1000, eta: 0, count: 64 },
+  guidance: null
 }
 
 /**
  * The presets by name.
  *
  * @example
- * presets["digits"]?.batchSize // => 32
+ * presets["digits"]?.batchSize // => 16
  */
 export const presets: { readonly [name: string]: RunConfig } = {
   digits,

@@ -51,7 +51,7 @@ export const pipelineServices = (
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
     Layer.provide(config.objective === "noise" ? Objective.noise : Objective.velocity, scheduleOf(config)),
-    TimestepSampler.uniform
+    TimestepSampler[config.timesteps]
   )
 
 const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
@@ -95,5 +95,8 @@ export const averageOf = ({ averaging }: RunConfig): WeightAverage => ema(averag
  * @example
  * samplerOf({ sampler: "ddim", eta: 0 }).name // => "ddim"
  */
-export const samplerOf = ({ eta, sampler }: Pick<RunConfig["sampling"], "sampler" | "eta">): Sampler =>
-  sampler === "ddim" ? ddim({ eta }) : ddpm()
+export const samplerOf = (
+  { eta, guided = false, sampler }: Pick<RunConfig["sampling"], "sampler" | "eta"> & { readonly guided?: boolean }
+): Sampler =>
+  // Guided estimates are clipped so much that DDIM drifts off with the noise that goes with them unclipped.
+  sampler === "ddim" ? ddim({ eta, useClippedModelOutput: guided }) : ddpm()

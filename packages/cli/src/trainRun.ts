@@ -17,6 +17,7 @@ import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Clock, Deferred, Effect, Ref, Stream } from "effect"
+import { guideOf } from "./checkpoints.ts"
 import { type RunConfig, trainingIdentity } from "./config.ts"
 import { arePoints } from "./datasets.ts"
 import { draw, pictureTypes, writePicture } from "./drawing.ts"
@@ -131,7 +132,8 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
   const checkpoints = Checkpoint.policy({
     folder: folder.checkpoints,
     config: trainingIdentity(config),
-    ...config.checkpoints
+    ...config.checkpoints,
+    pinned: config.guidance === null ? [] : [config.guidance.step]
   })
   const run = yield* Training.start({
     pipeline,
@@ -249,7 +251,11 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   yield* report({ event: "evaluation", step: state.step, loss, standardError })
   yield* writeLossPlot(folder, config)
 
-  const samples = yield* draw({ ...config.sampling, seed: config.seed, parameters, exampleShape })
+  // A run of hours does not end without its samples because an early checkpoint is gone.
+  const guide = yield* guideOf(folder, config.guidance, state.step).pipe(
+    Effect.catchTag("NoGuide", ({ message }) => Effect.as(report({ event: "warning", message }), undefined))
+  )
+  const samples = yield* draw({ ...config.sampling, seed: config.seed, parameters, guide, exampleShape })
   const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
   yield* Effect.forEach(types, (type) =>
     writePicture(folder.samples(type), {

@@ -204,6 +204,33 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
       assert.deepStrictEqual(reports.at(-1)!.x, yield* Sampling.images(options))
     }).pipe(Effect.provide(axes)))
 
+  it.effect("is guided as the host is by guide + scale (trained - guide)", () =>
+    Effect.gen(function*() {
+      const others = { weight: parameters.bias, bias: parameters.weight }
+      const plan = Result.getOrThrow(ddpm().plan(schedule, { steps: 10, predictionType: "v_prediction" }))
+      const samples = { seed: 7, first: 0, count: 5, exampleShape }
+      for (const scale of [1, 1.5, 3]) {
+        const images = yield* Sampling.images({ ...options, guide: { parameters: others, scale } })
+        const expected = sampleOnHost(plan, {
+          noise: startingNoise(samples).data,
+          predict: (x, t) => {
+            const bad = onHost(x, t, others)
+            return onHost(x, t).map((good, i) => bad[i]! + scale * (good - bad[i]!))
+          },
+          stepNoise: (i) => stepNoise(samples, i).data
+        })
+        closeAll(images.data, expected, 1e-4)
+      }
+    }).pipe(Effect.provide(axes)))
+
+  it.effect("is not moved by a guide that predicts the same, whatever the scale", () =>
+    Effect.gen(function*() {
+      const images = yield* Sampling.images(options)
+      for (const scale of [1, 2, 7]) {
+        closeAll((yield* Sampling.images({ ...options, guide: { parameters, scale } })).data, images.data, 1e-4)
+      }
+    }).pipe(Effect.provide(axes)))
+
   it.effect("clips estimates to [-1, 1] unless told", () =>
     Effect.gen(function*() {
       const constant: DenoiserShape = {
@@ -277,6 +304,14 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
       const missing = yield* failureOf({ parameters: { weight: parameters.weight } })
       assert.strictEqual(missing._tag, "ParameterMismatch")
       assert.include(missing.message, `"bias"`)
+      const unguided = yield* failureOf({ guide: { parameters: { weight: parameters.weight }, scale: 2 } })
+      assert.strictEqual(unguided._tag, "ParameterMismatch")
+      assert.include(unguided.message, `"bias"`)
+      for (const scale of [0.5, NaN, Infinity]) {
+        const error = yield* failureOf({ guide: { parameters, scale } })
+        assert.strictEqual(error._tag, "InvalidSampling")
+        assert.include(error.message, `"guide.scale" ${scale}`)
+      }
       const misshapen = yield* failureOf({ parameters: { ...parameters, weight: zeros([12]) } })
       assert.strictEqual(misshapen._tag, "ParameterMismatch")
       assert.include(misshapen.message, "shape [3, 2, 2], and was given shape [12]")

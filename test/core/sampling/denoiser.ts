@@ -30,8 +30,8 @@ export const parameters: { readonly weight: HostTensor; readonly bias: HostTenso
 }
 
 /** The same on the host, for any number of examples. */
-export const onHost = (x: Float64Array, timestep: number): Float64Array =>
+export const onHost = (x: Float64Array, timestep: number, { bias, weight } = parameters): Float64Array =>
   x.map((value, i) => {
     const k = i % exampleSize
-    return Math.tanh(parameters.weight.data[k]! * value + 0.01 * timestep + parameters.bias.data[k]!)
+    return Math.tanh(weight.data[k]! * value + 0.01 * timestep + bias.data[k]!)
   })

@@ -58,16 +58,20 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
       assert.match(sum, /^[0-9a-f]{64} {2}manifest\.json\n$/)
     }))
 
-  it.effect("keeps the newest, as many as it was asked to", () =>
+  it.effect("keeps the newest, as many as it was asked to, and the pinned ones", () =>
     forAll(
       fc.record({
         steps: fc.uniqueArray(fc.nat(1000), { minLength: 1, maxLength: 6 }).map((steps) => steps.sort((a, b) => a - b)),
-        keep: fc.constantFrom(1, 2, 3, Infinity)
+        keep: fc.constantFrom(1, 2, 3, Infinity),
+        pinned: fc.subarray([0, 1, 2, 3, 4, 5])
       }),
-      Effect.fnUntraced(function*({ keep, steps }) {
+      Effect.fnUntraced(function*({ keep, pinned: positions, steps }) {
         const folder = yield* temporaryFolder
-        for (const step of steps) yield* Checkpoint.save({ folder, state: stateOf(step), keep })
-        const kept = steps.slice(-Math.min(keep, steps.length))
+        const pinned = positions.flatMap((position) => steps[position] ?? [])
+        for (const step of steps) yield* Checkpoint.save({ folder, state: stateOf(step), keep, pinned })
+        const others = steps.filter((step) => !pinned.includes(step))
+        const newest = others.slice(-Math.min(keep, others.length || 1))
+        const kept = steps.filter((step) => pinned.includes(step) || newest.includes(step))
         const expected = kept.map((step) => `step-${String(step).padStart(8, "0")}`)
         assert.deepStrictEqual((yield* namesIn(folder)).sort(), expected)
       }),

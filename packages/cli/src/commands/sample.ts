@@ -10,7 +10,7 @@ import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/tra
 import { Clock, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { latestCheckpoint, NoCheckpoint } from "../checkpoints.ts"
+import { guideOf, latestCheckpoint, NoCheckpoint, NoGuide } from "../checkpoints.ts"
 import type { RunConfig } from "../config.ts"
 import { decodeRunConfig, encodeRunConfig, overlay, samplers } from "../config.ts"
 import { arePoints } from "../datasets.ts"
@@ -32,6 +32,11 @@ const input = {
   eta: Flag.Finite("eta").pipe(
     Flag.withMetavar("number"),
     Flag.withDescription("Noise that a step of ddim adds, from 0 to 1"),
+    Flag.optional
+  ),
+  guidance: Flag.Finite("guidance").pipe(
+    Flag.withMetavar("scale"),
+    Flag.withDescription("How far to steer away from the run's early state, where it keeps one; 1 is not at all"),
     Flag.optional
   ),
   threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
@@ -57,6 +62,7 @@ export type SampleError =
   | CheckpointDamaged
   | CheckpointUnreadable
   | NoCheckpoint
+  | NoGuide
   | EngineUnavailable
   | InvalidSchedule
   | Sampling.SamplingError
@@ -101,6 +107,7 @@ const drawRun = Effect.fnUntraced(function*(
   const frames = yield* drawFrames({
     ...settings,
     parameters: checkpoint.state.average ?? checkpoint.state.parameters,
+    guide: yield* guideOf(folder, settings.guidance, checkpoint.state.step),
     exampleShape,
     frames: input.trajectory ? trajectoryFrames : 1
   }).pipe(Effect.provide(servicesOf(config, input)))
@@ -128,19 +135,25 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
     ...Option.match(input.eta, { onNone: () => ({}), onSome: (eta) => ({ eta }) })
   }
   const seed = Option.getOrElse(input.seed, () => config.seed + 1)
-  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count } })
-  const { sampling } = yield* decodeRunConfig(json, "what to draw", flagNames)
-  return { ...sampling, seed }
+  const scale = Option.getOrUndefined(input.guidance)
+  if (scale !== undefined && scale !== 1 && config.guidance === null) {
+    return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance)" })
+  }
+  const guidance = scale === undefined || config.guidance === null ? {} : { guidance: { scale } }
+  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count }, ...guidance })
+  const settings = yield* decodeRunConfig(json, "what to draw", flagNames)
+  return { ...settings.sampling, guidance: settings.guidance, seed }
 })
 
 const flagNames = {
   "seed": "--seed",
   "sampling.count": "--count",
   "sampling.steps": "--steps",
-  "sampling.eta": "--eta"
+  "sampling.eta": "--eta",
+  "guidance.scale": "--guidance"
 }
 
-type Settings = RunConfig["sampling"] & { readonly seed: number }
+type Settings = RunConfig["sampling"] & Pick<RunConfig, "guidance" | "seed">
 
 const defaultName = ({ sampler, seed, steps }: Settings, { trajectory }: Input, type: string): string =>
   `${trajectory ? "trajectory" : "samples"}-${sampler}-${steps}-seed-${seed}${type}`

@@ -29,7 +29,7 @@ export const scheduleSampling: Effect.Effect<Stage<Clean, Timed>, never, Timeste
       parameters: {},
       draws: ({ x0 }) => sampler.draws(x0.shape[0]!, schedule.steps),
       specs: (input) => ({ ...input, t: { shape: [input.x0.shape[0]!], dtype: "int32" } }),
-      apply: (input, { draws }) => ({ ...input, t: sampler.timesteps(draws) })
+      apply: (input, { draws }) => ({ ...input, t: sampler.timesteps(draws, input.x0.shape[0]!, schedule.steps) })
     }
   }
 )

@@ -65,6 +65,8 @@ export interface SaveOptions {
   readonly config?: unknown
   /** How many checkpoints to keep, this one included. Default: all. */
   readonly keep?: number
+  /** Steps whose checkpoints are kept besides. Default: none. */
+  readonly pinned?: ReadonlyArray<number>
 }
 
 /**
@@ -78,7 +80,7 @@ export interface SaveOptions {
  * const path = yield* Checkpoint.save({ folder: "runs/digits/checkpoints", state, config, keep: 3 })
  */
 export const save = Effect.fnUntraced(function*(
-  { config, folder, keep = Infinity, state }: SaveOptions
+  { config, folder, keep = Infinity, pinned = [], state }: SaveOptions
 ): Effect.fn.Return<string, CheckpointUnwritable, FileSystem.FileSystem | Path.Path> {
   requireKeep(keep)
   const fs = yield* FileSystem.FileSystem
@@ -96,7 +98,7 @@ export const save = Effect.fnUntraced(function*(
     )
     yield* syncFolder(folder)
     yield* syncFolder(path.dirname(folder))
-    yield* removeOlder(folder, state.step, keep)
+    yield* removeOlder(folder, state.step, keep, pinned)
   })
   yield* Effect.mapError(write, (error) => unwritable(target, error))
   return target
@@ -130,6 +132,15 @@ export const load = Effect.fnUntraced(function*(
   if (state === undefined) return yield* damaged(checkpoint, manifestFile, "lists no parameters")
   return { path: checkpoint, state, config: manifest.config }
 })
+
+/**
+ * The folder of the checkpoint of a step, whether it is there or not.
+ *
+ * @example
+ * const path = yield* Checkpoint.pathOf("runs/digits/checkpoints", 200)
+ */
+export const pathOf = (folder: string, step: number): Effect.Effect<string, never, Path.Path> =>
+  Effect.map(Path.Path, (path) => path.join(folder, folderName(step)))
 
 /**
  * The newest whole checkpoint of a folder. Damaged ones are passed over and reported by name, not touched; a folder that
@@ -171,7 +182,7 @@ export const requireConfig = (checkpoint: Checkpoint, config: unknown): Effect.E
 }
 
 /**
- * A policy for `Training.run`: a checkpoint every so many steps, and after the last.
+ * A policy for `Training.run`: a checkpoint every so many steps, after the pinned ones, and after the last.
  *
  * @throws RangeError when `keep` is no positive integer.
  * @example
@@ -181,7 +192,7 @@ export const policy = (
   { every, ...options }: Omit<SaveOptions, "state"> & { readonly every: number }
 ): CheckpointPolicy<CheckpointUnwritable, FileSystem.FileSystem | Path.Path> => {
   requireKeep(options.keep ?? Infinity)
-  return { every, save: (state) => save({ ...options, state }) }
+  return { every, at: options.pinned ?? [], save: (state) => save({ ...options, state }) }
 }
 
 // Writing
@@ -233,9 +244,19 @@ const removeUnfinished = Effect.fnUntraced(function*(folder: string) {
   }
 })
 
-/** Removes what is older than the newest `keep` checkpoints up to `step`; what is newer is not this run's to judge. */
-const removeOlder = Effect.fnUntraced(function*(folder: string, step: number, keep: number) {
-  const found = (yield* list(folder)).filter((checkpoint) => checkpoint.step <= step)
+/**
+ * Removes what is older than the newest `keep` checkpoints up to `step`, but for the pinned ones; what is newer is not
+ * this run's to judge.
+ */
+const removeOlder = Effect.fnUntraced(function*(
+  folder: string,
+  step: number,
+  keep: number,
+  pinned: ReadonlyArray<number>
+) {
+  const found = (yield* list(folder)).filter((checkpoint) =>
+    checkpoint.step <= step && !pinned.includes(checkpoint.step)
+  )
   for (const { name } of found.slice(keep)) yield* remove(folder, name)
 })
 

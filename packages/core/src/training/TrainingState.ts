@@ -29,6 +29,8 @@ export interface TrainingState {
 export interface CheckpointPolicy<E = never, R = never> {
   /** Optimiser steps between two checkpoints. The last step of a run is saved as well. */
   readonly every: number
+  /** Further steps after which the state is saved. */
+  readonly at?: ReadonlyArray<number>
   /** Saves a state, and says where. */
   readonly save: (state: TrainingState) => Effect.Effect<string, E, R>
 }

@@ -234,9 +234,11 @@ const withDraws = <In extends Tensors, Out extends Tensors>(
   }
 }
 
-const withServices = <E, R>({ every, save }: CheckpointPolicy<E, R>): Effect.Effect<CheckpointPolicy<E>, never, R> =>
+const withServices = <E, R>(
+  { save, ...policy }: CheckpointPolicy<E, R>
+): Effect.Effect<CheckpointPolicy<E>, never, R> =>
   Effect.contextWith((services: Context.Context<R>) =>
-    Effect.succeed({ every, save: (state) => Effect.provideContext(save(state), services) })
+    Effect.succeed({ ...policy, save: (state) => Effect.provideContext(save(state), services) })
   )
 
 const requireOptions = (options: {

@@ -119,7 +119,8 @@ export const makeLoop = <TakeError, SaveError>(
     }
     const loss = outputs.reduce((sum, output) => sum + output.loss, 0) / accumulate
     const timesteps = concatenate(outputs.map((output) => output.timesteps))
-    const due = checkpoints !== undefined && (step % checkpoints.every === 0 || step === steps)
+    const due = checkpoints !== undefined &&
+      (step % checkpoints.every === 0 || step === steps || checkpoints.at?.includes(step) === true)
     const checkpoint = due ? yield* save(checkpoints, timesteps) : undefined
     history.push(loss)
     if (history.length > historyLength) history.shift()
