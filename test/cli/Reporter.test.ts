@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { Writable } from "node:stream"
-import * as Progress from "../../packages/cli/src/progress.ts"
-import type { RunEvent } from "../../packages/cli/src/Reporter.ts"
-import { Reporter } from "../../packages/cli/src/Reporter.ts"
+import * as Progress from "../../packages/cli/src/report/progress.ts"
+import type { RunEvent } from "../../packages/cli/src/report/Reporter.ts"
+import { Reporter } from "../../packages/cli/src/report/Reporter.ts"
 
 const started: RunEvent = {
   event: "start",

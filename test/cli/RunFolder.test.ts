@@ -2,10 +2,10 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import type { Path } from "effect"
-import { encodeRunConfig } from "../../packages/cli/src/config.ts"
+import { encodeRunConfig } from "../../packages/cli/src/configuration/config.ts"
+import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import { writeWhole } from "../../packages/cli/src/files.ts"
-import { presets } from "../../packages/cli/src/presets.ts"
-import * as RunFolder from "../../packages/cli/src/RunFolder.ts"
+import * as RunFolder from "../../packages/cli/src/run/RunFolder.ts"
 
 const config = presets["digits"]!
 

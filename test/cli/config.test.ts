@@ -2,12 +2,12 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
 import * as fc from "fast-check"
-import type { Json, RunConfig } from "../../packages/cli/src/config.ts"
-import { decodeRunConfig, encodeRunConfig, overlay } from "../../packages/cli/src/config.ts"
+import type { Json, RunConfig } from "../../packages/cli/src/configuration/config.ts"
+import { decodeRunConfig, encodeRunConfig, overlay } from "../../packages/cli/src/configuration/config.ts"
+import { presets } from "../../packages/cli/src/configuration/presets.ts"
+import type { Overrides } from "../../packages/cli/src/configuration/resolve.ts"
+import { override, resolve } from "../../packages/cli/src/configuration/resolve.ts"
 import { nearest } from "../../packages/cli/src/internal/nearest.ts"
-import { presets } from "../../packages/cli/src/presets.ts"
-import type { Overrides } from "../../packages/cli/src/resolve.ts"
-import { override, resolve } from "../../packages/cli/src/resolve.ts"
 
 const preset = fc.constantFrom(...Object.values(presets))
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { float32 } from "@effusion/core/tensor"
 import * as fc from "fast-check"
-import { encodePng, grid, interleave } from "../../packages/cli/src/images.ts"
+import { encodePng, grid, interleave } from "../../packages/cli/src/picture/images.ts"
 import { decodePng } from "./support/png.ts"
 
 /** The byte of a value in [-1, 1], by the formula of diffusers' image processor. */

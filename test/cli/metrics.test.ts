@@ -2,8 +2,8 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as fc from "fast-check"
-import type { Metric } from "../../packages/cli/src/metrics.ts"
-import { appendMetrics, readMetrics } from "../../packages/cli/src/metrics.ts"
+import type { Metric } from "../../packages/cli/src/run/metrics.ts"
+import { appendMetrics, readMetrics } from "../../packages/cli/src/run/metrics.ts"
 
 const trained = (step: number): Metric => ({ step, loss: 1 / step, learningRate: 1e-3, gradientNorm: 2, seconds: step })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { float32 } from "@effusion/core/tensor"
-import { lossPlot, scatterPlot } from "../../packages/cli/src/plots.ts"
+import { lossPlot, scatterPlot } from "../../packages/cli/src/picture/plots.ts"
 
 const curve = (length: number, loss: (step: number) => number) =>
   Array.from({ length }, (_, i) => ({ step: i + 1, loss: loss(i + 1) }))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as Progress from "../../packages/cli/src/progress.ts"
+import * as Progress from "../../packages/cli/src/report/progress.ts"
 
 const run = (losses: ReadonlyArray<number>, millisecondsOf: (step: number) => number, batchSize = 32) =>
   losses.reduce(

@@ -20,8 +20,8 @@ import { Checkpoint, Training } from "@effusion/core/training"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { spawnSync } from "node:child_process"
 import { resolve } from "node:path"
-import { presets } from "../../packages/cli/src/presets.ts"
-import { pipelineServices, samplerOf } from "../../packages/cli/src/session.ts"
+import { presets } from "../../packages/cli/src/configuration/presets.ts"
+import { pipelineServices, samplerOf } from "../../packages/cli/src/configuration/session.ts"
 import { argMax, trainClassifier } from "../support/classifier.ts"
 
 const main = resolve(import.meta.dirname, "../../packages/cli/src/main.ts")

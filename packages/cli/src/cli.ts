@@ -6,7 +6,7 @@ import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { createRequire } from "node:module"
 import { sample } from "./commands/sample.ts"
 import { train } from "./commands/train.ts"
-import { messageOf } from "./Reporter.ts"
+import { messageOf } from "./report/Reporter.ts"
 
 /**
  * The root command, with its subcommands.

@@ -9,10 +9,10 @@
  *     samples.png     what the finished network draws (or samples.svg, for points)
  */
 import { Data, Effect, FileSystem, Path, Result } from "effect"
-import type { RunConfig } from "./config.ts"
-import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "./config.ts"
-import type { FileProblem } from "./files.ts"
-import { fileProblem, isFolder, makeFolder, writeWhole } from "./files.ts"
+import type { RunConfig } from "../configuration/config.ts"
+import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "../configuration/config.ts"
+import type { FileProblem } from "../files.ts"
+import { fileProblem, isFolder, makeFolder, writeWhole } from "../files.ts"
 
 /** Paths inside of a run's folder. */
 export interface RunFolder {

@@ -6,7 +6,7 @@ import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/tra
 import { Checkpoint } from "@effusion/core/training"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
-import type { RunConfig } from "./config.ts"
+import type { RunConfig } from "../configuration/config.ts"
 import type { RunFolder } from "./RunFolder.ts"
 
 /** A run has no checkpoint yet. */

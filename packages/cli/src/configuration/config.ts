@@ -5,7 +5,7 @@
 import { pointKinds } from "@effusion/core/data"
 import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
-import { nearest } from "./internal/nearest.ts"
+import { nearest } from "../internal/nearest.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
 const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))

@@ -3,8 +3,8 @@
  */
 import { Effect, FileSystem, Result, Schema } from "effect"
 import type { Path, Scope } from "effect"
-import type { FileProblem } from "./files.ts"
-import { fileProblem, writeWhole } from "./files.ts"
+import type { FileProblem } from "../files.ts"
+import { fileProblem, writeWhole } from "../files.ts"
 
 /** One line of the file: a training step, or an evaluation after a step. Steps count from 1. */
 export const Metric = Schema.Union([

@@ -17,18 +17,18 @@ import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Clock, Deferred, Effect, Ref, Stream } from "effect"
+import { type RunConfig, trainingIdentity } from "../configuration/config.ts"
+import { averageOf, optimizerOf, parameterCount } from "../configuration/session.ts"
+import { writeWhole } from "../files.ts"
+import { invocation, quote } from "../invocation.ts"
+import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
+import * as Progress from "../report/progress.ts"
+import { messageOf, Reporter } from "../report/Reporter.ts"
 import { guideOf } from "./checkpoints.ts"
-import { type RunConfig, trainingIdentity } from "./config.ts"
 import { arePoints } from "./datasets.ts"
-import { draw, pictureTypes, writePicture } from "./drawing.ts"
-import { writeWhole } from "./files.ts"
-import { invocation, quote } from "./invocation.ts"
 import { appendMetrics, readMetrics } from "./metrics.ts"
 import type { MetricsWriter } from "./metrics.ts"
-import * as Progress from "./progress.ts"
-import { messageOf, Reporter } from "./Reporter.ts"
 import type { RunFolder } from "./RunFolder.ts"
-import { averageOf, optimizerOf, parameterCount } from "./session.ts"
 
 /** What a run needs besides its services. */
 export interface TrainRunOptions {
@@ -279,7 +279,7 @@ const writeLossPlot = Effect.fnUntraced(function*(folder: RunFolder, config: Run
     "loss" in metric && metric.loss !== null ? [{ step: metric.step, loss: metric.loss }] : []
   )
   // The plotting library takes half a second to load, which nobody should wait for who asks for help only.
-  const { lossPlot } = yield* Effect.promise(() => import("./plots.ts"))
+  const { lossPlot } = yield* Effect.promise(() => import("../picture/plots.ts"))
   yield* writeWhole(
     folder.lossPlot,
     lossPlot({

@@ -7,9 +7,9 @@ import { sizeOf } from "@effusion/core/tensor"
 import type { Shape } from "@effusion/core/tensor"
 import { Training } from "@effusion/core/training"
 import { Effect, Stream } from "effect"
-import type { RunConfig } from "./config.ts"
-import { showDuration } from "./progress.ts"
-import { averageOf, denoiserOf, optimizerOf, parameterCount } from "./session.ts"
+import type { RunConfig } from "../configuration/config.ts"
+import { averageOf, denoiserOf, optimizerOf, parameterCount } from "../configuration/session.ts"
+import { showDuration } from "../report/progress.ts"
 import { pipeline } from "./trainRun.ts"
 
 /** What a run will cost. */

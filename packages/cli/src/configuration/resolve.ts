@@ -2,13 +2,13 @@
  * From what somebody typed to the configuration of a run: a preset, overridden by a file, overridden by flags.
  */
 import { Data, Effect, FileSystem, Path, Predicate } from "effect"
+import type { FileProblem } from "../files.ts"
+import { fileProblem } from "../files.ts"
+import { nearest } from "../internal/nearest.ts"
+import { parseJson } from "../run/RunFolder.ts"
 import type { FlagNames, Json, RunConfig } from "./config.ts"
 import { decodeRunConfig, InvalidRunConfig, overlay } from "./config.ts"
-import type { FileProblem } from "./files.ts"
-import { fileProblem } from "./files.ts"
-import { nearest } from "./internal/nearest.ts"
 import { presets } from "./presets.ts"
-import { parseJson } from "./RunFolder.ts"
 
 /** The settings that have a flag of their own; those that were not given are absent. */
 export interface Overrides {
