@@ -183,6 +183,12 @@ describe("a run on images", () => {
     }
   })
 
+  it("cannot be guided, for it keeps no guide", async () => {
+    const { code, stderr } = await cli("sample", run, "--guidance", "2")
+    assert.strictEqual(code, 1)
+    assert.include(stderr, "there is no guide to draw with: the run keeps none")
+  })
+
   it("writes the picture of one sample beside the run when it is not told where", async () => {
     const { stdout } = await cli("sample", run, "--count", "1")
     assert.include(stdout, `1 sample in`)

@@ -100,6 +100,14 @@ const drawRun = Effect.fnUntraced(function*(
 
   const { exampleShape } = denoiserOf(config)
   const settings = yield* settingsOf(config, input, exampleShape)
+  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
+  if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
+    return yield* new NoGuide({
+      reason: settings.guidance === null
+        ? "the run keeps none (its configuration has no guidance)"
+        : `the run is at step ${checkpoint.state.step}, and its guide is step ${settings.guidance.step}`
+    })
+  }
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
@@ -107,7 +115,7 @@ const drawRun = Effect.fnUntraced(function*(
   const frames = yield* drawFrames({
     ...settings,
     parameters: checkpoint.state.average ?? checkpoint.state.parameters,
-    guide: yield* guideOf(folder, settings.guidance, checkpoint.state.step),
+    guide,
     exampleShape,
     frames: input.trajectory ? trajectoryFrames : 1
   }).pipe(Effect.provide(servicesOf(config, input)))
@@ -135,11 +143,9 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
     ...Option.match(input.eta, { onNone: () => ({}), onSome: (eta) => ({ eta }) })
   }
   const seed = Option.getOrElse(input.seed, () => config.seed + 1)
-  const scale = Option.getOrUndefined(input.guidance)
-  if (scale !== undefined && scale !== 1 && config.guidance === null) {
-    return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance)" })
-  }
-  const guidance = scale === undefined || config.guidance === null ? {} : { guidance: { scale } }
+  const guidance = config.guidance === null
+    ? {}
+    : Option.match(input.guidance, { onNone: () => ({}), onSome: (scale) => ({ guidance: { scale } }) })
   const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count }, ...guidance })
   const settings = yield* decodeRunConfig(json, "what to draw", flagNames)
   return { ...settings.sampling, guidance: settings.guidance, seed }
