@@ -3,7 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
 import * as fc from "fast-check"
 import type { Json, RunConfig } from "../../packages/cli/src/configuration/config.ts"
-import { decodeRunConfig, encodeRunConfig, overlay } from "../../packages/cli/src/configuration/config.ts"
+import {
+  decodeRunConfig,
+  encodeRunConfig,
+  overlay,
+  trainingIdentity
+} from "../../packages/cli/src/configuration/config.ts"
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import type { Overrides } from "../../packages/cli/src/configuration/resolve.ts"
 import { override, resolve } from "../../packages/cli/src/configuration/resolve.ts"
@@ -322,5 +327,16 @@ describe("the nearest name", () => {
   it("finds nothing among names that are something else", () => {
     assert.isUndefined(nearest("threads", ["digits", "fashion"]))
     assert.isUndefined(nearest("threads", []))
+  })
+})
+
+describe("what a checkpoint says of its run's configuration", () => {
+  it("is what it was before there was a choice of timesteps, so that those runs go on", () => {
+    const { guidance: _, timesteps: __, ...before } = encodeRunConfig(presets["points"]!)
+    const config = decode(before)
+    assert.strictEqual(config.timesteps, "uniform")
+    assert.isNull(config.guidance)
+    assert.doesNotHaveAnyKeys(trainingIdentity(config), ["timesteps"])
+    assert.include(trainingIdentity({ ...config, timesteps: "stratified" }), { timesteps: "stratified" })
   })
 })

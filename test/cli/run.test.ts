@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { cli, temporaryFolder, tinyConfig } from "./support/cli.ts"
@@ -125,6 +125,23 @@ describe("a run on points", () => {
     assert.strictEqual(gone.code, 1)
     assert.include(gone.stderr, "there is no guide to draw with")
     assert.include(gone.stderr, "draw without one (--guidance 1)")
+  })
+
+  it("names the picture after the guidance that it is asked for", async () => {
+    const { stdout } = await cli("sample", run, "--count", "5", "--guidance", "1.5")
+    assert.match(stdout, /open .*samples-ddim-25-guidance-1\.5-seed-1\.svg$/)
+  })
+
+  it("ends with its samples, though without a guide, when the early checkpoint is gone", async () => {
+    const guided = read(run, "samples.json")
+    rmSync(join(run, "checkpoints", "step-00000040"), { recursive: true })
+    const outcome = await cli("train", "--resume", run)
+    assert.strictEqual(outcome.code, 0, outcome.stderr)
+    assert.include(outcome.stdout + outcome.stderr, "the samples are drawn without a guide")
+    assert.notStrictEqual(read(run, "samples.json"), guided)
+    const out = join(folder.path, "unguided.json")
+    await cli("sample", run, "--seed", "0", "--guidance", "1", "--out", out)
+    assert.deepStrictEqual(JSON.parse(read(out)), JSON.parse(read(run, "samples.json")))
   })
 })
 

@@ -57,7 +57,7 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
     assert.isBelow(loss, bound[preset.schedule.type])
 
     const images = yield* Sampling.images({
-      sampler: samplerOf(preset.sampling),
+      sampler: samplerOf({ ...preset.sampling, guided: true }),
       steps: preset.sampling.steps,
       count: 256,
       batchSize: 64,

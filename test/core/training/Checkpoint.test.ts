@@ -61,7 +61,9 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
   it.effect("keeps the newest, as many as it was asked to, and the pinned ones", () =>
     forAll(
       fc.record({
-        steps: fc.uniqueArray(fc.nat(1000), { minLength: 1, maxLength: 6 }).map((steps) => steps.sort((a, b) => a - b)),
+        steps: fc.uniqueArray(fc.integer({ min: 1, max: 1000 }), { minLength: 1, maxLength: 6 }).map((steps) =>
+          steps.sort((a, b) => a - b)
+        ),
         keep: fc.constantFrom(1, 2, 3, Infinity),
         pinned: fc.subarray([0, 1, 2, 3, 4, 5])
       }),
@@ -259,6 +261,7 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
     Effect.sync(() => {
       for (const keep of [0, -1, 1.5, Number.NaN]) {
         assert.throws(() => Checkpoint.policy({ folder: "", every: 1, keep }), RangeError)
+        assert.throws(() => Checkpoint.policy({ folder: "", every: 1, pinned: [3, keep] }), RangeError)
       }
     }))
 })

@@ -88,6 +88,8 @@ export const sample: Command.Command<"sample", Input, {}, SampleError, SampleSer
 
 type SampleServices = FileSystem.FileSystem | Path.Path | Stdio.Stdio
 
+const remedy = "draw without one (--guidance 1)"
+
 const drawRun = Effect.fnUntraced(function*(
   input: Input
 ): Effect.fn.Return<void, SampleError, Reporter | FileSystem.FileSystem | Path.Path> {
@@ -100,14 +102,12 @@ const drawRun = Effect.fnUntraced(function*(
 
   const { exampleShape } = denoiserOf(config)
   const settings = yield* settingsOf(config, input, exampleShape)
-  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
-  if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
-    return yield* new NoGuide({
-      reason: settings.guidance === null
-        ? "the run keeps none (its configuration has no guidance)"
-        : `the run is at step ${checkpoint.state.step}, and its guide is step ${settings.guidance.step}`
-    })
+  if (settings.guidance === null && Option.exists(input.guidance, (scale) => scale !== 1)) {
+    return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance)", remedy })
   }
+  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step).pipe(
+    Effect.mapError((error) => error._tag === "NoGuide" ? new NoGuide({ reason: error.reason, remedy }) : error)
+  )
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
@@ -161,8 +161,19 @@ const flagNames = {
 
 type Settings = RunConfig["sampling"] & Pick<RunConfig, "guidance" | "seed">
 
-const defaultName = ({ sampler, seed, steps }: Settings, { trajectory }: Input, type: string): string =>
-  `${trajectory ? "trajectory" : "samples"}-${sampler}-${steps}-seed-${seed}${type}`
+const defaultName = (
+  { guidance, sampler, seed, steps }: Settings,
+  { guidance: given, trajectory }: Input,
+  type: string
+): string =>
+  [
+    trajectory ? "trajectory" : "samples",
+    sampler,
+    steps,
+    ...(Option.isSome(given) && guidance !== null ? ["guidance", guidance.scale] : []),
+    "seed",
+    `${seed}${type}`
+  ].join("-")
 
 const servicesOf = (config: RunConfig, input: Input) => {
   const threads = Option.getOrElse(input.threads, () => config.threads)

@@ -128,7 +128,7 @@ export const train = Command.make("train", flags, (flags) =>
         description: "Points in the plane, in seconds"
       },
       { command: "effusion train --preset fashion --data idx:fashion-mnist/", description: "Images in IDX files" },
-      { command: "effusion train --resume runs/digits-1 --steps 2000", description: "Go on with a run, for longer" },
+      { command: "effusion train --resume runs/digits-1 --steps 4000", description: "Go on with a run, for longer" },
       { command: "effusion train --preset ddpm-cifar10 --dry-run", description: "See what a run would cost" }
     ])
   )

@@ -92,7 +92,7 @@ const Sampling = Schema.Struct({
 })
 
 const Guidance = Schema.Struct({
-  /** The optimiser step whose weights are the guide. Shorter runs draw without one. */
+  /** The optimiser step whose weights are the guide. A run that is no longer draws without one, and says so. */
   step: Count,
   /** How far to go from the guide's prediction towards the trained one's; 1 is as without a guide. */
   scale: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a number of at least 1" }))
@@ -138,9 +138,10 @@ export const RunConfig = Schema.Struct({
   checkpoints: Schema.Struct({
     /** Steps from one checkpoint to the next. */
     every: Count,
-    /** How many are kept. */
+    /** How many are kept, besides that of the guide. */
     keep: Count
   }),
+  /** Pictures on the way; drawn without a guide. */
   previews: Previews,
   sampling: Sampling,
   /** The early state of the run that samples are steered away from (`guide` of `Sampling`); none when `null`. */
@@ -248,7 +249,9 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  */
 export const trainingIdentity = (config: RunConfig): Json => {
   const { averaging, batchSize, data, model, objective, optimizer, schedule, seed, timesteps } = encodeRunConfig(config)
-  return { data, model, schedule, objective, timesteps, optimizer, averaging, batchSize, seed }
+  // Runs from before there was a choice have no such field, and drew uniform timesteps.
+  const choice = timesteps === "uniform" ? {} : { timesteps }
+  return { data, model, schedule, objective, ...choice, optimizer, averaging, batchSize, seed }
 }
 
 interface FieldIssue {

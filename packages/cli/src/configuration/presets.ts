@@ -51,7 +51,9 @@ const fashion: RunConfig = {
   data: "idx:/usr/share/datasets/fashion-mnist",
   steps: 4000,
   checkpoints: { every: 500, keep: 2 },
-  previews: { every: 500, count: 16, steps: 25 }
+  previews: { every: 500, count: 16, steps: 25 },
+  // Grey is lost to black and white by more.
+  guidance: { step: 200, scale: 1.5 }
 }
 
 /** Points in the plane that lie on a spiral, in seconds. */

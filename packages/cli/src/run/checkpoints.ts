@@ -18,15 +18,17 @@ export class NoCheckpoint extends Data.TaggedError("NoCheckpoint")<{ readonly pa
 }
 
 /** The early state of a run that its samples are to be steered away from is not there. */
-export class NoGuide extends Data.TaggedError("NoGuide")<{ readonly reason: string }> {
+export class NoGuide extends Data.TaggedError("NoGuide")<{ readonly reason: string; readonly remedy?: string }> {
   override get message() {
-    return `there is no guide to draw with: ${this.reason}; draw without one (--guidance 1)`
+    return this.remedy === undefined ? this.reason : `there is no guide to draw with: ${this.reason}; ${this.remedy}`
   }
 }
 
 /**
  * What samples of a run are steered away from: the averaged weights of an early checkpoint, which the run keeps. None
- * where the configuration has none, or the run has not got past it.
+ * where the configuration asks for none.
+ *
+ * Fails with {@link NoGuide} when the run has not got past that step, or its checkpoint is missing or damaged.
  *
  * @param step how far the run is
  * @example
@@ -41,7 +43,10 @@ export const guideOf = Effect.fnUntraced(function*(
   NoGuide | CheckpointUnreadable,
   FileSystem.FileSystem | Path.Path
 > {
-  if (guidance === null || guidance.scale === 1 || guidance.step >= step) return undefined
+  if (guidance === null || guidance.scale === 1) return undefined
+  if (guidance.step >= step) {
+    return yield* new NoGuide({ reason: `the run is at step ${step}, and its guide would be that of ${guidance.step}` })
+  }
   const path = yield* Checkpoint.pathOf(folder.checkpoints, guidance.step)
   const { state } = yield* Checkpoint.load(path).pipe(
     Effect.catchTags({

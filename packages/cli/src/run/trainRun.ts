@@ -11,7 +11,8 @@ import {
   meanSquaredError,
   noisePrediction,
   Pipeline,
-  scheduleSampling
+  scheduleSampling,
+  TimestepSampler
 } from "@effusion/core/pipeline"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
@@ -241,7 +242,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
     batchSize: Math.min(heldOut.size, 100),
     parameters,
     seed: evaluationSeed
-  })
+  }).pipe(Effect.provide(TimestepSampler.uniform))
   // A finished run that is resumed comes to the same evaluation again.
   const known = (yield* readMetrics(folder.metrics)).some((metric) =>
     "heldOutLoss" in metric && metric.step === state.step
@@ -251,9 +252,12 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   yield* report({ event: "evaluation", step: state.step, loss, standardError })
   yield* writeLossPlot(folder, config)
 
-  // A run of hours does not end without its samples because an early checkpoint is gone.
+  // A run of hours does not end without its samples because an early checkpoint cannot be read.
   const guide = yield* guideOf(folder, config.guidance, state.step).pipe(
-    Effect.catchTag("NoGuide", ({ message }) => Effect.as(report({ event: "warning", message }), undefined))
+    Effect.catchTags({
+      NoGuide: ({ message }) => withoutGuide(message),
+      CheckpointUnreadable: ({ message }) => withoutGuide(message)
+    })
   )
   const samples = yield* draw({ ...config.sampling, seed: config.seed, parameters, guide, exampleShape })
   const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
@@ -264,6 +268,12 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
       ...pointsToCompareWith(data)
     }), { discard: true })
   return folder.samples(types[0]!)
+})
+
+const withoutGuide = Effect.fnUntraced(function*(reason: string) {
+  const { report } = yield* Reporter
+  yield* report({ event: "warning", message: `the samples are drawn without a guide: ${reason}` })
+  return undefined
 })
 
 /** Points of the data, to draw under samples; none where examples are images. */

@@ -63,9 +63,9 @@ export interface SaveOptions {
   readonly state: TrainingState
   /** The configuration of the run: anything that JSON can say. It is compared when the run resumes. */
   readonly config?: unknown
-  /** How many checkpoints to keep, this one included. Default: all. */
+  /** How many checkpoints to keep, this one included, besides those that are pinned. Default: all. */
   readonly keep?: number
-  /** Steps whose checkpoints are kept besides. Default: none. */
+  /** Steps, from 1, whose checkpoints are never removed. Default: none. */
   readonly pinned?: ReadonlyArray<number>
 }
 
@@ -75,14 +75,14 @@ export interface SaveOptions {
  *
  * Fails with {@link CheckpointUnwritable} (disk full, no permission), and then leaves nothing of the checkpoint behind.
  *
- * @throws RangeError when `keep` is no positive integer: a mistake of the program.
+ * @throws RangeError when `keep` or a pinned step is no positive integer: a mistake of the program.
  * @example
  * const path = yield* Checkpoint.save({ folder: "runs/digits/checkpoints", state, config, keep: 3 })
  */
 export const save = Effect.fnUntraced(function*(
   { config, folder, keep = Infinity, pinned = [], state }: SaveOptions
 ): Effect.fn.Return<string, CheckpointUnwritable, FileSystem.FileSystem | Path.Path> {
-  requireKeep(keep)
+  requireCounts(keep, pinned)
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const name = folderName(state.step)
@@ -184,14 +184,14 @@ export const requireConfig = (checkpoint: Checkpoint, config: unknown): Effect.E
 /**
  * A policy for `Training.run`: a checkpoint every so many steps, after the pinned ones, and after the last.
  *
- * @throws RangeError when `keep` is no positive integer.
+ * @throws RangeError when `keep` or a pinned step is no positive integer.
  * @example
  * Training.run({ ...options, checkpoints: Checkpoint.policy({ folder, config, every: 500, keep: 3 }) })
  */
 export const policy = (
   { every, ...options }: Omit<SaveOptions, "state"> & { readonly every: number }
 ): CheckpointPolicy<CheckpointUnwritable, FileSystem.FileSystem | Path.Path> => {
-  requireKeep(options.keep ?? Infinity)
+  requireCounts(options.keep ?? Infinity, options.pinned ?? [])
   return { every, at: options.pinned ?? [], save: (state) => save({ ...options, state }) }
 }
 
@@ -373,8 +373,12 @@ const errorCode = (cause: unknown): unknown =>
 
 const asJson = (config: unknown): unknown => config === undefined ? null : JSON.parse(JSON.stringify(config))
 
-const requireKeep = (keep: number): void => {
-  if (!(keep === Infinity || (Number.isSafeInteger(keep) && keep > 0))) {
+const requireCounts = (keep: number, pinned: ReadonlyArray<number>): void => {
+  if (!(keep === Infinity || isCount(keep))) {
     throw new RangeError(`a run keeps a positive number of checkpoints, not ${keep}`)
   }
+  const wrong = pinned.find((step) => !isCount(step))
+  if (wrong !== undefined) throw new RangeError(`the step of a pinned checkpoint is a positive integer, not ${wrong}`)
 }
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value > 0

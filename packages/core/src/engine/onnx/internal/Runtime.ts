@@ -131,7 +131,7 @@ const compileModel = Effect.fnUntraced(
  * a second to do so, and joins transposes that are faster apart.
  */
 const computesWithConstants = ({ initializers }: OnnxModel): boolean =>
-  initializers.some(({ data }) => data.length >= 1024)
+  initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024)
 
 /** A program in the worker. */
 interface ProgramHandle {

@@ -38,7 +38,7 @@ export const convolve = (model: ModelBuilder, operands: Operands, window: Window
 const blocked = (model: ModelBuilder, { filter, filterShape, x }: Operands, window: Window, block: number): string => {
   const [height, width, inputs, outputs] = filterShape
   const plain = filter(plainOrder(4))
-  const weights = model.once(`${plain} in blocks`, () => {
+  const weights = model.once(`${plain} as a filter in blocks`, () => {
     const split = [height, width, inputs / block, block, outputs / block, block]
     const moved = transpose(model, model.reshape(plain, split), split, [4, 2, 0, 1, 3, 5])
     return model.reshape(moved, [outputs, inputs, height, width])
