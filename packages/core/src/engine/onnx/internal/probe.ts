@@ -8,7 +8,7 @@ import { float32, type HostTensor } from "../../../tensor/HostTensor.ts"
 import type { Signature } from "../../graph/Graph.ts"
 import { convolve } from "../lowering/convolve.ts"
 import { ModelBuilder } from "../lowering/ModelBuilder.ts"
-import { type Order, plainOrder } from "../lowering/order.ts"
+import { plainOrder } from "../lowering/order.ts"
 import type { OnnxModel } from "../Model.ts"
 import type { Runtime } from "./Runtime.ts"
 
@@ -41,12 +41,10 @@ const run = Effect.fnUntraced(function*(runtime: Runtime, block: number | undefi
 
 const convolution = (block: number | undefined): OnnxModel => {
   const model = new ModelBuilder({ convolutionBlock: block })
-  const filterShape = [3, 3, channels, channels] as const
   const operands = {
     x: "input.x",
-    filter: (order: Order) => model.rearrange("input.filter", filterShape, plainOrder(4), order),
-    filterShape
-  }
+    filter: { name: "input.filter", order: plainOrder(4), shape: [3, 3, channels, channels] }
+  } as const
   const result = convolve(model, operands, { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] })
   return {
     name: "probe",

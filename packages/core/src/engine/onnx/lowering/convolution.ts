@@ -3,10 +3,10 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { convolve, turn, windowAttributes } from "./convolve.ts"
+import { convolve, turn, turnedWindow, windowAttributes } from "./convolve.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
-import { channelsFirst, filterOrder, type Order, plainOrder } from "./order.ts"
+import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -18,8 +18,7 @@ export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of
   const [x, filter] = node.inputs as [Value, Value]
   const operands = {
     x: model.inOrder(x, image),
-    filter: (order: Order) => model.inOrder(filter, order),
-    filterShape: filter.shape as Shape4
+    filter: { ...model.placement(filter), shape: filter.shape as Shape4 }
   }
   model.place(node.outputs[0]!, convolve(model, operands, window), image)
 }
@@ -35,33 +34,25 @@ export const lowerInputGradient = (
 ): void => {
   const [gradient, filter] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
-  const [filterHeight, filterWidth] = filter.shape as Shape4
-  const { dilations, padding, strides } = window
+  const [filterHeight, filterWidth, inputs, outputs] = filter.shape as Shape4
   const dy = model.inOrder(gradient, image)
-  const reach = [dilations[0] * (filterHeight - 1), dilations[1] * (filterWidth - 1)] as const
-  const [top, bottom, left, right] = padding
-  const turned = [reach[0] - top, reach[0] - bottom, reach[1] - left, reach[1] - right] as const
 
-  if (strides[0] === 1 && strides[1] === 1 && turned.every((n) => n >= 0)) {
-    const [height, width, inputs, outputs] = filter.shape as Shape4
-    const elements = height * width
+  const turned = turnedWindow(window, filter.shape)
+  if (turned !== undefined) {
+    const elements = filterHeight * filterWidth
     const exchanged = model.reshape(model.inOrder(filter, [0, 1, 3, 2]), [elements, outputs * inputs])
-    const filterShape = [height, width, outputs, inputs] as const
-    const turnedFilter = model.reshape(turn(model, exchanged, 0, elements), filterShape)
-    const operands = {
-      x: dy,
-      filter: (order: Order) => model.rearrange(turnedFilter, filterShape, plainOrder(4), order),
-      filterShape
-    }
-    model.place(output, convolve(model, operands, { strides: [1, 1], dilations, padding: turned }), image)
+    const shape = [filterHeight, filterWidth, outputs, inputs] as const
+    const name = model.reshape(turn(model, exchanged, 0, elements), shape)
+    model.place(output, convolve(model, { x: dy, filter: { name, order: plainOrder(4), shape } }, turned), image)
     return
   }
 
+  const { dilations, padding: [top, bottom, left, right], strides } = window
   const [, outputHeight, outputWidth] = gradient.shape as Shape4
   const [, height, width] = output.shape as Shape4
   const extra = [
-    height - (strides[0] * (outputHeight - 1) + reach[0] + 1 - top - bottom),
-    width - (strides[1] * (outputWidth - 1) + reach[1] + 1 - left - right)
+    height - (strides[0] * (outputHeight - 1) + dilations[0] * (filterHeight - 1) + 1 - top - bottom),
+    width - (strides[1] * (outputWidth - 1) + dilations[1] * (filterWidth - 1) + 1 - left - right)
   ]
   const attributes = { ...windowAttributes(window), output_padding: extra }
   model.place(output, model.node("ConvTranspose", [dy, model.inOrder(filter, filterOrder)], attributes), image)

@@ -8,36 +8,39 @@
  */
 import type { Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
-import type { ModelBuilder } from "./ModelBuilder.ts"
-import { channelsFirst, filterOrder, type Order, plainOrder } from "./order.ts"
+import type { ModelBuilder, Placement } from "./ModelBuilder.ts"
+import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
 
 /** The runtime's domain of operators on blocked channels. */
 export const blockedDomain = "com.microsoft.nchwc"
 
-/** Names and sizes of the operands of a convolution. */
+/** The operands of a convolution. */
 export interface Operands {
-  /** [batch, inputs, height, width] */
+  /** The name of [batch, inputs, height, width]. */
   readonly x: string
-  /** The filter with its axes in this order. */
-  readonly filter: (order: Order) => string
-  readonly filterShape: readonly [height: number, width: number, inputs: number, outputs: number]
+  /** The filter, in whatever order it is kept. */
+  readonly filter: Placement & {
+    readonly shape: readonly [height: number, width: number, inputs: number, outputs: number]
+  }
 }
 
 /** Appends a convolution; gives the name of its result, NCHW. */
 export const convolve = (model: ModelBuilder, operands: Operands, window: Window): string => {
-  const [, , inputs, outputs] = operands.filterShape
+  const { filter, x } = operands
+  const [, , inputs, outputs] = filter.shape
   const block = model.options.convolutionBlock
   if (block !== undefined && outputs % block === 0 && inputs % block === 0) {
     return blocked(model, operands, window, block)
   }
-  return model.node("Conv", [operands.x, operands.filter(filterOrder)], windowAttributes(window))
+  const weights = model.rearrange(filter.name, filter.shape, filter.order, filterOrder)
+  return model.node("Conv", [x, weights], windowAttributes(window))
 }
 
 /** The blocked filter is [outputs, inputs, height, width] in name; its innermost axes are blocks of inputs and outputs. */
-const blocked = (model: ModelBuilder, { filter, filterShape, x }: Operands, window: Window, block: number): string => {
-  const [height, width, inputs, outputs] = filterShape
-  const plain = filter(plainOrder(4))
+const blocked = (model: ModelBuilder, { filter, x }: Operands, window: Window, block: number): string => {
+  const [height, width, inputs, outputs] = filter.shape
+  const plain = model.rearrange(filter.name, filter.shape, filter.order, plainOrder(4))
   const weights = model.once(`${plain} as a filter in blocks`, () => {
     const split = [height, width, inputs / block, block, outputs / block, block]
     const moved = transpose(model, model.reshape(plain, split), split, [4, 2, 0, 1, 3, 5])
@@ -45,6 +48,20 @@ const blocked = (model: ModelBuilder, { filter, filterShape, x }: Operands, wind
   })
   const result = model.node("Conv", [inBlocks(model, x), weights], windowAttributes(window), blockedDomain)
   return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
+}
+
+/**
+ * The window of the convolution that goes the other way, with the filter turned by 180 degrees. There is none with
+ * strides, nor with more padding than the filter reaches.
+ */
+export const turnedWindow = (
+  { dilations, padding: [top, bottom, left, right], strides }: Window,
+  [height, width]: ReadonlyArray<number>
+): Window | undefined => {
+  const [down, across] = [dilations[0] * (height! - 1), dilations[1] * (width! - 1)]
+  const padding = [down - top, down - bottom, across - left, across - right] as const
+  const exists = strides.every((stride) => stride === 1) && padding.every((n) => n >= 0)
+  return exists ? { strides, dilations, padding } : undefined
 }
 
 /** The elements of filters in opposite order, which turns them by 180 degrees; `axis` is that of the elements. */

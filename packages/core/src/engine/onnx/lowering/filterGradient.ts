@@ -4,7 +4,7 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, Window } from "../../graph/Operation.ts"
-import { channelsLast, turn } from "./convolve.ts"
+import { channelsLast, turn, turnedWindow } from "./convolve.ts"
 import { product } from "./matMul.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst, type Order } from "./order.ts"
@@ -45,21 +45,19 @@ const exactPadding = ({ inputs, outputs }: Node, { padding, strides }: Window): 
  * With stride 1 the two may change places, which gives the filter turned by 180 degrees. The product is faster with the
  * fewer channels side by side, and its result is faster to lay out.
  */
-const byConvolution = (model: ModelBuilder, node: Node, { padding, strides }: Window): void => {
+const byConvolution = (model: ModelBuilder, node: Node, window: Window): void => {
   const [x, gradient] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
   const [filterHeight, filterWidth, inputs, outputs] = output.shape as Shape4
-  const [top, bottom, left, right] = padding
-  const [down, across] = [filterHeight - 1, filterWidth - 1]
-  const turned = [down - top, down - bottom, across - left, across - right] as const
+  const turned = turnedWindow(window, output.shape)
 
-  if (inputs >= outputs && strides.every((stride) => stride === 1) && turned.every((n) => n >= 0)) {
-    const filter = correlate(model, gradient, x, { strides, padding: turned })
+  if (inputs >= outputs && turned !== undefined) {
+    const filter = correlate(model, gradient, x, turned)
     const elements = filterHeight * filterWidth
     const turnedBack = turn(model, model.reshape(filter, [inputs, elements, outputs]), 1, elements)
     model.place(output, model.reshape(turnedBack, [inputs, filterHeight, filterWidth, outputs]), [2, 0, 1, 3])
   } else {
-    const filter = correlate(model, x, gradient, { strides, padding })
+    const filter = correlate(model, x, gradient, window)
     model.place(output, model.reshape(filter, [outputs, filterHeight, filterWidth, inputs]), [3, 0, 1, 2])
   }
 }
@@ -69,7 +67,7 @@ const correlate = (
   model: ModelBuilder,
   x: Value,
   filter: Value,
-  { padding: [top, bottom, left, right], strides }: Pick<Window, "padding" | "strides">
+  { padding: [top, bottom, left, right], strides }: Window
 ): string => {
   const [batch, height, width, channels] = x.shape as Shape4
   return model.node("Conv", [
