@@ -132,6 +132,21 @@ describe("a run on points", () => {
     assert.match(stdout, /open .*samples-ddim-25-guidance-1\.5-seed-1\.svg$/)
   })
 
+  it("is drawn with without a guide, and says so, as long as it has not got past it", async () => {
+    const short = join(folder.path, "short")
+    const config = tinyConfig(folder.path, { guidance: { step: 40, scale: 1.2 }, sampling: { steps: 5, count: 10 } })
+    const trained = await cli("train", "--config", config, "--steps", "3", "--out", short)
+    assert.strictEqual(trained.code, 0, trained.stderr)
+    const drawn = await cli("sample", short)
+    assert.strictEqual(drawn.code, 0, drawn.stderr)
+    for (const { stderr, stdout } of [trained, drawn]) {
+      assert.include(stdout + stderr, "the samples are drawn without a guide: the run is at step 3")
+    }
+    const asked = await cli("sample", short, "--guidance", "2")
+    assert.strictEqual(asked.code, 1)
+    assert.include(asked.stderr, "there is no guide to draw with")
+  })
+
   it("ends with its samples, though without a guide, when the early checkpoint is gone", async () => {
     const guided = read(run, "samples.json")
     rmSync(join(run, "checkpoints", "step-00000040"), { recursive: true })

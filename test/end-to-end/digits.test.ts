@@ -6,15 +6,6 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { loadDigits } from "@effusion/core/data"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import {
-  asNoise,
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
 import { Sampling } from "@effusion/core/sampling"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Effect, FileSystem, Layer, Path } from "effect"
@@ -22,6 +13,7 @@ import { spawnSync } from "node:child_process"
 import { resolve } from "node:path"
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import { pipelineServices, samplerOf } from "../../packages/cli/src/configuration/session.ts"
+import { evaluationPipeline } from "../../packages/cli/src/run/trainRun.ts"
 import { argMax, trainClassifier } from "../support/classifier.ts"
 
 const main = resolve(import.meta.dirname, "../../packages/cli/src/main.ts")
@@ -51,9 +43,13 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
     const early = yield* Checkpoint.load(yield* Checkpoint.pathOf(path.join(folder, "checkpoints"), step))
 
     const { test, train } = yield* loadDigits()
-    const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
-    const { loss } = yield* Training.evaluate({ pipeline, data: test, batchSize: 100, parameters, seed: 20_260_101 })
-      .pipe(Effect.provide(TimestepSampler.uniform))
+    const { loss } = yield* Training.evaluate({
+      pipeline: evaluationPipeline,
+      data: test,
+      batchSize: 100,
+      parameters,
+      seed: 20_260_101
+    })
     assert.isBelow(loss, bound[preset.schedule.type])
 
     const images = yield* Sampling.images({

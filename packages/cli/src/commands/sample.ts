@@ -88,8 +88,6 @@ export const sample: Command.Command<"sample", Input, {}, SampleError, SampleSer
 
 type SampleServices = FileSystem.FileSystem | Path.Path | Stdio.Stdio
 
-const remedy = "draw without one (--guidance 1)"
-
 const drawRun = Effect.fnUntraced(function*(
   input: Input
 ): Effect.fn.Return<void, SampleError, Reporter | FileSystem.FileSystem | Path.Path> {
@@ -102,12 +100,10 @@ const drawRun = Effect.fnUntraced(function*(
 
   const { exampleShape } = denoiserOf(config)
   const settings = yield* settingsOf(config, input, exampleShape)
-  if (settings.guidance === null && Option.exists(input.guidance, (scale) => scale !== 1)) {
-    return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance)", remedy })
+  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
+  if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
+    return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance, or it is too short)" })
   }
-  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step).pipe(
-    Effect.mapError((error) => error._tag === "NoGuide" ? new NoGuide({ reason: error.reason, remedy }) : error)
-  )
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))

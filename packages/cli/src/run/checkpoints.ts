@@ -7,6 +7,7 @@ import { Checkpoint } from "@effusion/core/training"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
+import { Reporter } from "../report/Reporter.ts"
 import type { RunFolder } from "./RunFolder.ts"
 
 /** A run has no checkpoint yet. */
@@ -18,17 +19,24 @@ export class NoCheckpoint extends Data.TaggedError("NoCheckpoint")<{ readonly pa
 }
 
 /** The early state of a run that its samples are to be steered away from is not there. */
-export class NoGuide extends Data.TaggedError("NoGuide")<{ readonly reason: string; readonly remedy?: string }> {
+export class NoGuide extends Data.TaggedError("NoGuide")<{ readonly reason: string }> {
   override get message() {
-    return this.remedy === undefined ? this.reason : `there is no guide to draw with: ${this.reason}; ${this.remedy}`
+    return `there is no guide to draw with: ${this.reason}; draw without one (--guidance 1)`
   }
 }
 
+/** Warns that samples are drawn without the guide that the configuration asks for. */
+export const withoutGuide = Effect.fnUntraced(function*(reason: string) {
+  const { report } = yield* Reporter
+  yield* report({ event: "warning", message: `the samples are drawn without a guide: ${reason}` })
+  return undefined
+})
+
 /**
  * What samples of a run are steered away from: the averaged weights of an early checkpoint, which the run keeps. None
- * where the configuration asks for none.
+ * where the configuration asks for none, nor, with a warning, where the run has not got past that step.
  *
- * Fails with {@link NoGuide} when the run has not got past that step, or its checkpoint is missing or damaged.
+ * Fails with {@link NoGuide} when the checkpoint is missing or damaged.
  *
  * @param step how far the run is
  * @example
@@ -41,11 +49,11 @@ export const guideOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<
   Sampling.Guide | undefined,
   NoGuide | CheckpointUnreadable,
-  FileSystem.FileSystem | Path.Path
+  FileSystem.FileSystem | Path.Path | Reporter
 > {
   if (guidance === null || guidance.scale === 1) return undefined
   if (guidance.step >= step) {
-    return yield* new NoGuide({ reason: `the run is at step ${step}, and its guide would be that of ${guidance.step}` })
+    return yield* withoutGuide(`the run is at step ${step}, and its guide would be that of ${guidance.step}`)
   }
   const path = yield* Checkpoint.pathOf(folder.checkpoints, guidance.step)
   const { state } = yield* Checkpoint.load(path).pipe(

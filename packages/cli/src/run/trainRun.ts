@@ -25,7 +25,7 @@ import { invocation, quote } from "../invocation.ts"
 import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
 import * as Progress from "../report/progress.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
-import { guideOf } from "./checkpoints.ts"
+import { guideOf, withoutGuide } from "./checkpoints.ts"
 import { arePoints } from "./datasets.ts"
 import { appendMetrics, readMetrics } from "./metrics.ts"
 import type { MetricsWriter } from "./metrics.ts"
@@ -49,8 +49,20 @@ export interface TrainRunOptions {
  */
 export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
 
-/** Held-out losses are errors of the noise, whatever is predicted, so that runs of all objectives can be compared. */
-const evaluationPipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
+/**
+ * The pipeline of every evaluation. Held-out losses are errors of the noise at uniform timesteps, whatever is predicted
+ * and however a run's own timesteps are drawn, so that runs can be compared.
+ *
+ * @example
+ * const { loss } = yield* Training.evaluate({ pipeline: evaluationPipeline, data: test, parameters, seed: 0 })
+ */
+export const evaluationPipeline = Pipeline.make(
+  scheduleSampling,
+  forwardNoising,
+  noisePrediction,
+  asNoise,
+  meanSquaredError
+).pipe(Effect.provide(TimestepSampler.uniform))
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
@@ -242,7 +254,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
     batchSize: Math.min(heldOut.size, 100),
     parameters,
     seed: evaluationSeed
-  }).pipe(Effect.provide(TimestepSampler.uniform))
+  })
   // A finished run that is resumed comes to the same evaluation again.
   const known = (yield* readMetrics(folder.metrics)).some((metric) =>
     "heldOutLoss" in metric && metric.step === state.step
@@ -255,7 +267,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   // A run of hours does not end without its samples because an early checkpoint cannot be read.
   const guide = yield* guideOf(folder, config.guidance, state.step).pipe(
     Effect.catchTags({
-      NoGuide: ({ message }) => withoutGuide(message),
+      NoGuide: ({ reason }) => withoutGuide(reason),
       CheckpointUnreadable: ({ message }) => withoutGuide(message)
     })
   )
@@ -268,12 +280,6 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
       ...pointsToCompareWith(data)
     }), { discard: true })
   return folder.samples(types[0]!)
-})
-
-const withoutGuide = Effect.fnUntraced(function*(reason: string) {
-  const { report } = yield* Reporter
-  yield* report({ event: "warning", message: `the samples are drawn without a guide: ${reason}` })
-  return undefined
 })
 
 /** Points of the data, to draw under samples; none where examples are images. */
