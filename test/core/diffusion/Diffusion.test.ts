@@ -7,8 +7,12 @@ import {
   forwardMarginal,
   forwardStep,
   type GaussianKernel,
+  mixtureOf,
+  type Parameterization,
   posterior,
-  type PredictionType
+  posteriorBetween,
+  type PredictionType,
+  predictionTypes
 } from "@effusion/core/diffusion"
 import * as S from "@effusion/core/schedule"
 import { Result } from "effect"
@@ -17,8 +21,6 @@ import { anySchedule } from "../schedule/arbitraries.ts"
 
 const value = fc.double({ min: -10, max: 10, noNaN: true })
 const vector = fc.array(value, { minLength: 1, maxLength: 6 })
-const predictionTypes: ReadonlyArray<PredictionType> = ["epsilon", "sample", "v_prediction"]
-
 // A schedule, one of its timesteps, and some data with noise for it.
 const noising = anySchedule.chain((schedule) =>
   fc.record({
@@ -89,6 +91,36 @@ describe("the forward process", () => {
   })
 })
 
+describe("the posterior between any two levels", () => {
+  it("is the schedule's own between neighbours, and ends exactly at the data", () => {
+    fc.assert(fc.property(noising, ({ noise: xt, schedule, t, x0 }) => {
+      const to = t === 0 ? S.dataLevel : S.levelAt(schedule, t - 1)
+      const between = posteriorBetween(S.levelAt(schedule, t), to)
+      const { mean, variance } = posterior(schedule, t, x0, xt)
+      assertAllClose(x0.map((x, i) => between.x0 * x + between.xt * xt[i]!), mean, 1e-7)
+      assert.closeTo(between.variance, variance, 1e-12)
+      assert.closeTo(between.forwardVariance, S.beta(schedule, t), 1e-12)
+      if (t === 0) assert.deepStrictEqual([between.x0, between.xt, between.variance], [1, 0, 0])
+    }))
+  })
+
+  it("composes over a level in between to the same posterior", () => {
+    const level = fc.double({ min: 1e-3, max: 0.999, noNaN: true })
+    fc.assert(fc.property(fc.uniqueArray(level, { minLength: 3, maxLength: 3 }), (signals) => {
+      const [from, middle, to] = signals.toSorted((a, b) => a - b).map((signal, timestep) => ({
+        timestep,
+        signal,
+        spread: Math.sqrt(1 - signal ** 2)
+      }))
+      const [first, second] = [posteriorBetween(from!, middle!), posteriorBetween(middle!, to!)]
+      const direct = posteriorBetween(from!, to!)
+      assert.closeTo(second.x0 + second.xt * first.x0, direct.x0, 1e-9)
+      assert.closeTo(second.xt * first.xt, direct.xt, 1e-9)
+      assert.closeTo(second.variance + second.xt ** 2 * first.variance, direct.variance, 1e-9)
+    }))
+  })
+})
+
 describe("predictions", () => {
   // Far from alphaBar = 0 and 1, where one of data and noise cannot be told from x_t in float64.
   const tellable = noising.filter(({ schedule, t }) => S.alphaBar(schedule, t) > 1e-6)
@@ -99,10 +131,36 @@ describe("predictions", () => {
       const a = S.sqrtAlphaBar(schedule, t)
       const s = S.sqrtOneMinusAlphaBar(schedule, t)
       const xt = addNoise(schedule, t, x0, noise)
-      const truth = { epsilon: noise, sample: x0, v_prediction: x0.map((x, i) => a * noise[i]! - s * x) }
+      const truth = {
+        epsilon: noise,
+        sample: x0,
+        v_prediction: x0.map((x, i) => a * noise[i]! - s * x),
+        score: noise.map((z) => -z / s)
+      }
       for (const from of predictionTypes) {
         for (const to of predictionTypes) {
           assertAllClose(convert(schedule, t, xt, truth[from], { from, to }), truth[to], tolerance)
+        }
+      }
+    }))
+  })
+
+  it("may be any other mixture: one that is a named one says the same", () => {
+    fc.assert(fc.property(tellable, ({ noise: prediction, schedule, t, x0: xt }) => {
+      for (const name of predictionTypes) {
+        const nameless: Parameterization = { name: "mine", mixture: (level) => mixtureOf(level, name) }
+        for (const other of predictionTypes) {
+          const scale = Math.abs(1 / (mixtureOf(S.levelAt(schedule, t), name).noise || 1))
+          const close = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
+            assertAllClose(actual, expected, tolerance * Math.max(1, scale, ...Array.from(expected, Math.abs)))
+          close(
+            convert(schedule, t, xt, prediction, { from: nameless, to: other }),
+            convert(schedule, t, xt, prediction, { from: name, to: other })
+          )
+          close(
+            convert(schedule, t, xt, prediction, { from: other, to: nameless }),
+            convert(schedule, t, xt, prediction, { from: other, to: name })
+          )
         }
       }
     }))

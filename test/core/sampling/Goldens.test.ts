@@ -5,11 +5,10 @@
  * single elements and the number its own tests assert, as closely as float32 allows. Not here: dynamic thresholding and
  * DDIM inversion, which Effusion's samplers do not have.
  */
-import { ddim, type DdimOptions, ddpm, type Plan, sampleOnHost, type Sampler } from "@effusion/core/sampling"
-import { respace, type Schedule } from "@effusion/core/schedule"
+import { ddim, ddimNext, type DdimOptions, ddpm, type Plan, sampleOnHost, type Sampler } from "@effusion/core/sampling"
+import { dataLevel, levelAt, type Schedule } from "@effusion/core/schedule"
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
-import { ddimNext } from "../../../packages/core/src/sampling/ddim.ts"
 import * as diffusers from "./diffusers.ts"
 import { torchNormals } from "./torchRandom.ts"
 
@@ -58,8 +57,8 @@ const withFixedStride = (plan: Plan, schedule: Schedule, options: DdimOptions): 
   ...plan,
   steps: plan.steps.map((step) => {
     const previous = step.timestep - schedule.steps / plan.steps.length
-    const pair = Result.getOrThrow(respace(schedule, previous < 0 ? [step.timestep] : [previous, step.timestep]))
-    return { ...step, next: ddimNext(pair, pair.steps - 1, options) }
+    const to = previous < 0 ? dataLevel : levelAt(schedule, previous)
+    return { ...step, to, next: ddimNext({ from: step.from, to }, options) }
   })
 })
 

@@ -2,6 +2,7 @@
  * Samplers that remember: solvers of second order, written as plans, against diffusers' numbers.
  */
 import { type DenoisingStep, type Plan, sampleOnHost, startOnHost, stepOnHost } from "@effusion/core/sampling"
+import { dataLevel } from "@effusion/core/schedule"
 import { assert, describe, it } from "vitest"
 import * as diffusers from "./diffusers.ts"
 import { multistep, singlestep } from "./solvers.ts"
@@ -30,6 +31,9 @@ describe("DPM-Solver++ as a plan", () => {
 describe("the memory of a plan", () => {
   const step: DenoisingStep = {
     timestep: 0,
+    inputScale: 1,
+    from: { timestep: 0, signal: 0.6, spread: 0.8 },
+    to: dataLevel,
     sample: { xt: 0, prediction: 1 },
     epsilon: { xt: 1, prediction: -2 },
     next: { x: 2, memory: { a: 1 } },

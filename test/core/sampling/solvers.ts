@@ -3,8 +3,8 @@
  * Solver for Guided Sampling of Diffusion Probabilistic Models", 2022), multistep (algorithm 2) and singlestep
  * (algorithm 1). They remember earlier estimates, or where a step began.
  */
-import { estimates, type Plan, type PlanOptions } from "@effusion/core/sampling"
-import type { Schedule } from "@effusion/core/schedule"
+import { denoisingStep, type Plan, type PlanOptions } from "@effusion/core/sampling"
+import { levelAt, type Schedule } from "@effusion/core/schedule"
 import { Result } from "effect"
 
 /** alpha, sigma and half the logarithm of the signal-to-noise ratio at a timestep. */
@@ -31,8 +31,9 @@ const planOf = (
   initialNoiseSigma: 1,
   memory,
   steps: timesteps.slice(0, -1).map((timestep, i) => ({
-    timestep,
-    ...Result.getOrThrow(estimates(schedule, timestep, predictionType)),
+    ...Result.getOrThrow(
+      denoisingStep({ from: levelAt(schedule, timestep), to: levelAt(schedule, timesteps[i + 1]!) }, predictionType)
+    ),
     ...step(i)
   }))
 })

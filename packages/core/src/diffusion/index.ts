@@ -8,6 +8,16 @@
  * const { mean, variance } = posterior(schedule, t, x0, xt)
  */
 export { addNoise, forwardMarginal, forwardStep, type GaussianKernel } from "./forward.ts"
-export { type Gaussian, posterior } from "./posterior.ts"
-export { type Conversion, conversion, type ConversionOptions, convert, type PredictionType } from "./prediction.ts"
+export { type Gaussian, posterior, posteriorBetween, type PosteriorFactors } from "./posterior.ts"
+export {
+  type Conversion,
+  conversion,
+  conversionAt,
+  type ConversionOptions,
+  convert,
+  mixtureOf,
+  type Parameterization,
+  type PredictionType,
+  predictionTypes
+} from "./prediction.ts"
 export { boundWeight } from "./weighting.ts"

@@ -3,7 +3,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Context, Effect, Layer } from "effect"
-import type { PredictionType } from "../diffusion/index.ts"
+import type { Parameterization, PredictionType } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { marginalOf } from "./internal/marginal.ts"
@@ -13,7 +13,7 @@ import type { Noised } from "./Stage.ts"
 export interface ObjectiveShape {
   readonly name: string
   /** The quantity that the prediction stands for (Ho et al. 2020, section 3.2; Salimans & Ho 2022, section 4). */
-  readonly predictionType: PredictionType
+  readonly predictionType: PredictionType | Parameterization
   /** What the prediction should be, shaped as x0. */
   readonly target: (input: Noised) => Tensor
   /** The noise that a prediction says is in x_t, shaped as x0. */

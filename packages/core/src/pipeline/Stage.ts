@@ -15,14 +15,23 @@ import type { ParameterSpecs } from "./Parameter.ts"
 /** Clean data: images [batch, height, width, channels] in [-1, 1], or points [batch, dimensions]. float32. */
 export type Clean = { readonly x0: Tensor }
 
-/** ... with a timestep for each example: [batch], int32, from 0 to T - 1. */
-export type Timed = Clean & { readonly t: Tensor }
+/** ... with a class for each example: [batch], int32, from 0. */
+export type Conditioned = Clean & { readonly condition: Tensor }
+
+/**
+ * ... with a timestep for each example: [batch], int32, from 0 to T - 1. `importance`, [batch], is how often an example is
+ * to count, where timesteps are drawn unevenly and the loss is to be that of even ones; absent where each counts once.
+ */
+export type Timed = Clean & { readonly t: Tensor; readonly importance?: Tensor; readonly condition?: Tensor }
 
 /** ... with the noise that was added, and the noised data x_t; both shaped as x0. */
 export type Noised = Timed & { readonly noise: Tensor; readonly xt: Tensor }
 
-/** ... with the denoiser's prediction and what it should have been; both shaped as x0. */
-export type Predicted = Noised & { readonly prediction: Tensor; readonly target: Tensor }
+/**
+ * ... with the denoiser's prediction and what it should have been; both shaped as x0. So is `variance`, where the denoiser
+ * learns one: where its logarithm lies between its bounds, in [-1, 1].
+ */
+export type Predicted = Noised & { readonly prediction: Tensor; readonly target: Tensor; readonly variance?: Tensor }
 
 /** ... with the loss of each example, [batch], and their mean, a scalar. */
 export type Loss = Predicted & { readonly perExample: Tensor; readonly loss: Tensor }

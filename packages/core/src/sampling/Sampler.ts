@@ -9,16 +9,20 @@
  *     next x  = a linear combination of x, sample, epsilon, fresh noise, and what the sampler remembers
  *     memory  = more such combinations, one for each tensor that the sampler wants to remember
  *
+ * x is always the x_t of the forward process, x = signal x_0 + spread epsilon with signal^2 + spread^2 = 1, whatever
+ * variable a solver was published in; so what holds an x can go on with another sampler from there.
+ *
  * So a sampler is coefficients and nothing else. One function runs every sampler in float64 on the host (`onHost.ts`),
  * one compiled program runs every sampler on an engine (`Sampling.ts`), and a new sampler needs neither. Multistep
  * solvers remember earlier estimates; a solver that evaluates the denoiser twice a step remembers where the step began,
  * and its plan has two entries a step.
  */
 import { Result } from "effect"
-import type { Conversion, PredictionType } from "../diffusion/index.ts"
-import { type InvalidTimesteps, respace, type RespacedSchedule, type Schedule } from "../schedule/index.ts"
+import type { Conversion, Parameterization, PredictionType } from "../diffusion/index.ts"
+import type { InvalidTimesteps, NoiseLevel, Schedule } from "../schedule/index.ts"
 import { estimates } from "./estimates.ts"
-import { chooseTimesteps, type TimestepChoice } from "./internal/chooseTimesteps.ts"
+import type { TimestepChoice } from "./internal/chooseTimesteps.ts"
+import { type Leg, route } from "./route.ts"
 import { InvalidSampling, type UndefinedEstimate } from "./SamplingError.ts"
 
 /** A linear combination of what is known once the denoiser has spoken. A term that is left out counts as 0. */
@@ -37,8 +41,14 @@ export interface Combination {
 
 /** One evaluation of the denoiser and what becomes of it. */
 export interface DenoisingStep {
-  /** What the denoiser is told: a timestep of the schedule. */
+  /** What the denoiser is told: a timestep of the schedule, or a fraction between two. */
   readonly timestep: number
+  /** What x is multiplied by before the denoiser is shown it. */
+  readonly inputScale: number
+  /** The level of noise of x, as the step finds it. */
+  readonly from: NoiseLevel
+  /** The level of noise of x after the step. */
+  readonly to: NoiseLevel
   /** The estimate of x_0, before clipping. */
   readonly sample: Conversion
   /** The estimate of the noise. */
@@ -70,7 +80,7 @@ export const needsNoise = (step: DenoisingStep): boolean =>
 /** How a plan is to be made. */
 export type PlanOptions = TimestepChoice & {
   /** What the denoiser predicts. */
-  readonly predictionType: PredictionType
+  readonly predictionType: PredictionType | Parameterization
   /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
   readonly clip?: number | "none" | undefined
 }
@@ -85,23 +95,22 @@ export interface Sampler {
   readonly plan: (schedule: Schedule, options: PlanOptions) => Result.Result<Plan, PlanError>
 }
 
+/** What a sampler says of a step; the estimates are those that the prediction amounts to at the level of the step. */
+export type StepRule = Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "remember">>
+
 /**
  * The plan that goes down the chosen timesteps one by one, each step given by a function. It checks the options and
  * makes the estimates; the rest is the sampler's own.
  *
- * @param step what leads from index i of the visited schedule to index i - 1, and at i = 0 to the data; i falls.
- *   `visited` holds the chosen timesteps only, so `visited.beta[i]` is the noise between two neighbours on the way, and
- *   the formulas of the original schedule hold for it as they stand
+ * @param step what leads from one level of noise to the next, the last of which is the data. A multistep solver finds the
+ *   levels that it has passed in `legs`
  * @example
  * // Goes straight to the estimate of x_0 and noises it again, independently.
  * const renoising: Sampler = {
  *   name: "renoising",
  *   plan: (schedule, options) =>
- *     planOver(schedule, options, { sampler: "renoising" }, (visited, i) => ({
- *       next: {
- *         sample: Math.sqrt(previousAlphaBar(visited, i)),
- *         noise: Math.sqrt(1 - previousAlphaBar(visited, i))
- *       }
+ *     planOver(schedule, options, { sampler: "renoising" }, ({ to }) => ({
+ *       next: { sample: to.signal, noise: to.spread }
  *     }))
  * }
  */
@@ -109,7 +118,7 @@ export const planOver = (
   schedule: Schedule,
   options: PlanOptions,
   { memory = [], sampler }: { readonly sampler: string; readonly memory?: ReadonlyArray<string> },
-  step: (visited: RespacedSchedule, i: number) => Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "remember">>
+  step: (leg: Leg, position: number, legs: ReadonlyArray<Leg>) => StepRule
 ): Result.Result<Plan, PlanError> =>
   Result.gen(function*() {
     const clip = options.clip ?? 1
@@ -118,13 +127,32 @@ export const planOver = (
         new InvalidSampling({ option: "clip", value: clip, expected: `a positive number, or "none"` })
       )
     }
-    const timesteps = yield* chooseTimesteps(schedule, options)
-    const visited = yield* respace(schedule, timesteps)
+    const legs = yield* route(schedule, options)
     const steps: Array<DenoisingStep> = []
-    for (let i = visited.steps - 1; i >= 0; i--) {
-      const timestep = visited.timesteps[i]!
-      const { epsilon, sample } = yield* estimates(schedule, timestep, options.predictionType)
-      steps.push({ timestep, sample, epsilon, remember: {}, ...step(visited, i) })
+    for (const [position, leg] of legs.entries()) {
+      steps.push({ ...(yield* denoisingStep(leg, options.predictionType)), ...step(leg, position, legs) })
     }
     return { sampler, clip, initialNoiseSigma: 1, memory, steps }
   })
+
+/**
+ * Everything of a step but what becomes of x: where it leads, and what the prediction amounts to there.
+ *
+ * Fails with `UndefinedEstimate` where the prediction does not determine data and noise.
+ *
+ * @example
+ * const step = { ...Result.getOrThrow(denoisingStep({ from, to }, "epsilon")), next: { sample: to.signal, epsilon: to.spread } }
+ */
+export const denoisingStep = (
+  { from, to }: Leg,
+  predictionType: PredictionType | Parameterization
+): Result.Result<Omit<DenoisingStep, "next">, UndefinedEstimate> =>
+  Result.map(estimates(from, predictionType), ({ epsilon, sample }) => ({
+    timestep: from.timestep,
+    inputScale: typeof predictionType === "string" ? 1 : predictionType.inputScale?.(from) ?? 1,
+    from,
+    to,
+    sample,
+    epsilon,
+    remember: {}
+  }))

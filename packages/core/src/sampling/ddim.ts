@@ -2,7 +2,8 @@
  * Denoising diffusion implicit models (Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2020).
  */
 import { Result } from "effect"
-import { alphaBar, posteriorVariance, previousAlphaBar, type RespacedSchedule } from "../schedule/index.ts"
+import { posteriorBetween } from "../diffusion/index.ts"
+import type { Leg } from "./route.ts"
 import { type Combination, planOver, type Sampler } from "./Sampler.ts"
 import { InvalidSampling } from "./SamplingError.ts"
 
@@ -31,23 +32,24 @@ export const ddim = (options: DdimOptions = {}): Sampler => ({
   plan: (schedule, planOptions) => {
     const { eta = 0 } = options
     return eta >= 0 && eta <= 1
-      ? planOver(schedule, planOptions, { sampler: "ddim" }, (visited, i) => ({ next: ddimNext(visited, i, options) }))
+      ? planOver(schedule, planOptions, { sampler: "ddim" }, (leg) => ({ next: ddimNext(leg, options) }))
       : Result.fail(new InvalidSampling({ option: "eta", value: eta, expected: "a number from 0 to 1" }))
   }
 })
 
-/** What x becomes from index i of a schedule to index i - 1, and at i = 0 to the data. */
+/**
+ * What x becomes from one level of noise to another.
+ *
+ * @example
+ * const { epsilon, sample } = ddimNext({ from: levelAt(schedule, 500), to: levelAt(schedule, 480) })
+ */
 export const ddimNext = (
-  visited: RespacedSchedule,
-  i: number,
-  { eta = 0, useClippedModelOutput = false }: DdimOptions
+  { from, to }: Leg,
+  { eta = 0, useClippedModelOutput = false }: DdimOptions = {}
 ): Combination => {
-  const previous = previousAlphaBar(visited, i)
-  const sigma = eta * Math.sqrt(posteriorVariance(visited, i))
+  const sigma = eta * Math.sqrt(posteriorBetween(from, to).variance)
   // The noise that is left, 1 - alphaBar_{t-1}, is part kept and part drawn afresh; at eta = 1 rounding can pass 0.
-  const kept = Math.sqrt(Math.max(0, 1 - previous - sigma ** 2))
-  if (!useClippedModelOutput) return { sample: Math.sqrt(previous), epsilon: kept, noise: sigma }
-  const signal = Math.sqrt(alphaBar(visited, i))
-  const spread = Math.sqrt(1 - alphaBar(visited, i))
-  return { sample: Math.sqrt(previous) - kept * signal / spread, x: kept / spread, noise: sigma }
+  const kept = Math.sqrt(Math.max(0, to.spread ** 2 - sigma ** 2))
+  if (!useClippedModelOutput) return { sample: to.signal, epsilon: kept, noise: sigma }
+  return { sample: to.signal - kept * from.signal / from.spread, x: kept / from.spread, noise: sigma }
 }

@@ -1,7 +1,7 @@
 /**
  * Ancestral sampling (Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", 2020, algorithm 2).
  */
-import { beta, posteriorMeanFactorOfX0, posteriorMeanFactorOfXt, posteriorVariance } from "../schedule/index.ts"
+import { posteriorBetween } from "../diffusion/index.ts"
 import { planOver, type Sampler } from "./Sampler.ts"
 
 /** Options of {@link ddpm}. */
@@ -27,11 +27,9 @@ export interface DdpmOptions {
 export const ddpm = ({ variance = "fixedSmall" }: DdpmOptions = {}): Sampler => ({
   name: "ddpm",
   plan: (schedule, options) =>
-    planOver(schedule, options, { sampler: "ddpm" }, (visited, i) => ({
-      next: {
-        sample: posteriorMeanFactorOfX0(visited, i),
-        x: posteriorMeanFactorOfXt(visited, i),
-        noise: i === 0 ? 0 : Math.sqrt(variance === "fixedSmall" ? posteriorVariance(visited, i) : beta(visited, i))
-      }
-    }))
+    planOver(schedule, options, { sampler: "ddpm" }, ({ from, to }) => {
+      const posterior = posteriorBetween(from, to)
+      const added = variance === "fixedSmall" ? posterior.variance : posterior.forwardVariance
+      return { next: { sample: posterior.x0, x: posterior.xt, noise: to.spread === 0 ? 0 : Math.sqrt(added) } }
+    })
 })

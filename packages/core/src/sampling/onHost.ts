@@ -19,12 +19,12 @@ export const startOnHost = (plan: Plan, noise: ArrayLike<number>): HostState => 
 /**
  * Takes one step of a plan.
  *
- * @param prediction what the denoiser says of `state.x` at `step.timestep`
+ * @param prediction what the denoiser says at `step.timestep` of `state.x`, multiplied by `step.inputScale`
  * @param noise standard normal; zeros unless given
  * @throws RangeError when prediction or noise have not as many elements as x
  * @example
  * let state = startOnHost(plan, noise)
- * for (const step of plan.steps) state = stepOnHost(plan, step, state, predict(state.x, step.timestep))
+ * for (const step of plan.steps) state = stepOnHost(plan, step, state, predict(inputOnHost(step, state), step.timestep))
  */
 export const stepOnHost = (
   plan: Plan,
@@ -47,11 +47,20 @@ export const stepOnHost = (
   return { x: next!, memory: Object.fromEntries(plan.memory.map((name, i) => [name, remembered[i]!])) }
 }
 
+/**
+ * What the denoiser is shown.
+ *
+ * @example
+ * const prediction = predict(inputOnHost(step, state), step.timestep)
+ */
+export const inputOnHost = ({ inputScale }: DenoisingStep, { x }: HostState): Float64Array =>
+  inputScale === 1 ? x : x.map((value) => inputScale * value)
+
 /** What {@link sampleOnHost} starts from and asks. */
 export interface HostSampling {
   /** Standard normal noise to start from. */
   readonly noise: ArrayLike<number>
-  /** The denoiser: its prediction for x at a timestep. */
+  /** The denoiser: its prediction for x, scaled as the step says, at a timestep. */
   readonly predict: (x: Float64Array, timestep: number) => ArrayLike<number>
   /** Standard normal noise for the step at this position of the plan; zeros unless given. */
   readonly stepNoise?: ((position: number) => ArrayLike<number>) | undefined
@@ -71,7 +80,7 @@ export const sampleOnHost = (plan: Plan, { noise, predict, stepNoise }: HostSamp
         plan,
         step,
         state,
-        predict(state.x, step.timestep),
+        predict(inputOnHost(step, state), step.timestep),
         needsNoise(step) ? stepNoise?.(position) : undefined
       ),
     startOnHost(plan, noise)

@@ -11,6 +11,7 @@
 export { cosine, type CosineOptions } from "./family/cosine.ts"
 export { linear, type LinearOptions } from "./family/linear.ts"
 export { InvalidSchedule, InvalidTimesteps } from "./InvalidSchedule.ts"
+export { dataLevel, lambdaOf, levelAt, levelOfSigma, type NoiseLevel, sigmaOf } from "./NoiseLevel.ts"
 export { NoiseSchedule } from "./NoiseSchedule.ts"
 export { respace, type RespacedSchedule } from "./respace.ts"
 export {

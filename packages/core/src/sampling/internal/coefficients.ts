@@ -21,10 +21,11 @@ export const becomes = (plan: Plan, step: DenoisingStep): ReadonlyArray<Readonly
 export const clipBound = (plan: Plan): number => plan.clip === "none" ? Infinity : plan.clip
 
 /** How many coefficients a step of a plan with a memory of this size has. */
-export const coefficientCount = (memory: number): number => 5 + (1 + memory) * (4 + memory)
+export const coefficientCount = (memory: number): number => 6 + (1 + memory) * (4 + memory)
 
-/** All coefficients of a step: the bound, the two estimates, and what everything becomes. */
+/** All coefficients of a step: the scale of the denoiser's input, the bound, the two estimates, and what everything becomes. */
 export const coefficients = (plan: Plan, step: DenoisingStep): ReadonlyArray<number> => [
+  step.inputScale,
   clipBound(plan),
   step.sample.xt,
   step.sample.prediction,

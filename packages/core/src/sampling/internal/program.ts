@@ -6,13 +6,13 @@ import * as tf from "@tensorflow/tfjs"
 import { qualify } from "../../engine/names.ts"
 import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
 import type { DenoiserShape } from "../../pipeline/Denoiser.ts"
-import { float32, type HostTensor, int32, type TensorSpec, zeros } from "../../tensor/index.ts"
+import { float32, type HostTensor, type TensorSpec, zeros } from "../../tensor/index.ts"
 import type { DenoisingStep, Plan } from "../Sampler.ts"
 import { coefficientCount, coefficients } from "./coefficients.ts"
 
 /** What one step is given. */
 export type StepInput = {
-  /** The timestep of each example: [batch], int32. */
+  /** The timestep of each example: [batch], float32, for a solver's may lie between those of the schedule. */
   readonly t: Tensor
   /** The step's coefficients in the order of `coefficients`, float32. */
   readonly coefficients: Tensor
@@ -34,7 +34,7 @@ export const denoisingProgram = (
     name: `sampling with ${denoiser.name}`,
     state: { x: images, ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images]))) },
     input: {
-      t: { shape: [options.batch], dtype: "int32" },
+      t: { shape: [options.batch], dtype: "float32" },
       coefficients: { shape: [coefficientCount(options.memory.length)], dtype: "float32" },
       noise: images
     },
@@ -44,11 +44,10 @@ export const denoisingProgram = (
       )
       const names = ["x", ...options.memory.map((name) => `memory.${name}`)]
       const [x, ...memory] = names.map((name) => state[name]!)
-      const prediction = denoiser.apply(constants, { x: x!, t: input.t, draws: {} })
-
-      const [bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...factors] = scalars(
+      const [inputScale, bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...factors] = scalars(
         input.coefficients
       )
+      const prediction = denoiser.apply(constants, { x: tf.mul(x!, inputScale!), t: input.t, draws: {} })
       const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction])
       const sample = tf.minimum(tf.maximum(estimate, tf.neg(bound!)), bound!)
       const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction])
@@ -71,7 +70,7 @@ export const stepInput = (plan: Plan, step: DenoisingStep, noise: HostTensor): {
 } => {
   const values = coefficients(plan, step)
   return {
-    t: int32([noise.shape[0]!], new Int32Array(noise.shape[0]!).fill(step.timestep)),
+    t: float32([noise.shape[0]!], new Float32Array(noise.shape[0]!).fill(step.timestep)),
     coefficients: float32([values.length], values),
     noise
   }
