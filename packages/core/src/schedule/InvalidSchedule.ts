@@ -1,5 +1,5 @@
 /**
- * What can be wrong with a noise schedule, or with a choice of its timesteps.
+ * What can be wrong with a noise schedule, or with a choice of its timesteps or of noise levels.
  */
 import { Data } from "effect"
 
@@ -12,6 +12,13 @@ export class InvalidSchedule extends Data.TaggedError("InvalidSchedule")<{
 }> {
   override get message() {
     return `no noise schedule "${this.schedule}": ${this.reason}`
+  }
+}
+
+/** Noise levels were asked for that do not exist. */
+export class InvalidSigmas extends Data.TaggedError("InvalidSigmas")<{ readonly reason: string }> {
+  override get message() {
+    return `no such noise levels: ${this.reason}`
   }
 }
 

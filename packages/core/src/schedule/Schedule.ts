@@ -8,7 +8,9 @@
  *     alpha_t = 1 - beta_t        alphaBar_t = alpha_0 alpha_1 ... alpha_t        snr_t = alphaBar_t / (1 - alphaBar_t)
  *
  * Everything else is derived from the tables by the functions of this module, each of (schedule, t); `table` makes a
- * table of any of them. The families of schedules are in `family/`, one file each; they end in {@link fromTable}.
+ * table of any of them. They are defined at zero terminal SNR too, none of them NaN: where alphaBar_t is 0, so are
+ * alpha_t, snr_t, sqrtAlphaBar_t and the posterior mean's factor of x_t (x_t says nothing of x_{t-1}), the posterior's
+ * variance is 1 - alphaBar_{t-1}, logSnr_t is -Infinity and sigma_t is Infinity. The families of schedules are in `family/`, one file each; they end in {@link fromTable}.
  *
  * Construction is pure and its failure is a value, so it gives a `Result`; the layers of `NoiseSchedule` lift it into
  * Effect.
@@ -27,9 +29,15 @@ export interface Schedule {
   readonly config: ScheduleConfig
   /** The number of timesteps, T. */
   readonly steps: number
-  /** beta_t, the variance of the noise that step t adds; all in (0, 1). */
+  /**
+   * beta_t, the variance of the noise that step t adds; all in (0, 1). It is 1 where alphaBar is 0, and where float64
+   * cannot tell it from 1 in a schedule that is made from its alphaBar.
+   */
   readonly beta: Float64Array
-  /** alphaBar_t, the fraction of the data's variance that is left after steps 0, ..., t; strictly falling in (0, 1). */
+  /**
+   * alphaBar_t, the fraction of the data's variance that is left after steps 0, ..., t; strictly falling in (0, 1). Of a
+   * schedule with zero terminal SNR (see `rescaleZeroTerminalSnr`) the last one is exactly 0.
+   */
   readonly alphaBar: Float64Array
 }
 
@@ -49,7 +57,21 @@ export const fromBetas = (betas: ArrayLike<number>): Result.Result<Schedule, Inv
 }
 
 /**
- * A schedule of a family from its table of betas: the last step of every family's constructor, which checks the laws
+ * The schedule with these alphaBar, bit by bit; its betas follow, beta_t = 1 - alphaBar_t / alphaBar_{t-1}.
+ *
+ * Fails with `InvalidSchedule` when there are none, or when they do not fall strictly within (0, 1).
+ *
+ * @example
+ * const schedule = Result.getOrThrow(fromAlphaBars([0.9, 0.63]))
+ * schedule.beta // => [0.1, 0.3], within rounding
+ */
+export const fromAlphaBars = (alphaBars: ArrayLike<number>): Result.Result<Schedule, InvalidSchedule> => {
+  const alphaBar = Float64Array.from(alphaBars)
+  return fromAlphaBarTable("alphaBar", { alphaBar: Array.from(alphaBar) }, alphaBar)
+}
+
+/**
+ * A schedule of a family from its table of betas: the last step of most families' constructors, which checks the laws
  * that hold for all of them. Takes ownership of the table.
  */
 export const fromTable = (
@@ -62,7 +84,10 @@ export const fromTable = (
   const alphaBar = new Float64Array(beta.length)
   let product = 1
   for (const [t, beta_t] of beta.entries()) {
-    if (!(beta_t > 0 && beta_t < 1)) return fail(`beta at t = ${t} is ${beta_t}; every beta lies between 0 and 1`)
+    if (!(beta_t > 0 && beta_t < 1)) {
+      const remedy = beta_t === 1 ? " (for a schedule that ends in noise alone, use rescaleZeroTerminalSnr)" : ""
+      return fail(`beta at t = ${t} is ${beta_t}; every beta lies between 0 and 1${remedy}`)
+    }
     const next = product * (1 - beta_t)
     if (!(next < product && next > 0)) {
       return fail(
@@ -74,6 +99,37 @@ export const fromTable = (
   }
   return Result.succeed({ name, config, steps: beta.length, beta, alphaBar })
 }
+
+/**
+ * A schedule of a family from its table of alphaBar, which it has bit by bit; see {@link fromTable}.
+ *
+ * @param zeroAtTheEnd whether the last alphaBar has to be 0; otherwise it has to be above 0, as all others
+ */
+export const fromAlphaBarTable = (
+  name: string,
+  config: ScheduleConfig,
+  alphaBar: Float64Array,
+  { zeroAtTheEnd = false }: { readonly zeroAtTheEnd?: boolean } = {}
+): Result.Result<Schedule, InvalidSchedule> => {
+  const fail = (reason: string) => Result.fail(new InvalidSchedule({ schedule: name, reason }))
+  if (alphaBar.length === 0) return fail("it has no timesteps; give at least one alphaBar")
+  let previous = 1
+  for (const [t, value] of alphaBar.entries()) {
+    const isZero = zeroAtTheEnd && t === alphaBar.length - 1
+    if (!(value < previous && (isZero ? value === 0 : value > 0))) {
+      const remedy = value === 0 ? " (for a schedule that ends in noise alone, use rescaleZeroTerminalSnr)" : ""
+      return fail(
+        `alphaBar goes from ${previous} to ${value} at t = ${t}; it falls strictly and stays above 0${remedy}`
+      )
+    }
+    previous = value
+  }
+  return Result.succeed({ name, config, steps: alphaBar.length, beta: betasOf(alphaBar), alphaBar })
+}
+
+/** beta_t = 1 - alphaBar_t / alphaBar_{t-1}. */
+export const betasOf = (alphaBar: Float64Array): Float64Array =>
+  alphaBar.map((value, t) => 1 - value / (t === 0 ? 1 : alphaBar[t - 1]!))
 
 /**
  * The table of a derived quantity over all timesteps, in float64; cast it once, at the end.
@@ -106,8 +162,16 @@ export const sqrtOneMinusAlphaBar = (schedule: Schedule, t: number): number => M
 /** The signal-to-noise ratio alphaBar_t / (1 - alphaBar_t) (Kingma et al., "Variational Diffusion Models", 2021, equation 1). */
 export const snr = (schedule: Schedule, t: number): number => alphaBar(schedule, t) / (1 - alphaBar(schedule, t))
 
-/** The natural logarithm of the signal-to-noise ratio. */
+/** The natural logarithm of the signal-to-noise ratio; -Infinity where alphaBar is 0. */
 export const logSnr = (schedule: Schedule, t: number): number => Math.log(snr(schedule, t))
+
+/**
+ * The noise level of x_t / sqrt(alphaBar_t) = x_0 + sigma_t noise, sqrt((1 - alphaBar_t) / alphaBar_t) (Karras et al.,
+ * "Elucidating the Design Space of Diffusion-Based Generative Models", 2022, table 1); rising, and Infinity where
+ * alphaBar is 0.
+ */
+export const sigma = (schedule: Schedule, t: number): number =>
+  Math.sqrt((1 - alphaBar(schedule, t)) / alphaBar(schedule, t))
 
 /**
  * The variance of the posterior q(x_{t-1} | x_t, x_0), "beta tilde" (Ho et al. 2020, equation 7):

@@ -9,15 +9,24 @@
  * snr(schedule, 0) // => 9999
  */
 export { cosine, type CosineOptions } from "./family/cosine.ts"
+export { exponential, type ExponentialOptions } from "./family/exponential.ts"
+export { laplace, type LaplaceOptions } from "./family/laplace.ts"
 export { linear, type LinearOptions } from "./family/linear.ts"
-export { InvalidSchedule, InvalidTimesteps } from "./InvalidSchedule.ts"
+export { scaledLinear, type ScaledLinearOptions } from "./family/scaledLinear.ts"
+export { sigmoidAlphaBar, type SigmoidAlphaBarOptions } from "./family/sigmoidAlphaBar.ts"
+export { sigmoidBeta, type SigmoidBetaOptions } from "./family/sigmoidBeta.ts"
+export { fromAlphaBar, type FromAlphaBarOptions } from "./fromAlphaBar.ts"
+export { fromConfig, type ScheduleConfigError, toConfig } from "./fromConfig.ts"
+export { InvalidSchedule, InvalidSigmas, InvalidTimesteps } from "./InvalidSchedule.ts"
 export { dataLevel, lambdaOf, levelAt, levelOfSigma, type NoiseLevel, sigmaOf } from "./NoiseLevel.ts"
 export { NoiseSchedule } from "./NoiseSchedule.ts"
+export { rescaleZeroTerminalSnr } from "./rescaleZeroTerminalSnr.ts"
 export { respace, type RespacedSchedule } from "./respace.ts"
 export {
   alpha,
   alphaBar,
   beta,
+  fromAlphaBars,
   fromBetas,
   logSnr,
   posteriorMeanFactorOfX0,
@@ -26,9 +35,11 @@ export {
   previousAlphaBar,
   type Schedule,
   type ScheduleConfig,
+  sigma,
   snr,
   sqrtAlphaBar,
   sqrtOneMinusAlphaBar,
   table
 } from "./Schedule.ts"
+export * as Sigmas from "./Sigmas.ts"
 export * as Timesteps from "./Timesteps.ts"

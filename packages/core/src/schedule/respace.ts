@@ -3,7 +3,7 @@
  */
 import { Result } from "effect"
 import { InvalidTimesteps } from "./InvalidSchedule.ts"
-import type { Schedule } from "./Schedule.ts"
+import { betasOf, type Schedule } from "./Schedule.ts"
 
 /** A schedule over some of the timesteps of another. */
 export interface RespacedSchedule extends Schedule {
@@ -42,7 +42,7 @@ export const respace = (
     name: "respaced",
     config: { of: { name: schedule.name, ...schedule.config }, timesteps: Array.from(rising) },
     steps: rising.length,
-    beta: alphaBar.map((value, i) => 1 - value / (i === 0 ? 1 : alphaBar[i - 1]!)),
+    beta: betasOf(alphaBar),
     alphaBar,
     timesteps: Int32Array.from(rising)
   })

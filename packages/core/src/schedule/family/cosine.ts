@@ -2,7 +2,8 @@
  * The cosine schedule of Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), section 3.2.
  */
 import { Result } from "effect"
-import { stepsAtFault } from "../internal/options.ts"
+import { alongAlphaBar } from "../internal/alongAlphaBar.ts"
+import { maximumBetaAtFault, stepsAtFault } from "../internal/options.ts"
 import { InvalidSchedule } from "../InvalidSchedule.ts"
 import { fromTable, type Schedule } from "../Schedule.ts"
 
@@ -31,18 +32,11 @@ export const cosine = (
   { maximumBeta = 0.999, offset = 0.008, steps }: CosineOptions
 ): Result.Result<Schedule, InvalidSchedule> => {
   const fail = (reason: string) => Result.fail(new InvalidSchedule({ schedule: "cosine", reason }))
-  const fault = stepsAtFault(steps)
+  const fault = stepsAtFault(steps) ?? maximumBetaAtFault(maximumBeta)
   if (fault !== undefined) return fail(fault)
   if (!(offset >= 0 && offset < Infinity)) {
     return fail(`"offset" is ${offset}; it is a small number not below 0, such as 0.008`)
   }
-  if (!(maximumBeta > 0 && maximumBeta < 1)) {
-    return fail(`"maximumBeta" is ${maximumBeta}; it is a beta, between 0 and 1, such as 0.999`)
-  }
   const f = (u: number) => Math.cos((u + offset) / (1 + offset) * Math.PI / 2) ** 2
-  const beta = Float64Array.from(
-    { length: steps },
-    (_, t) => Math.min(1 - f((t + 1) / steps) / f(t / steps), maximumBeta)
-  )
-  return fromTable("cosine", { steps, offset, maximumBeta }, beta)
+  return fromTable("cosine", { steps, offset, maximumBeta }, alongAlphaBar(f, { steps, maximumBeta }))
 }
