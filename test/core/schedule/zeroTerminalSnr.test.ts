@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { addNoise, convert } from "@effusion/core/diffusion"
+import { ddim, UndefinedEstimate } from "@effusion/core/sampling"
 import * as S from "@effusion/core/schedule"
 import { Result } from "effect"
 import * as fc from "fast-check"
@@ -83,6 +85,28 @@ describe("rescaleZeroTerminalSnr", () => {
       assert.strictEqual(shorter.beta[6], 1)
       assert.isNotNaN(S.posteriorVariance(shorter, 6))
     }
+  })
+
+  it("takes predictions that say something of the data at its end, and no others", () => {
+    const schedule = Result.getOrThrow(Result.flatMap(S.linear({ steps: 9 }), S.rescaleZeroTerminalSnr))
+    const [x0, noise] = [[0.5, -1], [0.3, 2]]
+    const xt = addNoise(schedule, 8, x0, noise)
+    assert.deepStrictEqual(Array.from(xt), noise)
+    for (const type of ["epsilon", "score"] as const) {
+      assert.throws(
+        () => convert(schedule, 8, xt, noise, { from: type, to: "sample" }),
+        RangeError,
+        `a prediction of type "${type}" does not determine "sample" at timestep 8, where the signal-to-noise ratio is 0`
+      )
+    }
+    const v = convert(schedule, 8, xt, x0, { from: "sample", to: "v_prediction" })
+    assert.deepStrictEqual(Array.from(convert(schedule, 8, xt, v, { from: "v_prediction", to: "sample" })), x0)
+    assert.deepStrictEqual(Array.from(convert(schedule, 8, xt, v, { from: "v_prediction", to: "epsilon" })), noise)
+    const undefinedThere = ddim().plan(schedule, { steps: 3, predictionType: "epsilon", spacing: "trailing" })
+    assert.instanceOf(Result.getOrThrow(Result.flip(undefinedThere)), UndefinedEstimate)
+    assert.isTrue(
+      Result.isSuccess(ddim().plan(schedule, { steps: 3, predictionType: "v_prediction", spacing: "trailing" }))
+    )
   })
 
   it("refuses a schedule of one timestep", () => {

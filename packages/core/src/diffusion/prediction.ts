@@ -8,7 +8,7 @@
  * (Ho et al. 2020, equation 4; Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", 2022,
  * section 4; Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", 2021, section 3.)
  */
-import { levelAt, type NoiseLevel, type Schedule } from "../schedule/index.ts"
+import { levelAt, type NoiseLevel, type Schedule, snr } from "../schedule/index.ts"
 import { combine } from "./internal/combine.ts"
 
 /** The predictions with a name, as diffusers names them where it has them: noise, data x_0, velocity v, score. */
@@ -82,6 +82,7 @@ export const conversionAt = (level: NoiseLevel, { from, to }: ConversionOptions)
  *
  * @param xt what the denoiser was shown, of any shape, flattened
  * @param prediction as many elements as `xt`; otherwise throws RangeError
+ * @throws RangeError where the one does not determine the other: the data, given the noise, at zero signal-to-noise ratio
  * @example
  * const x0 = convert(schedule, t, xt, predictedNoise, { from: "epsilon", to: "sample" })
  */
@@ -93,6 +94,13 @@ export const convert = (
   options: ConversionOptions
 ): Float64Array => {
   const coefficients = conversion(schedule, t, options)
+  if (!Object.values(coefficients).every(Number.isFinite)) {
+    const [from, to] = [options.from, options.to].map((type) => typeof type === "string" ? type : type.name)
+    throw new RangeError(
+      `a prediction of type "${from}" does not determine "${to}" at timestep ${t}, where the signal-to-noise ratio is ` +
+        `${snr(schedule, t)}; use "v_prediction", or leave this timestep out`
+    )
+  }
   return combine(coefficients.xt, xt, coefficients.prediction, prediction)
 }
 
