@@ -8,16 +8,31 @@ const key = fc.maxSafeInteger().map(Key.make)
 const finite = fc.float({ noNaN: true, noDefaultInfinity: true })
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 
-const distribution: fc.Arbitrary<Distribution.Distribution> = fc.oneof(
+/** The distributions whose element i does not depend on how many there are. */
+const elementwise: fc.Arbitrary<Distribution.Distribution> = fc.oneof(
   fc.constant(Distribution.normal),
   fc.tuple(finite, finite).filter(([a, b]) => a !== b)
     .map(([a, b]) => Distribution.uniform(Math.min(a, b), Math.max(a, b))),
   fc.tuple(int32, int32).map(([a, b]) => Distribution.integers(Math.min(a, b), Math.max(a, b) + 1)),
-  fc.double({ min: 0, max: 1, noNaN: true }).map(Distribution.bernoulli)
+  fc.double({ min: 0, max: 1, noNaN: true }).map(Distribution.bernoulli),
+  fc.constant(Distribution.antithetic)
 )
+
+const distribution = fc.oneof({ arbitrary: elementwise, weight: 5 }, {
+  arbitrary: fc.constant(Distribution.stratified),
+  weight: 1
+})
 
 const elements = (key: Key.Key, distribution: Distribution.Distribution, shape: Shape): Array<number> =>
   Array.from(draw(key, { distribution, shape }).data)
+
+/** Chi squared over 32 equal parts of [0, 1), below its 99.99th percentile for 31 degrees of freedom. */
+const assertUniform = (xs: ReadonlyArray<number>): void => {
+  const counts = Array.from({ length: 32 }, () => 0)
+  for (const x of xs) counts[Math.floor(32 * x)]!++
+  const expected = xs.length / 32
+  assert.isBelow(counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0), 69)
+}
 
 describe("draw", () => {
   const { bernoulli, integers, key: origin, manyRejections, normal, permutation: order, uniform } = fixture.draws
@@ -40,7 +55,7 @@ describe("draw", () => {
   it("of fewer elements is the beginning of a draw of more", () => {
     // 4096 words are generated at a time: the lengths reach beyond that.
     const length = fc.oneof(fc.nat(40), fc.nat(10_000), fc.constantFrom(4095, 4096, 4097, 8192, 8193))
-    fc.assert(fc.property(key, distribution, length, length, (key, distribution, a, b) => {
+    fc.assert(fc.property(key, elementwise, length, length, (key, distribution, a, b) => {
       const [shorter, longer] = a < b ? [a, b] : [b, a]
       assert.deepStrictEqual(
         elements(key, distribution, [shorter]),
@@ -71,6 +86,10 @@ describe("draw", () => {
           return drawn.every((x) => Number.isInteger(x) && x >= distribution.minimum && x < distribution.maximum)
         case "Bernoulli":
           return drawn.every((x) => x === 0 || x === 1)
+        case "Stratified":
+          return drawn.every((x) => x >= 0 && x < 1)
+        case "Antithetic":
+          return drawn.every((x) => x > 0 && x < 1)
       }
     }))
   })
@@ -109,6 +128,52 @@ describe("draw", () => {
       const high = elements(key, Distribution.bernoulli(Math.max(a, b) / 65536), [100])
       assert.isTrue(low.every((x, i) => x <= high[i]!))
     }))
+  })
+
+  it("stratified has one element in every interval of length 1 / n, a step of 1 / n after the one before", () => {
+    fc.assert(fc.property(key, fc.integer({ min: 1, max: 300 }), (key, n) => {
+      const drawn = elements(key, Distribution.stratified, [n])
+      // Rounded to float32 three times, around numbers below 2.
+      const tolerance = 2 ** -22
+      drawn.forEach((x, i) => {
+        const offset = (x - drawn[0]! - i / n + 2) % 1
+        assert.isBelow(Math.min(offset, 1 - offset), tolerance)
+      })
+      const sorted = drawn.toSorted((a, b) => a - b)
+      sorted.forEach((x, i) => {
+        assert.isAtLeast(x, i / n - tolerance)
+        assert.isBelow(x, (i + 1) / n + tolerance)
+      })
+    }))
+  })
+
+  it("stratified begins where a uniform draw of one element lies", () => {
+    fc.assert(fc.property(key, fc.integer({ min: 1, max: 100 }), (key, n) => {
+      assert.strictEqual(
+        elements(key, Distribution.stratified, [n])[0],
+        elements(key, Distribution.uniform(0, 1), [])[0]
+      )
+    }))
+  })
+
+  it("antithetic has pairs whose sum is exactly 1, and pairs that are independent", () => {
+    fc.assert(fc.property(key, fc.nat(300), (key, n) => {
+      const drawn = elements(key, Distribution.antithetic, [n])
+      for (let i = 0; i + 1 < n; i += 2) assert.strictEqual(drawn[i]! + drawn[i + 1]!, 1)
+    }))
+    const firsts = elements(Key.make(2), Distribution.antithetic, [40_000]).filter((_, i) => i % 2 === 0)
+    assertUniform(firsts)
+    const products = firsts.slice(1).map((x, i) => (x - 0.5) * (firsts[i]! - 0.5))
+    // The standard deviation of a product is 1 / 12; products that share a factor are uncorrelated.
+    assert.closeTo(products.reduce((sum, x) => sum + x, 0) / products.length, 0, 4 / 12 / Math.sqrt(products.length))
+  })
+
+  it("spread positions are uniform, each by itself", () => {
+    for (const place of [0, 1, 6]) {
+      for (const distribution of [Distribution.stratified, Distribution.antithetic]) {
+        assertUniform(Array.from({ length: 8000 }, (_, seed) => elements(Key.make(seed), distribution, [7])[place]!))
+      }
+    }
   })
 
   it.each<[string, Distribution.Distribution, Shape, string]>([

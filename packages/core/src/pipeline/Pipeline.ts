@@ -11,10 +11,10 @@ import type { HostOf, Program, SpecsOf, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
 import { drawnSpec } from "../random/Distribution.ts"
 import { draw, Key } from "../random/index.ts"
-import type { HostTensor, TensorSpec } from "../tensor/HostTensor.ts"
-import { float32 } from "../tensor/HostTensor.ts"
+import type { HostTensor, Shape, TensorSpec } from "../tensor/HostTensor.ts"
+import { float32, sizeOf } from "../tensor/HostTensor.ts"
 import type { ParameterSpecs } from "./Parameter.ts"
-import type { Mode, Stage } from "./Stage.ts"
+import type { Adaptation, Mode, Stage } from "./Stage.ts"
 
 /** Stages composed from `In` to `Out`. */
 export interface Pipeline<In extends Tensors, Out extends Tensors> {
@@ -113,9 +113,25 @@ const fuseStages = (stages: ReadonlyArray<AnyStage>): AnyStage => ({
     }
     return all
   },
+  ...adaptationOf(stages),
   specs: (input) => stages.reduce((specs, stage) => stage.specs(specs), input),
   apply: (input, context) => stages.reduce((record, stage) => stage.apply(record, context), input)
 })
+
+/** What several stages learn, each from its own part of one state. */
+const adaptationOf = (stages: ReadonlyArray<AnyStage>): { readonly adaptation?: Adaptation } => {
+  const all = stages.flatMap(({ adaptation }) => adaptation ?? [])
+  if (all.length === 0) return {}
+  const part = ({ initial }: Adaptation, state: HostTensors) => Record.map(initial, (_, name) => state[name]!)
+  const none: HostTensors = {}
+  return {
+    adaptation: {
+      initial: all.reduce((united, { initial }) => unite(united, initial), none),
+      tables: (state) => all.reduce((united, one) => unite(united, one.tables(part(one, state))), none),
+      observe: (state, seen) => all.reduce((united, one) => unite(united, one.observe(part(one, state), seen)), none)
+    }
+  }
+}
 
 const unite = <T>(all: { readonly [name: string]: T }, more: { readonly [name: string]: T }) => {
   for (const name of Object.keys(more)) {
@@ -124,9 +140,23 @@ const unite = <T>(all: { readonly [name: string]: T }, more: { readonly [name: s
   return { ...all, ...more }
 }
 
+/** Which batch of which run draws are for. */
+export interface DrawOptions {
+  readonly seed: number
+  /** Which batch of the run it is, counted from 0: the step, or where gradients are accumulated the micro-batch. */
+  readonly step: number
+  /** Micro-batches an optimiser step: what is drawn `over` a step is drawn over so many batches. Default 1. */
+  readonly accumulate?: number
+  /** Default `"training"`. */
+  readonly mode?: Mode
+}
+
 /**
  * The random tensors that a stage (or a fused pipeline) needs for one batch: a pure function of (seed, step, name of
  * the draw), so that a run is the same on every engine and can resume at any step.
+ *
+ * What is drawn over a step comes from the number of the optimiser step, for all of its micro-batches at once; each takes
+ * its own rows. So the micro-batches of a step have what one batch of all their examples would have.
  *
  * @param input the shapes of the batch
  * @example
@@ -135,10 +165,23 @@ const unite = <T>(all: { readonly [name: string]: T }, more: { readonly [name: s
 export const draws = <In extends Tensors, Out extends Tensors>(
   stage: Stage<In, Out>,
   input: SpecsOf<In>,
-  options: { readonly seed: number; readonly step: number; readonly mode?: Mode }
+  { accumulate = 1, mode = "training", seed, step }: DrawOptions
 ): HostTensors => {
-  const key = Key.fold(Key.fold(Key.make(options.seed), "draws"), options.step)
-  return Record.map(stage.draws(input, options.mode ?? "training"), (spec, name) => draw(Key.fold(key, name), spec))
+  const run = Key.fold(Key.make(seed), "draws")
+  const ofBatch = Key.fold(run, step)
+  const ofStep = Key.fold(run, Math.floor(step / accumulate))
+  return Record.map(stage.draws(input, mode), (spec, name) => {
+    if (spec.over !== "step") return draw(Key.fold(ofBatch, name), spec)
+    const [examples, ...rest] = spec.shape
+    const whole = draw(Key.fold(ofStep, name), { ...spec, shape: [accumulate * examples!, ...rest] })
+    return rowsOf(whole, spec.shape, step % accumulate)
+  })
+}
+
+/** Part `position` of a tensor that is cut along its first axis into parts of a shape. */
+const rowsOf = ({ data, dtype }: HostTensor, shape: Shape, position: number): HostTensor => {
+  const size = sizeOf(shape)
+  return { dtype, shape, data: data.slice(position * size, (position + 1) * size) }
 }
 
 /**
@@ -157,8 +200,12 @@ export interface ThroughOptions {
   /** The values of the stage's parameters; not needed when it has none. */
   readonly parameters?: HostTensors
   readonly seed: number
-  /** The step that the first batch of the stream belongs to. Default 0. */
+  /** Which batch of the run the first of the stream is. Default 0. */
   readonly from?: number
+  /** Micro-batches an optimiser step; see {@link DrawOptions}. Default 1. */
+  readonly accumulate?: number
+  /** What the stage has learnt from the losses, as of a run's state. Default: nothing yet. */
+  readonly adaptation?: HostTensors
   /** Default `"evaluation"`. */
   readonly mode?: Mode
 }
@@ -180,13 +227,14 @@ export const through =
       const scope = yield* Effect.scope
       const mode = options.mode ?? "evaluation"
       const parameters = options.parameters ?? {}
+      const tables = tablesOf(stage, options.adaptation)
       const instances = new Map<string, Instance<Tensors, Tensors, Tensors>>()
 
       const instanceFor = Effect.fnUntraced(function*(specs: SpecsOf<In>) {
         const signature = JSON.stringify(specs)
         const known = instances.get(signature)
         if (known !== undefined) return known
-        const executable = yield* engine.compile(programOf(stage, parameters, specs, mode))
+        const executable = yield* engine.compile(programOf(stage, parameters, specs, mode, tables))
         const instance = yield* executable.start(parameters)
         instances.set(signature, instance)
         return instance
@@ -197,8 +245,9 @@ export const through =
         Stream.mapEffect(Effect.fnUntraced(function*([batch, index]) {
           const specs = Record.map(batch, specOf) as SpecsOf<In>
           const instance = yield* Scope.provide(instanceFor(specs), scope)
-          const random = draws(stage, specs, { seed: options.seed, step: (options.from ?? 0) + index, mode })
-          return (yield* instance.step({ ...qualify("field", batch), ...qualify("draw", random) })) as HostOf<Out>
+          const random = draws(stage, specs, { ...options, mode, step: (options.from ?? 0) + index })
+          const input = { ...qualify("field", batch), ...qualify("draw", random), ...qualify("table", tables) }
+          return (yield* instance.step(input)) as HostOf<Out>
         }))
       )
     }))
@@ -207,15 +256,36 @@ const programOf = <In extends Tensors, Out extends Tensors>(
   stage: Stage<In, Out>,
   parameters: HostTensors,
   specs: SpecsOf<In>,
-  mode: Mode
+  mode: Mode,
+  tables: HostTensors
 ): Program<Tensors, Tensors, Tensors> => ({
   name: stage.name,
   state: Record.map(parameters, specOf),
-  input: { ...qualify("field", specs), ...qualify("draw", Record.map(stage.draws(specs, mode), drawnSpec)) },
+  input: {
+    ...qualify("field", specs),
+    ...qualify("draw", Record.map(stage.draws(specs, mode), drawnSpec)),
+    ...qualify("table", Record.map(tables, specOf))
+  },
   apply: (state, input) => ({
     state,
-    output: stage.apply(unqualify("field", input) as In, { parameters: state, draws: unqualify("draw", input) })
+    output: stage.apply(unqualify("field", input) as In, {
+      parameters: state,
+      draws: unqualify("draw", input),
+      tables: unqualify("table", input)
+    })
   })
 })
+
+/**
+ * The tables of what a stage has learnt from the losses; none where it learns nothing.
+ *
+ * @param state the state of its adaptation; that of the beginning of a run when not given
+ * @example
+ * const tables = Pipeline.tablesOf(Pipeline.fuse(pipeline), state.adaptation)
+ */
+export const tablesOf = <In extends Tensors, Out extends Tensors>(
+  { adaptation }: Stage<In, Out>,
+  state?: HostTensors
+): HostTensors => adaptation === undefined ? {} : adaptation.tables(state ?? adaptation.initial)
 
 const specOf = ({ dtype, shape }: HostTensor): TensorSpec => ({ dtype, shape })

@@ -8,7 +8,7 @@
  *
  * Parameters and draws are known by name; a name means the same thing wherever it occurs in a pipeline.
  */
-import type { SpecsOf, Tensor, Tensors } from "../engine/Program.ts"
+import type { HostOf, SpecsOf, Tensor, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
 import type { ParameterSpecs } from "./Parameter.ts"
 
@@ -44,6 +44,29 @@ export interface StageContext {
   readonly parameters: Tensors
   /** One tensor for each entry of the stage's `draws`, under the same name. */
   readonly draws: Tensors
+  /** One tensor for each of the `tables` of the stage's adaptation, under the same name; absent where it has none. */
+  readonly tables?: Tensors
+}
+
+/** The examples of an optimiser step, those of all its micro-batches in order. */
+export interface Observation {
+  /** The loss of each example, before any weight of its importance. */
+  readonly perExample: Float32Array
+  /** The timestep of each example, where the pipeline has any. */
+  readonly timesteps: Int32Array | undefined
+}
+
+/**
+ * What a stage learns from the losses of a run: a state in host memory, which is a part of checkpoints, with two pure
+ * functions. It changes after whole optimiser steps only, so that all micro-batches of a step are treated alike.
+ */
+export interface Adaptation {
+  /** The state that a run begins with. */
+  readonly initial: HostOf<Tensors>
+  /** What the stage's function is to know of a state (`StageContext.tables`); the same shapes for every state. */
+  readonly tables: (state: HostOf<Tensors>) => HostOf<Tensors>
+  /** The state after a step; the names and shapes of `initial`. */
+  readonly observe: (state: HostOf<Tensors>, seen: Observation) => HostOf<Tensors>
 }
 
 /**
@@ -64,6 +87,8 @@ export interface Stage<In extends Tensors, Out extends Tensors> {
   readonly parameters: ParameterSpecs
   /** The random tensors that one batch needs, from the shapes that come in. */
   readonly draws: (input: SpecsOf<In>, mode: Mode) => DrawSpecs
+  /** What the stage learns from the losses; nothing unless given. */
+  readonly adaptation?: Adaptation
   /** The shapes that go out, from the shapes that come in. */
   readonly specs: (input: SpecsOf<In>) => SpecsOf<Out>
   /** The stage's function. It keeps every field that it does not replace. */

@@ -3,11 +3,36 @@
  */
 export { Denoiser } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
+export { meanOverBatch } from "./importance.ts"
+export { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
 export { Objective } from "./Objective.ts"
 export type { ObjectiveShape } from "./Objective.ts"
 export type { Initializer, ParameterSpec, ParameterSpecs } from "./Parameter.ts"
 export * as Pipeline from "./Pipeline.ts"
-export type { Clean, Conditioned, Loss, Mode, Noised, Predicted, Stage, StageContext, Timed } from "./Stage.ts"
+export type {
+  Adaptation,
+  Clean,
+  Conditioned,
+  Loss,
+  Mode,
+  Noised,
+  Observation,
+  Predicted,
+  Stage,
+  StageContext,
+  Timed
+} from "./Stage.ts"
 export { asNoise, forwardNoising, meanSquaredError, noisePrediction, scheduleSampling } from "./stages.ts"
+export { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timestepDistributions.ts"
+export type { LossSecondMomentOptions, NormalOptions } from "./timestepDistributions.ts"
+export { timestepProbabilities } from "./timestepProbabilities.ts"
 export { TimestepSampler } from "./TimestepSampler.ts"
-export type { TimestepSamplerShape } from "./TimestepSampler.ts"
+export type {
+  FixedTimesteps,
+  LearnedTimesteps,
+  Learning,
+  Spread,
+  TimestepDistribution,
+  TimestepSamplerShape,
+  UniformTimesteps
+} from "./TimestepSampler.ts"

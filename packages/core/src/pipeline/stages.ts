@@ -9,13 +9,15 @@ import type { Tensor } from "../engine/Program.ts"
 import { Distribution } from "../random/index.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { Denoiser } from "./Denoiser.ts"
+import { meanOverBatch } from "./importance.ts"
 import { marginalOf } from "./internal/marginal.ts"
+import { timestepDraw } from "./internal/timesteps.ts"
 import { Objective } from "./Objective.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
 import { TimestepSampler } from "./TimestepSampler.ts"
 
 /**
- * Draws a timestep for each example.
+ * Draws a timestep for each example, and says how often its loss is to count where the sampler corrects for that.
  *
  * @example
  * const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
@@ -24,12 +26,18 @@ export const scheduleSampling: Effect.Effect<Stage<Clean, Timed>, never, Timeste
   function*() {
     const sampler = yield* TimestepSampler
     const schedule = yield* NoiseSchedule
+    const { adaptation, corrects, draws, sample } = timestepDraw(sampler, schedule)
     return {
       name: "scheduleSampling",
       parameters: {},
-      draws: ({ x0 }) => sampler.draws(x0.shape[0]!, schedule.steps),
-      specs: (input) => ({ ...input, t: { shape: [input.x0.shape[0]!], dtype: "int32" } }),
-      apply: (input, { draws }) => ({ ...input, t: sampler.timesteps(draws, input.x0.shape[0]!, schedule.steps) })
+      draws: ({ x0 }) => draws(x0.shape[0]!),
+      ...(adaptation === undefined ? {} : { adaptation }),
+      specs: (input) => {
+        const shape = [input.x0.shape[0]!]
+        const weight = corrects ? { importance: { shape, dtype: "float32" as const } } : {}
+        return { ...input, t: { shape, dtype: "int32" }, ...weight }
+      },
+      apply: (input, context) => ({ ...input, ...sample(context) })
     }
   }
 )
@@ -93,7 +101,7 @@ export const asNoise: Effect.Effect<Stage<Predicted, Predicted>, never, Objectiv
 
 /**
  * The mean squared error of each example over its elements, and the mean over the batch (Ho et al. 2020, equation 14,
- * as a mean where the paper has a sum).
+ * as a mean where the paper has a sum), weighted by importance where there is one.
  */
 export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.succeed({
   name: "meanSquaredError",
@@ -106,7 +114,7 @@ export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.su
   }),
   apply: (input) => {
     const perExample = tf.mean(tf.square(tf.sub(input.prediction, input.target)), axesAfterBatch(input.target))
-    return { ...input, perExample, loss: tf.mean(perExample) }
+    return { ...input, perExample, loss: meanOverBatch(perExample, input.importance) }
   }
 })
 

@@ -2,15 +2,24 @@
  * Draws: random host tensors as a pure function of a key and a description.
  */
 import { float32, type HostTensor, int32, showShape, sizeOf } from "../tensor/HostTensor.ts"
-import type { Bernoulli, Distribution, DrawSpec, Integers, Normal, Uniform } from "./Distribution.ts"
-import { fillBernoulli, fillIntegers, fillNormal, fillUniform, shuffled } from "./internal/generate.ts"
+import type { Distribution, DrawSpec, Integers } from "./Distribution.ts"
+import {
+  fillAntithetic,
+  fillBernoulli,
+  fillIntegers,
+  fillNormal,
+  fillStratified,
+  fillUniform,
+  shuffled
+} from "./internal/generate.ts"
 import type { Key } from "./Key.ts"
 
 /**
  * Draws a tensor: a pure function of the key and the description, the same on every machine.
  *
  * Element i, counted in row-major order, depends on the key, the distribution and i alone: a draw of a smaller shape
- * is the beginning of a draw of a larger one. Use a key for one draw, and derive others with `Key.fold`.
+ * is the beginning of a draw of a larger one (but for `stratified`, whose elements depend on how many there are). Use a
+ * key for one draw, and derive others with `Key.fold`.
  *
  * @throws RangeError when the shape or the distribution's parameters are out of range: a mistake of the program, not of
  *   its input. Sizes are non-negative integers; `minimum < maximum`, which are in the range of float32 with at least one
@@ -21,7 +30,7 @@ import type { Key } from "./Key.ts"
  */
 export function draw(
   key: Key,
-  spec: DrawSpec & { readonly distribution: Normal | Uniform | Bernoulli }
+  spec: DrawSpec & { readonly distribution: Exclude<Distribution, Integers> }
 ): HostTensor<"float32">
 export function draw(key: Key, spec: DrawSpec & { readonly distribution: Integers }): HostTensor<"int32">
 export function draw(key: Key, spec: DrawSpec): HostTensor
@@ -48,6 +57,12 @@ export function draw(key: Key, { distribution, shape }: DrawSpec): HostTensor {
     case "Bernoulli":
       fillBernoulli(key, Math.round(distribution.probability * 2 ** 16), elements)
       break
+    case "Stratified":
+      fillStratified(key, elements)
+      break
+    case "Antithetic":
+      fillAntithetic(key, elements)
+      break
   }
   return float32(shape, elements)
 }
@@ -73,6 +88,8 @@ const float32Max = (2 - 2 ** -23) * 2 ** 127
 const requireRange = (distribution: Distribution): void => {
   switch (distribution._tag) {
     case "Normal":
+    case "Stratified":
+    case "Antithetic":
       return
     case "Uniform": {
       const { maximum, minimum } = distribution

@@ -5,10 +5,11 @@
  */
 import type { Effect } from "effect"
 import type { GradientTransformation, WeightAverage } from "../optimizer/index.ts"
-import type { ParameterSpecs } from "../pipeline/index.ts"
+import type { Adaptation, ParameterSpecs } from "../pipeline/index.ts"
 import * as Pipeline from "../pipeline/Pipeline.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { sameShape, showShape, zeros } from "../tensor/HostTensor.ts"
+import type { DType, Shape } from "../tensor/HostTensor.ts"
 import { StateMismatch } from "./TrainingError.ts"
 
 /** The state of a run after a whole optimiser step, in host memory. */
@@ -21,6 +22,8 @@ export interface TrainingState {
   readonly average?: HostTensors
   /** The vectors that the optimiser keeps (`adam.firstMoment`), each by the paths of the parameters. */
   readonly optimizer: { readonly [vector: string]: HostTensors }
+  /** What the pipeline has learnt from the losses, where it learns from them: the losses that timesteps are chosen by. */
+  readonly adaptation?: HostTensors
   /** The folder of the checkpoint that this state was read from. */
   readonly checkpoint?: string
 }
@@ -40,11 +43,13 @@ export interface StateRule {
   readonly parameters: ParameterSpecs
   readonly optimizer: GradientTransformation
   readonly average?: WeightAverage
+  /** What the pipeline learns from the losses; nothing unless given. */
+  readonly adaptation?: Adaptation
 }
 
 /**
  * The state that a run begins with: parameters from their initializers, the average equal to them, the optimiser's
- * vectors zero.
+ * vectors zero, nothing learnt from losses.
  *
  * @example
  * const state = initialState({ parameters: pipeline.parameters, optimizer }, { seed: 7 })
@@ -56,7 +61,8 @@ export const initialState = (rule: StateRule, options: { readonly seed: number }
     step: 0,
     parameters,
     ...(rule.average === undefined ? {} : { average: parameters }),
-    optimizer: Object.fromEntries(rule.optimizer.vectors.map((name) => [name, nothing]))
+    optimizer: Object.fromEntries(rule.optimizer.vectors.map((name) => [name, nothing])),
+    ...(rule.adaptation === undefined ? {} : { adaptation: rule.adaptation.initial })
   }
 }
 
@@ -79,14 +85,19 @@ export const stateMismatch = (rule: StateRule, state: TrainingState): StateMisma
     }),
     ...Object.keys(state.optimizer)
       .filter((name) => !rule.optimizer.vectors.includes(name))
-      .map((name) => `there is an optimiser vector "${name}", and the run keeps none of that name`)
+      .map((name) => `there is an optimiser vector "${name}", and the run keeps none of that name`),
+    ...(rule.adaptation === undefined
+      ? state.adaptation === undefined ? [] : ["there is an adaptation to losses, and the run has none"]
+      : state.adaptation === undefined
+      ? ["there is no adaptation to losses, and the run has one"]
+      : tensorDifferences("adaptation", rule.adaptation.initial, state.adaptation))
   ]
   return differences.length === 0 ? undefined : new StateMismatch({ checkpoint: state.checkpoint, differences })
 }
 
 /** Whether every number of a state is finite. */
-export const isFiniteState = ({ average, optimizer, parameters }: TrainingState): boolean =>
-  [parameters, average ?? {}, ...Object.values(optimizer)].every((tensors) =>
+export const isFiniteState = ({ adaptation, average, optimizer, parameters }: TrainingState): boolean =>
+  [parameters, average ?? {}, ...Object.values(optimizer), adaptation ?? {}].every((tensors) =>
     Object.values(tensors).every(({ data }) => isFiniteArray(data))
   )
 
@@ -98,16 +109,16 @@ const isFiniteArray = (data: ArrayLike<number>): boolean => {
   return true
 }
 
-/** Missing, unexpected and misshapen tensors of one group, in words. */
+/** Missing, unexpected and misshapen tensors of one group, in words; float32 unless the specs say otherwise. */
 export const tensorDifferences = (
   group: string,
-  specs: ParameterSpecs,
+  specs: { readonly [name: string]: { readonly shape: Shape; readonly dtype?: DType } },
   tensors: HostTensors
 ): ReadonlyArray<string> => [
-  ...Object.entries(specs).flatMap(([name, { shape }]) => {
+  ...Object.entries(specs).flatMap(([name, { dtype = "float32", shape }]) => {
     const tensor = tensors[name]
     if (tensor === undefined) return [`${group} lack "${name}"`]
-    if (tensor.dtype !== "float32") return [`${group} "${name}" is ${tensor.dtype}, not float32`]
+    if (tensor.dtype !== dtype) return [`${group} "${name}" is ${tensor.dtype}, not ${dtype}`]
     if (sameShape(tensor.shape, shape)) return []
     return [`${group} "${name}" is ${showShape(tensor.shape)}, not ${showShape(shape)}`]
   }),

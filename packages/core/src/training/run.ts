@@ -9,6 +9,7 @@ import type { CompileError, HostOf, RunError, Tensors } from "../engine/index.ts
 import type { GradientTransformation, WeightAverage } from "../optimizer/index.ts"
 import { Pipeline } from "../pipeline/index.ts"
 import type { Stage } from "../pipeline/index.ts"
+import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { makeLoop } from "./internal/loop.ts"
 import { prefetch } from "./internal/prefetch.ts"
 import { specsOf } from "./internal/specs.ts"
@@ -111,7 +112,13 @@ export const start = Effect.fnUntraced(function*<
   const engine = yield* Engine
   const pipeline = Effect.isEffect(options.pipeline) ? yield* options.pipeline : options.pipeline
   const stage = Pipeline.fuse(pipeline)
-  const rule = { parameters: stage.parameters, optimizer, ...(average === undefined ? {} : { average }) }
+  const { adaptation } = stage
+  const rule = {
+    parameters: stage.parameters,
+    optimizer,
+    ...(average === undefined ? {} : { average }),
+    ...(adaptation === undefined ? {} : { adaptation })
+  }
   if (Object.keys(rule.parameters).length === 0) return yield* new NothingToTrain({ pipeline: stage.name })
   const from = options.resumeFrom ?? initialState(rule, { seed })
   const mismatch = stateMismatch(rule, from)
@@ -126,7 +133,7 @@ export const start = Effect.fnUntraced(function*<
     Stream.take(needed - firstIndex),
     Stream.zipWithIndex,
     // One by one: `map` would make the draws of a whole chunk of batches at once.
-    Stream.mapEffect(([batch, i]) => Effect.sync(() => withDraws(stage, batch, { seed, index: firstIndex + i }))),
+    Stream.mapEffect(([batch, i]) => Effect.sync(() => withDraws(stage, batch, { seed, accumulate, index: firstIndex + i }))),
     (stream) => prefetch(stream, { capacity: options.prefetch ?? 2, until: Deferred.await(stopped) })
   )
   const first = yield* Queue.peek(batches).pipe(
@@ -139,9 +146,9 @@ export const start = Effect.fnUntraced(function*<
   let taken = firstIndex
   const take = Effect.gen(function*() {
     if (yield* Deferred.isDone(stopped)) return undefined
-    const next = yield* Queue.take(batches)
-    taken = next.index + 1
-    return { index: next.index, examples: next.examples, input: training.input(next.batch, next.draws, next.index) }
+    const { batch, draws, examples, index } = yield* Queue.take(batches)
+    taken = index + 1
+    return { index, examples, input: (learnt: HostTensors | undefined) => training.input(batch, draws, index, learnt) }
   }).pipe(Pull.catchDone(() =>
     Effect.flatMap(
       Deferred.isDone(stopped),
@@ -150,7 +157,8 @@ export const start = Effect.fnUntraced(function*<
   ))
 
   const checkpoints = options.checkpoints && (yield* withServices(options.checkpoints))
-  const loop = makeLoop({ instance, restore: training.restore, take, checkpoints, optimizer, accumulate, steps, from })
+  const { restore } = training
+  const loop = makeLoop({ instance, restore, take, checkpoints, adaptation, optimizer, accumulate, steps, from })
   return {
     reports: Stream.unfold(
       undefined,
@@ -223,13 +231,13 @@ const complete = (state: TrainingState): Run => ({
 const withDraws = <In extends Tensors, Out extends Tensors>(
   stage: Stage<In, Out>,
   batch: HostOf<In>,
-  { index, seed }: { readonly seed: number; readonly index: number }
+  { accumulate, index, seed }: { readonly seed: number; readonly accumulate: number; readonly index: number }
 ) => {
   const specs = specsOf<In>(batch)
   return {
     index,
     batch,
-    draws: Pipeline.draws(stage, specs, { seed, step: index, mode: "training" }),
+    draws: Pipeline.draws(stage, specs, { seed, step: index, accumulate, mode: "training" }),
     examples: stage.specs(specs)["perExample"]?.shape[0] ?? 0
   }
 }

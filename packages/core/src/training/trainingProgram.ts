@@ -8,6 +8,7 @@ import type { HostOf, Program, SpecsOf, Tensor, Tensors } from "../engine/Progra
 import { follow, globalNorm } from "../optimizer/index.ts"
 import type { GradientTransformation, WeightAverage } from "../optimizer/index.ts"
 import type { Stage } from "../pipeline/index.ts"
+import { tablesOf } from "../pipeline/Pipeline.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { drawnSpec } from "../random/Distribution.ts"
 import { float32, scalar } from "../tensor/HostTensor.ts"
@@ -46,14 +47,16 @@ export interface TrainingProgram<In extends Tensors> {
   readonly program: Program<Tensors, Tensors, TrainingOutput>
   /** The program's state, of a state after a whole optimiser step. */
   readonly place: (state: TrainingState) => HostTensors
-  /** A state after a whole optimiser step, of the program's state. */
-  readonly restore: (step: number, state: HostTensors) => TrainingState
+  /** A state after a whole optimiser step, of the program's state and of what the pipeline has learnt from the losses. */
+  readonly restore: (step: number, state: HostTensors, adaptation?: HostTensors) => TrainingState
   /**
-   * The program's input for a micro-batch: its fields, its draws, and the numbers of the step that it belongs to.
+   * The program's input for a micro-batch: its fields, its draws, the numbers of the step that it belongs to, and what the
+   * pipeline has learnt from the losses before that step.
    *
    * @param index which micro-batch of the run it is, counted from 0
+   * @param adaptation nothing yet when not given
    */
-  readonly input: (batch: HostOf<In>, draws: HostTensors, index: number) => HostTensors
+  readonly input: (batch: HostOf<In>, draws: HostTensors, index: number, adaptation?: HostTensors) => HostTensors
 }
 
 /**
@@ -88,7 +91,10 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
       input: {
         ...qualify("field", options.input),
         ...qualify("draw", Record.map(stage.draws(options.input, "training"), drawnSpec)),
-        ...Record.map(numbersOf(options, 0), ({ dtype, shape }) => ({ dtype, shape }))
+        ...Record.map(
+          { ...qualify("table", tablesOf(stage)), ...numbersOf(options, 0) },
+          ({ dtype, shape }) => ({ dtype, shape })
+        )
       },
       apply: (state, input) => {
         const { gradient: own, ...output } = lossAndGradient(options, layout, state["parameters"]!, input)
@@ -121,15 +127,17 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
       ...(accumulate === 1 ? {} : { gradient: float32(vector.shape, new Float32Array(layout.size)) }),
       ...qualify("optimizer", Record.map(state.optimizer, hostVector))
     }),
-    restore: (step, state) => ({
+    restore: (step, state, adaptation) => ({
       step,
       parameters: named(state["parameters"]!),
       ...(average === undefined ? {} : { average: named(state["average"]!) }),
-      optimizer: Record.map(unqualify("optimizer", state), named)
+      optimizer: Record.map(unqualify("optimizer", state), named),
+      ...(adaptation === undefined ? {} : { adaptation })
     }),
-    input: (batch, draws, index) => ({
+    input: (batch, draws, index, adaptation) => ({
       ...qualify("field", batch),
       ...qualify("draw", draws),
+      ...qualify("table", tablesOf(stage, adaptation)),
       ...numbersOf(options, index)
     })
   }
@@ -162,7 +170,11 @@ const lossAndGradient = <In extends Tensors>(
   // tf.valueAndGrads would refuse a parameter that the loss does not depend on; the method under it gives null instead.
   const { grads, value: loss } = tf.engine().gradients(
     () => {
-      const out = stage.apply(unqualify("field", input) as In, { parameters: named, draws: unqualify("draw", input) })
+      const out = stage.apply(unqualify("field", input) as In, {
+        parameters: named,
+        draws: unqualify("draw", input),
+        tables: unqualify("table", input)
+      })
       // The tape frees what the function does not return: a copy that it may not free outlives it.
       observed.perExample = tf.keep(tf.clone(out.perExample))
       if (out["t"] !== undefined) observed.t = tf.keep(tf.clone(out["t"]))

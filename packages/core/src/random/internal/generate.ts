@@ -8,7 +8,14 @@
 import type { Key } from "../Key.ts"
 import { fillWords, type Stream } from "../philox.ts"
 import { cosine, logOfCell, sine } from "./elementary.ts"
-import { bernoulliStream, integersStream, normalStream, permutationStream, uniformStream } from "./streams.ts"
+import {
+  antitheticStream,
+  bernoulliStream,
+  integersStream,
+  normalStream,
+  permutationStream,
+  uniformStream
+} from "./streams.ts"
 
 /**
  * Standard normal elements, by the Box-Muller transform in float64, rounded once: words 2i and 2i + 1 give the radius and
@@ -81,6 +88,32 @@ export const fillIntegers = (key: Key, minimum: number, range: number, out: Int3
       const word = words[w]!
       const scaled = scale(word, range)
       out[i] = minimum + (scaled >= 0 ? scaled : redraw(key, integersStream, i, range))
+    }
+  })
+}
+
+/**
+ * Elements (u + i / n) mod 1 of n, with u as {@link fillUniform} draws it. Each operation is rounded to float32, as an
+ * engine would round it.
+ */
+export const fillStratified = (key: Key, out: Float32Array): void => {
+  const length = out.length
+  const first = new Float32Array(1)
+  fillUniform(key, 0, 1, first)
+  for (let i = 0; i < length; i++) out[i] = Math.fround(first[0]! + Math.fround(i / length)) % 1
+}
+
+/**
+ * Pairs u and 1 - u, with u an odd multiple of 2^-24 from 23 random bits: both are float32 numbers in (0, 1), and equally
+ * likely.
+ */
+export const fillAntithetic = (key: Key, out: Float32Array): void => {
+  const length = out.length
+  forEachChunk(key, antitheticStream, Math.ceil(length / 2), (words, start, end) => {
+    for (let i = start, w = 0; i < end; i++, w++) {
+      const u = (words[w]! >>> 9) * 2 ** -23 + 2 ** -24
+      out[2 * i] = u
+      if (2 * i + 1 < length) out[2 * i + 1] = 1 - u
     }
   })
 }

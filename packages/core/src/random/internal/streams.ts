@@ -13,3 +13,5 @@ export const bernoulliStream = stream(2, 0)
 /** Attempt 0 is the stream itself; a rejected word is drawn again at the same place of attempt 1, 2, ... */
 export const integersStream = (attempt: number): Stream => stream(3, attempt)
 export const permutationStream = (attempt: number): Stream => stream(4, attempt)
+
+export const antitheticStream = stream(5, 0)

@@ -5,6 +5,7 @@ import { Clock, Effect, Semaphore } from "effect"
 import type { Instance, RunError, Tensors } from "../../engine/index.ts"
 import type { HostOf } from "../../engine/Program.ts"
 import type { GradientTransformation } from "../../optimizer/index.ts"
+import type { Adaptation, Observation } from "../../pipeline/index.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
 import type { StepReport } from "../StepReport.ts"
 import { NonFiniteLoss } from "../TrainingError.ts"
@@ -17,15 +18,17 @@ export interface MicroBatch {
   /** Which micro-batch of the run it is, counted from 0. */
   readonly index: number
   readonly examples: number
-  readonly input: HostTensors
+  /** Its input to the program, given what the pipeline has learnt from the losses before its step. */
+  readonly input: (adaptation: HostTensors | undefined) => HostTensors
 }
 
 export interface LoopOptions<TakeError, SaveError> {
   readonly instance: Instance<Tensors, Tensors, TrainingOutput>
-  readonly restore: (step: number, state: HostTensors) => TrainingState
+  readonly restore: (step: number, state: HostTensors, adaptation: HostTensors | undefined) => TrainingState
   /** The next micro-batch; `undefined` when the run is to end before it. */
   readonly take: Effect.Effect<MicroBatch | undefined, TakeError>
   readonly checkpoints: CheckpointPolicy<SaveError> | undefined
+  readonly adaptation: Adaptation | undefined
   readonly optimizer: GradientTransformation
   readonly accumulate: number
   readonly steps: number
@@ -52,6 +55,7 @@ export const makeLoop = <TakeError, SaveError>(
   let step = from.step
   let savedStep = from.step
   let lastCheckpoint = from.checkpoint
+  let adaptation = from.adaptation
   let failure: NonFiniteLoss | undefined
 
   const nonFinite = (
@@ -71,20 +75,27 @@ export const makeLoop = <TakeError, SaveError>(
     return failure
   }
 
-  /** Runs one micro-batch. Once begun it ends, and is accounted for, even if the fiber is interrupted. */
-  const advance = (batch: MicroBatch, isLast: boolean) =>
+  /**
+   * Runs one micro-batch, after the others of its step. Once begun it ends, and is accounted for, even if the fiber is
+   * interrupted.
+   */
+  const advance = (batch: MicroBatch, before: ReadonlyArray<Output>) =>
     turn.withPermit(Effect.uninterruptible(Effect.gen(function*() {
-      const output = readOutput(yield* instance.step(batch.input))
+      const output = readOutput(yield* instance.step(batch.input(adaptation)))
       const { gradientNorm, loss, timesteps } = output
       if (!Number.isFinite(loss)) return yield* nonFinite("loss", loss, step + 1, timesteps)
       if (!Number.isFinite(gradientNorm)) return yield* nonFinite("gradient norm", gradientNorm, step + 1, timesteps)
-      if (isLast) step++
-      return output
+      const outputs = [...before, output]
+      if (outputs.length === accumulate) {
+        step++
+        if (adaptation !== undefined) adaptation = options.adaptation?.observe(adaptation, observationOf(outputs))
+      }
+      return outputs
     })))
 
   const snapshot = turn.withPermit(Effect.gen(function*() {
     if (failure !== undefined) return yield* failure
-    return restore(step, yield* instance.read)
+    return restore(step, yield* instance.read, adaptation)
   }))
 
   const save = Effect.fnUntraced(function*(policy: CheckpointPolicy<SaveError>, timesteps: Int32Array | undefined) {
@@ -101,7 +112,7 @@ export const makeLoop = <TakeError, SaveError>(
     if (step === steps) return undefined
     const begun = yield* Clock.monotonicTimeNanos
     const updates = step
-    const outputs: Array<Output> = []
+    let outputs: ReadonlyArray<Output> = []
     let examples = 0
     for (let position = 0; position < accumulate; position++) {
       const batch = yield* take
@@ -114,11 +125,11 @@ export const makeLoop = <TakeError, SaveError>(
           new Error("a pull of this run was interrupted between two micro-batches; resume from its last snapshot")
         )
       }
-      outputs.push(yield* advance(batch, position === accumulate - 1))
+      outputs = yield* advance(batch, outputs)
       examples += batch.examples
     }
     const loss = outputs.reduce((sum, output) => sum + output.loss, 0) / accumulate
-    const timesteps = concatenate(outputs.map((output) => output.timesteps))
+    const { perExample, timesteps } = observationOf(outputs)
     const due = checkpoints !== undefined &&
       (step % checkpoints.every === 0 || step === steps || checkpoints.at?.includes(step) === true)
     const checkpoint = due ? yield* save(checkpoints, timesteps) : undefined
@@ -131,7 +142,7 @@ export const makeLoop = <TakeError, SaveError>(
       loss,
       learningRate: optimizer.learningRate?.(updates),
       gradientNorm: outputs.at(-1)!.gradientNorm,
-      perExample: Float32Array.from(outputs.flatMap((output) => Array.from(output.perExample))),
+      perExample,
       timesteps,
       examples,
       seconds: Number(ended - begun) / 1e9,
@@ -155,6 +166,12 @@ const readOutput = ({ gradientNorm, loss, perExample, t }: HostOf<TrainingOutput
   gradientNorm: gradientNorm.data[0]!,
   perExample: perExample.data as Float32Array,
   timesteps: t === undefined ? undefined : t.data as Int32Array
+})
+
+/** What the micro-batches of a step say together. */
+const observationOf = (outputs: ReadonlyArray<Output>): Observation => ({
+  perExample: Float32Array.from(outputs.flatMap((output) => Array.from(output.perExample))),
+  timesteps: concatenate(outputs.map((output) => output.timesteps))
 })
 
 const concatenate = (parts: ReadonlyArray<Int32Array | undefined>): Int32Array | undefined =>

@@ -4,6 +4,7 @@
  *     parameters.safetensors               the trained parameters, by dotted path
  *     average.safetensors                  their average, by the same paths: a state dict as it is
  *     optimizer.<vector>.safetensors       each vector that the optimiser keeps, by the same paths
+ *     adaptation.safetensors               what the pipeline has learnt from the losses, where it learns from them
  *     manifest.json                        step, configuration, and size and SHA-256 of each file above
  *     manifest.json.sha256                 the SHA-256 of the manifest, as `sha256sum` writes it
  */
@@ -36,11 +37,12 @@ export type Manifest = (typeof Manifest)["Type"]
 
 /** The groups of tensors of a state, one file each. */
 export const groupsOf = (
-  { average, optimizer, parameters }: TrainingState
+  { adaptation, average, optimizer, parameters }: TrainingState
 ): { readonly [group: string]: HostTensors } => ({
   parameters,
   ...(average === undefined ? {} : { average }),
-  ...qualify("optimizer", optimizer)
+  ...qualify("optimizer", optimizer),
+  ...(adaptation === undefined ? {} : { adaptation })
 })
 
 /** The inverse of {@link groupsOf}; `undefined` without the group of parameters. */
@@ -49,13 +51,14 @@ export const stateOf = (
   groups: { readonly [group: string]: HostTensors },
   checkpoint: string
 ): TrainingState | undefined => {
-  const { average, parameters } = groups
+  const { adaptation, average, parameters } = groups
   if (parameters === undefined) return undefined
   return {
     step,
     parameters,
     ...(average === undefined ? {} : { average }),
     optimizer: unqualify("optimizer", groups),
+    ...(adaptation === undefined ? {} : { adaptation }),
     checkpoint
   }
 }
