@@ -6,13 +6,18 @@ import { Cause, Deferred, Effect, Exit, Fiber, FileSystem, Queue, Ref, Stream } 
 import * as fc from "fast-check"
 import { describeEngines } from "../../support/engines.ts"
 import { forAll } from "../../support/properties.ts"
-import { bitsOf, dataset, options } from "./tiny.ts"
+import { adaptivePipeline, bitsOf, dataset, options, pipeline } from "./tiny.ts"
 
 const nothing = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
 
+interface Variant {
+  readonly accumulate?: number
+  readonly pipeline?: typeof pipeline
+}
+
 /** The state of an uninterrupted run after so many steps. */
-const stateAfter = Effect.fnUntraced(function*(steps: number, accumulate: number) {
-  const run = yield* Training.start({ ...options, accumulate })
+const stateAfter = Effect.fnUntraced(function*(steps: number, variant: Variant = {}) {
+  const run = yield* Training.start({ ...options, ...variant })
   yield* run.reports.pipe(Stream.take(steps), Stream.runDrain)
   return yield* run.snapshot
 }, Effect.scoped)
@@ -20,8 +25,14 @@ const stateAfter = Effect.fnUntraced(function*(steps: number, accumulate: number
 describeEngines("a run that is interrupted", (it) => {
   it.effect("stops after a whole step, saves it, and has let its consumer see the end (stopOnInterrupt)", () =>
     forAll(
-      fc.record({ at: fc.integer({ min: 1, max: 11 }), accumulate: fc.constantFrom(1, 3) }),
-      Effect.fnUntraced(function*({ accumulate, at }) {
+      fc.record({
+        at: fc.integer({ min: 1, max: 11 }),
+        variant: fc.record({
+          accumulate: fc.constantFrom(1, 3),
+          pipeline: fc.constantFrom(pipeline, adaptivePipeline)
+        })
+      }),
+      Effect.fnUntraced(function*({ at, variant }) {
         const fs = yield* FileSystem.FileSystem
         const folder = yield* fs.makeTempDirectoryScoped()
         const reached = yield* Deferred.make<void>()
@@ -29,7 +40,7 @@ describeEngines("a run that is interrupted", (it) => {
         const ended = yield* Ref.make(false)
         const program = Effect.gen(function*() {
           const checkpoints = Checkpoint.policy({ folder, every: 100 })
-          const run = yield* Training.start({ ...options, accumulate, checkpoints })
+          const run = yield* Training.start({ ...options, ...variant, checkpoints })
           yield* run.reports.pipe(
             Stream.runForEach(({ step }) => {
               seen.push(step)
@@ -49,7 +60,7 @@ describeEngines("a run that is interrupted", (it) => {
         assert.deepStrictEqual(damaged, [])
         assert.strictEqual(checkpoint?.state.step, last)
         assert.isAtMost(last, at + 1)
-        assert.deepStrictEqual(bitsOf(checkpoint!.state), bitsOf(yield* stateAfter(last, accumulate)))
+        assert.deepStrictEqual(bitsOf(checkpoint!.state), bitsOf(yield* stateAfter(last, variant)))
         assert.deepStrictEqual(yield* (yield* Engine).memory, nothing)
       }),
       { numRuns: 8 }
@@ -114,7 +125,7 @@ describeEngines("a run that is interrupted", (it) => {
 
   it.effect("leaves a state of a whole step, to go on from", () =>
     Effect.gen(function*() {
-      const whole = yield* stateAfter(12, 1)
+      const whole = yield* stateAfter(12)
       const run = yield* Training.start(options)
       let state: TrainingState | undefined
       for (let round = 0; round < 20; round++) {
@@ -122,7 +133,7 @@ describeEngines("a run that is interrupted", (it) => {
         for (let i = 0; i < round; i++) yield* Effect.yieldNow
         yield* Fiber.interrupt(fiber)
         state = yield* run.snapshot
-        assert.deepStrictEqual(bitsOf(state), bitsOf(yield* stateAfter(state.step, 1)))
+        assert.deepStrictEqual(bitsOf(state), bitsOf(yield* stateAfter(state.step)))
       }
       // The same stream goes on, too: K = 1 has no half steps.
       yield* Stream.runDrain(run.reports)
@@ -155,7 +166,7 @@ describeEngines("a run that is told to stop", (it) => {
       const checkpoints = { every: 4, save }
       yield* Stream.runDrain(Training.run({ ...options, checkpoints }))
       assert.deepStrictEqual(saved, [4, 8, 12])
-      const resumeFrom = yield* stateAfter(4, 1)
+      const resumeFrom = yield* stateAfter(4)
       const run = yield* Training.start({ ...options, checkpoints, resumeFrom })
       yield* run.stop
       yield* Stream.runDrain(run.reports)

@@ -6,13 +6,14 @@ import { Effect, FileSystem, Stream } from "effect"
 import * as fc from "fast-check"
 import { describeEngines } from "../../support/engines.ts"
 import { forAll } from "../../support/properties.ts"
-import { bitsOf, dataset, options } from "./tiny.ts"
+import { adaptivePipeline, bitsOf, dataset, options, pipeline } from "./tiny.ts"
 
 const { steps } = options
 
 interface Variant {
   readonly accumulate?: number
   readonly prefetch?: number
+  readonly pipeline?: typeof pipeline
 }
 
 /** Trains from a state up to a step: the losses on the way, and the state there. */
@@ -25,10 +26,16 @@ const train = Effect.fnUntraced(
   Effect.scoped
 )
 
-const variant = fc.record({ accumulate: fc.constantFrom(1, 3), prefetch: fc.constantFrom(1, 2, 7) })
+const variant = fc.record({
+  accumulate: fc.constantFrom(1, 3),
+  prefetch: fc.constantFrom(1, 2, 7),
+  pipeline: fc.constantFrom(pipeline, adaptivePipeline)
+})
 const cuts = fc.uniqueArray(fc.integer({ min: 0, max: steps }), { maxLength: 3 }).map((cuts) =>
   cuts.sort((a, b) => a - b)
 )
+
+const adaptive: Variant = { pipeline: adaptivePipeline, accumulate: 2 }
 
 describeEngines("a run that was cut and resumed", (it) => {
   it.effect("is the uninterrupted one, bit for bit, wherever it was cut", () =>
@@ -50,26 +57,31 @@ describeEngines("a run that was cut and resumed", (it) => {
       { numRuns: 12 }
     ))
 
-  it.effect("is the uninterrupted one, bit for bit, when it goes on from a checkpoint on disk", () =>
-    Effect.gen(function*() {
-      const fs = yield* FileSystem.FileSystem
-      const whole = yield* train({}, undefined, steps)
-      const folder = yield* fs.makeTempDirectoryScoped()
-      const checkpoints = Checkpoint.policy({ folder, every: 5 })
-      yield* Training.run({ ...options, checkpoints }).pipe(Stream.take(8), Stream.runDrain)
-      const { checkpoint } = yield* Checkpoint.latest(folder)
-      assert.strictEqual(checkpoint?.state.step, 5)
-      const resumed = yield* train({}, checkpoint!.state, steps)
-      assert.deepStrictEqual(resumed.losses, whole.losses.slice(5))
-      assert.deepStrictEqual(bitsOf(resumed.state), bitsOf(whole.state))
-    }).pipe(Effect.provide(NodeServices.layer)))
+  for (const [name, variant] of [["uniform timesteps", {}], ["an adaptive sampler", adaptive]] as const) {
+    it.effect(`is the uninterrupted one, bit for bit, when it goes on from a checkpoint on disk: ${name}`, () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const whole = yield* train(variant, undefined, steps)
+        const folder = yield* fs.makeTempDirectoryScoped()
+        const checkpoints = Checkpoint.policy({ folder, every: 5 })
+        yield* Training.run({ ...options, ...variant, checkpoints }).pipe(Stream.take(8), Stream.runDrain)
+        const { checkpoint } = yield* Checkpoint.latest(folder)
+        assert.strictEqual(checkpoint?.state.step, 5)
+        const resumed = yield* train(variant, checkpoint!.state, steps)
+        assert.deepStrictEqual(resumed.losses, whole.losses.slice(5))
+        assert.deepStrictEqual(bitsOf(resumed.state), bitsOf(whole.state))
+      }).pipe(Effect.provide(NodeServices.layer)))
+  }
 
   it.effect("does not depend on how many batches are made ahead", () =>
     Effect.gen(function*() {
-      const [first, ...others] = yield* Effect.forEach([1, 2, 20], (prefetch) => train({ prefetch }, undefined, steps))
-      for (const other of others) {
-        assert.deepStrictEqual(other.losses, first!.losses)
-        assert.deepStrictEqual(bitsOf(other.state), bitsOf(first!.state))
+      for (const variant of [{}, adaptive]) {
+        const [first, ...others] = yield* Effect.forEach([1, 2, 20], (prefetch) =>
+          train({ ...variant, prefetch }, undefined, steps))
+        for (const other of others) {
+          assert.deepStrictEqual(other.losses, first!.losses)
+          assert.deepStrictEqual(bitsOf(other.state), bitsOf(first!.state))
+        }
       }
     }))
 

@@ -1,7 +1,7 @@
 /**
  * Random states and configurations, and files to spoil.
  */
-import { float32 } from "@effusion/core/tensor"
+import { float32, int32 } from "@effusion/core/tensor"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { TrainingState } from "@effusion/core/training"
 import * as fc from "fast-check"
@@ -19,7 +19,22 @@ const tensorOf = (shape: ReadonlyArray<number>): fc.Arbitrary<HostTensor> => {
     .map((elements) => float32(shape, elements))
 }
 
-/** States with an average or without, with any number of optimiser vectors, over parameters of any names and shapes. */
+/** What a pipeline may have learnt from losses. */
+const adaptations: fc.Arbitrary<NonNullable<TrainingState["adaptation"]>> = fc.dictionary(
+  name,
+  fc.oneof(
+    shape.chain(tensorOf),
+    fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), { maxLength: 5 }).map((elements): HostTensor =>
+      int32([elements.length], elements)
+    )
+  ),
+  { maxKeys: 3, noNullPrototype: true }
+)
+
+/**
+ * States with an average or without, with any number of optimiser vectors, over parameters of any names and shapes, that
+ * have learnt something from losses or nothing.
+ */
 export const states: fc.Arbitrary<TrainingState> = fc.uniqueArray(fc.tuple(name, shape), {
   minLength: 1,
   maxLength: 4,
@@ -35,8 +50,13 @@ export const states: fc.Arbitrary<TrainingState> = fc.uniqueArray(fc.tuple(name,
     optimizer: fc.dictionary(
       fc.constantFrom("adam.firstMoment", "adam.secondMoment", "sgd.velocity", "mine/1"),
       tensors
-    )
-  }).map(({ average, ...rest }) => ({ ...rest, ...(average === undefined ? {} : { average }) }))
+    ),
+    adaptation: fc.option(adaptations, { nil: undefined })
+  }).map(({ adaptation, average, ...rest }) => ({
+    ...rest,
+    ...(average === undefined ? {} : { average }),
+    ...(adaptation === undefined ? {} : { adaptation })
+  }))
 })
 
 /** Configurations: anything that JSON can say. */

@@ -45,17 +45,23 @@ const denoiser = Layer.succeed(Denoiser, {
   }
 })
 
-/** Everything that the pipeline asks for. */
-const services = Layer.mergeAll(
-  denoiser,
-  Objective.noise,
-  TimestepSampler.uniform,
-  Layer.orDie(NoiseSchedule.linear({ steps: timesteps }))
-)
-
 /** The pipeline of the simplified objective, around the tiny network. */
-export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
-  Effect.provide(services)
+export const pipelineWith = (sampler: Layer.Layer<TimestepSampler>, steps = timesteps) =>
+  Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
+    Effect.provide(
+      Layer.mergeAll(denoiser, Objective.noise, sampler, Layer.orDie(NoiseSchedule.linear({ steps })))
+    )
+  )
+
+export const pipeline = pipelineWith(TimestepSampler.uniform)
+
+/** The timesteps of {@link adaptivePipeline}. */
+export const adaptiveTimesteps = 5
+
+/** One whose timesteps depend on the losses, after two steps of at least 5 examples. */
+export const adaptivePipeline = pipelineWith(
+  Layer.orDie(TimestepSampler.lossSecondMoment({ history: 2, uniform: 0.1, spread: "stratified" })),
+  adaptiveTimesteps
 )
 
 /** 40 points on a circle. */
@@ -83,17 +89,22 @@ export const options = {
 }
 
 /** Every number of a state, as bits: equal exactly when the states are. */
-export const bitsOf = ({ average, optimizer, parameters, step }: TrainingState) => {
-  const groups = { parameters, ...(average === undefined ? {} : { average }), ...optimizer }
+export const bitsOf = ({ adaptation, average, optimizer, parameters, step }: TrainingState) => {
+  const groups = {
+    parameters,
+    ...(average === undefined ? {} : { average }),
+    ...optimizer,
+    ...(adaptation === undefined ? {} : { adaptation })
+  }
   return {
     step,
     groups: Object.fromEntries(
       Object.entries(groups).map(([group, tensors]) => [
         group,
         Object.fromEntries(
-          Object.entries(tensors).map(([name, { data, shape }]) => [
+          Object.entries(tensors).map(([name, { data, dtype, shape }]) => [
             name,
-            { shape, bits: Array.from(new Uint32Array(data.slice().buffer)) }
+            { dtype, shape, bits: Array.from(new Uint32Array(data.slice().buffer)) }
           ])
         )
       ])

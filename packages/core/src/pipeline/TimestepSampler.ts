@@ -95,10 +95,16 @@ export class TimestepSampler extends Context.Service<TimestepSampler, TimestepSa
   static readonly uniform: Layer.Layer<TimestepSampler> = Layer.succeed(TimestepSampler, even("uniform", "independent"))
 
   /** t uniform, and evenly spread over an effective batch; see {@link Spread}. */
-  static readonly stratified: Layer.Layer<TimestepSampler> = Layer.succeed(TimestepSampler, even("stratified", "stratified"))
+  static readonly stratified: Layer.Layer<TimestepSampler> = Layer.succeed(
+    TimestepSampler,
+    even("stratified", "stratified")
+  )
 
   /** t uniform, in pairs t and T - 1 - t; see {@link Spread}. */
-  static readonly antithetic: Layer.Layer<TimestepSampler> = Layer.succeed(TimestepSampler, even("antithetic", "antithetic"))
+  static readonly antithetic: Layer.Layer<TimestepSampler> = Layer.succeed(
+    TimestepSampler,
+    even("antithetic", "antithetic")
+  )
 
   /** ln sigma_t near normal; see {@link logNormalTimesteps}. */
   static logNormal(options?: NormalOptions): Layer.Layer<TimestepSampler, InvalidTimestepSampler> {
@@ -123,5 +129,4 @@ function even(name: string, spread: Spread): TimestepSamplerShape {
 
 const fromResult = (
   result: Result.Result<TimestepSamplerShape, InvalidTimestepSampler>
-): Layer.Layer<TimestepSampler, InvalidTimestepSampler> =>
-  Layer.effect(TimestepSampler, Effect.fromResult(result))
+): Layer.Layer<TimestepSampler, InvalidTimestepSampler> => Layer.effect(TimestepSampler, Effect.fromResult(result))

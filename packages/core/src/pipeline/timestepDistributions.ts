@@ -110,7 +110,9 @@ export const lossSecondMomentTimesteps = (
 ): Result.Result<TimestepSamplerShape, InvalidTimestepSampler> => {
   const invalid = (option: string, value: number, expected: string) =>
     Result.fail(new InvalidTimestepSampler({ sampler: "loss-second-moment", option, value, expected }))
-  if (!(Number.isSafeInteger(history) && history >= 1)) return invalid("history", history, "a whole number of at least 1")
+  if (!(Number.isSafeInteger(history) && history >= 1)) {
+    return invalid("history", history, "a whole number of at least 1")
+  }
   if (!(uniform > 0 && uniform <= 1)) return invalid("uniform", uniform, "a number above 0 and at most 1")
   return Result.succeed({
     name: "loss-second-moment",

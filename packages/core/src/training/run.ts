@@ -133,7 +133,9 @@ export const start = Effect.fnUntraced(function*<
     Stream.take(needed - firstIndex),
     Stream.zipWithIndex,
     // One by one: `map` would make the draws of a whole chunk of batches at once.
-    Stream.mapEffect(([batch, i]) => Effect.sync(() => withDraws(stage, batch, { seed, accumulate, index: firstIndex + i }))),
+    Stream.mapEffect(([batch, i]) =>
+      Effect.sync(() => withDraws(stage, batch, { seed, accumulate, index: firstIndex + i }))
+    ),
     (stream) => prefetch(stream, { capacity: options.prefetch ?? 2, until: Deferred.await(stopped) })
   )
   const first = yield* Queue.peek(batches).pipe(

@@ -11,7 +11,7 @@ export const normalCdf = (z: number): number => {
   if (z > 9) return 1
   let sum = z
   let term = z
-  for (let n = 3; ; n += 2) {
+  for (let n = 3;; n += 2) {
     term *= z * z / n
     const next = sum + term
     if (next === sum) break

@@ -64,10 +64,17 @@ export const timestepDraw = (sampler: TimestepSamplerShape, schedule: Schedule):
 const boundaries = "timesteps.boundaries"
 const importance = "timesteps.importance"
 
-const positions = (spread: Spread, batch: number): DrawSpec =>
-  spread === "independent"
-    ? { distribution: Distribution.uniform(0, 1), shape: [batch] }
-    : { distribution: Distribution[spread], shape: [batch], over: "step" }
+const positions = (spread: Spread, batch: number): DrawSpec => {
+  const shape = [batch]
+  switch (spread) {
+    case "independent":
+      return { distribution: Distribution.uniform(0, 1), shape }
+    case "stratified":
+      return { distribution: Distribution.stratified, shape, over: "step" }
+    case "antithetic":
+      return { distribution: Distribution.antithetic, shape, over: "step" }
+  }
+}
 
 /** floor(T u) for positions u in [0, 1). A position just below 1 may be rounded up to T. */
 const evenQuantile = (u: Tensor, steps: number): Tensor =>
