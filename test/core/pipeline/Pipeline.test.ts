@@ -39,12 +39,10 @@ const linear = Layer.succeed(Denoiser, {
   }
 })
 
-const services = Layer.mergeAll(
-  NoiseSchedule.linear({ steps: 1000 }),
-  TimestepSampler.uniform,
-  Objective.noise,
-  linear
-)
+const servicesWith = <E>(sampler: Layer.Layer<TimestepSampler, E>) =>
+  Layer.mergeAll(NoiseSchedule.linear({ steps: 1000 }), sampler, Objective.noise, linear)
+
+const services = servicesWith(TimestepSampler.uniform)
 
 const training = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
 
@@ -77,50 +75,92 @@ const recovered = (
   apply: (input) => ({ ...input, recoveredNoise: objective.noise(input.target, input) })
 })
 
+/** A loss for each of the timesteps, the later ones larger. */
+const everyTimestep = {
+  timesteps: Int32Array.from({ length: 1000 }, (_, t) => t),
+  perExample: Float32Array.from({ length: 1000 }, (_, t) => 1 + t / 100)
+}
+
+const adaptive = Layer.orDie(TimestepSampler.lossSecondMoment({ history: 1, spread: "stratified" }))
+
+const samplers = [
+  { name: "uniform", sampler: TimestepSampler.uniform, accumulate: 1, learn: false },
+  { name: "stratified over two batches", sampler: TimestepSampler.stratified, accumulate: 2, learn: false },
+  { name: "by the losses, before the first", sampler: adaptive, accumulate: 1, learn: false },
+  { name: "by the losses, over three batches", sampler: adaptive, accumulate: 3, learn: true }
+]
+
 describe("Pipeline", () => {
-  it.live("computes the same fused and stage by stage, whatever the stream's chunks", () =>
+  it.live.each(samplers)(
+    "computes the same fused and stage by stage, whatever the stream's chunks: $name",
+    (one) =>
+      Effect.gen(function*() {
+        const pipeline = yield* training
+        const parameters = Pipeline.initialize(pipeline.parameters, { seed: 3 })
+        const { accumulate, learn } = one
+        const { adaptation } = pipeline.fused
+        const learnt = learn && adaptation ? { adaptation: adaptation.observe(adaptation.initial, everyTimestep) } : {}
+        const [timing, noising, predicting, reducing] = yield* Effect.all([
+          scheduleSampling,
+          forwardNoising,
+          noisePrediction,
+          meanSquaredError
+        ])
+        const check = Effect.fnUntraced(
+          function*(seed: number, sizes: ReadonlyArray<number>, chunk: number, training: boolean) {
+            const mode = training ? "training" as const : "evaluation" as const
+            const options = { seed, parameters, mode, from: seed % 10, accumulate, ...learnt }
+            const batches = Stream.fromIterable(sizes.map((size, i) => batchOf(seed + i, size))).pipe(
+              Stream.rechunk(chunk)
+            )
+            const fused = yield* batches.pipe(Pipeline.through(Pipeline.fuse(pipeline), options), Stream.runCollect)
+            const staged = yield* batches.pipe(
+              Pipeline.through(timing, options),
+              Pipeline.through(noising, options),
+              Pipeline.through(predicting, options),
+              Pipeline.through(reducing, options),
+              Stream.runCollect
+            )
+            assert.deepStrictEqual(fused.map(bits), staged.map(bits))
+            assert.strictEqual(fused.length, sizes.length)
+          }
+        )
+        const context = yield* Effect.context<Effect.Services<ReturnType<typeof check>>>()
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(
+              fc.nat(1000),
+              fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
+              fc.integer({ min: 1, max: 3 }),
+              fc.boolean(),
+              (seed, sizes, chunk, training) => Effect.runPromiseWith(context)(check(seed, sizes, chunk, training))
+            ),
+            { numRuns: 8 }
+          )
+        )
+      }).pipe(Effect.provide(Layer.merge(servicesWith(one.sampler), OnnxEngine.layer({ threads: 1 }))))
+  )
+
+  it.live("averages squared errors by the importance of their timesteps", () =>
     Effect.gen(function*() {
       const pipeline = yield* training
-      const parameters = Pipeline.initialize(pipeline.parameters, { seed: 3 })
-      const [timing, noising, predicting, reducing] = yield* Effect.all([
-        scheduleSampling,
-        forwardNoising,
-        noisePrediction,
-        meanSquaredError
-      ])
-      const check = Effect.fnUntraced(
-        function*(seed: number, sizes: ReadonlyArray<number>, chunk: number, training: boolean) {
-          const mode = training ? "training" as const : "evaluation" as const
-          const options = { seed, parameters, mode, from: seed % 10 }
-          const batches = Stream.fromIterable(sizes.map((size, i) => batchOf(seed + i, size))).pipe(
-            Stream.rechunk(chunk)
-          )
-          const fused = yield* batches.pipe(Pipeline.through(Pipeline.fuse(pipeline), options), Stream.runCollect)
-          const staged = yield* batches.pipe(
-            Pipeline.through(timing, options),
-            Pipeline.through(noising, options),
-            Pipeline.through(predicting, options),
-            Pipeline.through(reducing, options),
-            Stream.runCollect
-          )
-          assert.deepStrictEqual(fused.map(bits), staged.map(bits))
-          assert.strictEqual(fused.length, sizes.length)
-        }
+      const { initial, observe } = pipeline.fused.adaptation!
+      const [out] = yield* Stream.make(batchOf(4, 9)).pipe(
+        Pipeline.through(pipeline.fused, {
+          seed: 5,
+          parameters: Pipeline.initialize(pipeline.parameters, { seed: 5 }),
+          adaptation: observe(initial, everyTimestep)
+        }),
+        Stream.runCollect
       )
-      const context = yield* Effect.context<Effect.Services<ReturnType<typeof check>>>()
-      yield* Effect.promise(() =>
-        fc.assert(
-          fc.asyncProperty(
-            fc.nat(1000),
-            fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
-            fc.integer({ min: 1, max: 3 }),
-            fc.boolean(),
-            (seed, sizes, chunk, training) => Effect.runPromiseWith(context)(check(seed, sizes, chunk, training))
-          ),
-          { numRuns: 8 }
-        )
-      )
-    }).pipe(Effect.provide(Layer.merge(services, OnnxEngine.layer({ threads: 1 })))))
+      const importance = out!.importance!.data
+      assert.isAbove(new Set(importance).size, 1)
+      const weighted = Array.from(out!.perExample.data, (loss, i) => loss * importance[i]!)
+      const mean = weighted.reduce((sum, loss) => sum + loss, 0) / 9
+      assert.closeTo(out!.loss.data[0]!, mean, 1e-6 * mean)
+      const unweighted = Array.from(out!.perExample.data).reduce((sum, loss) => sum + loss, 0) / 9
+      assert.isAbove(Math.abs(out!.loss.data[0]! - unweighted), 1e-3 * mean)
+    }).pipe(Effect.provide(Layer.merge(servicesWith(adaptive), OnnxEngine.layer({ threads: 1 })))))
 
   it.live("noises in closed form and averages squared errors", () =>
     Effect.gen(function*() {

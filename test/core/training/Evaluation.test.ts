@@ -1,8 +1,11 @@
 import { assert } from "@effect/vitest"
-import { Pipeline } from "@effusion/core/pipeline"
+import { meanOverBatch, Pipeline, scheduleSampling, TimestepSampler } from "@effusion/core/pipeline"
+import type { Stage, Timed } from "@effusion/core/pipeline"
+import { NoiseSchedule } from "@effusion/core/schedule"
 import { float32 } from "@effusion/core/tensor"
-import { Training } from "@effusion/core/training"
-import { Effect, Stream } from "effect"
+import { type Trainable, Training } from "@effusion/core/training"
+import * as tf from "@tensorflow/tfjs"
+import { Effect, Layer, Stream } from "effect"
 import * as fc from "fast-check"
 import { describeEngines } from "../../support/engines.ts"
 import { forAll } from "../../support/properties.ts"
@@ -54,6 +57,42 @@ describeEngines("evaluation", (it) => {
       const variance = losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / 39
       assert.closeTo(evaluation.loss, mean, 1e-6)
       assert.closeTo(evaluation.standardError, Math.sqrt(variance / 40), 1e-6)
+    }))
+
+  it.effect("is that of uniform timesteps, where a sampler corrects for its own", () =>
+    Effect.gen(function*() {
+      // The loss of an example is its timestep.
+      const timestepAsLoss: Stage<Timed, Trainable & Timed> = {
+        name: "timestepAsLoss",
+        parameters: {},
+        draws: () => ({}),
+        specs: (input) => ({
+          ...input,
+          perExample: { ...input.t, dtype: "float32" },
+          loss: { shape: [], dtype: "float32" }
+        }),
+        apply: (input) => {
+          const perExample = tf.cast(input.t, "float32")
+          return { ...input, perExample, loss: meanOverBatch(perExample, input.importance) }
+        }
+      }
+      const evaluated = (corrects: boolean) =>
+        Training.evaluate({
+          pipeline: Pipeline.make(scheduleSampling, Effect.succeed(timestepAsLoss)).pipe(
+            Effect.provideService(TimestepSampler, {
+              name: "mostly late",
+              distribution: { _tag: "Fixed", probabilities: () => [1, 1, 1, 1, 4, 4, 4, 4], corrects },
+              spread: "stratified"
+            }),
+            Effect.provide(Layer.orDie(NoiseSchedule.linear({ steps: 8 })))
+          ),
+          data: Stream.make(dataset.read(Array.from({ length: 40 }, (_, i) => i))),
+          parameters: {},
+          seed: 5
+        })
+      // 40 stratified examples have each timestep exactly as often as it is likely.
+      assert.closeTo((yield* evaluated(true)).loss, 3.5, 1e-5)
+      assert.closeTo((yield* evaluated(false)).loss, (0 + 1 + 2 + 3 + 4 * (4 + 5 + 6 + 7)) / 20, 1e-5)
     }))
 
   it.effect("draws the same every time, and something else under another seed", () =>

@@ -3,7 +3,7 @@
  */
 export { Denoiser } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
-export { meanOverBatch } from "./importance.ts"
+export { byImportance, meanOverBatch } from "./importance.ts"
 export { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
 export { Objective } from "./Objective.ts"
 export type { ObjectiveShape } from "./Objective.ts"

@@ -10,13 +10,13 @@ import type { TrainingState } from "./TrainingState.ts"
 export interface StepReport {
   /** Optimiser steps taken, this one included: the last report of a run has `steps`. */
   readonly step: number
-  /** The mean loss of the step's examples, before the update. */
+  /** The mean loss of the step's examples, by their importance where they have one, before the update. */
   readonly loss: number
   /** The learning rate of the update; absent where the optimiser has none. */
   readonly learningRate: number | undefined
   /** The norm of the gradient over all parameters, before clipping. */
   readonly gradientNorm: number
-  /** The loss of each example. */
+  /** The loss of each example, before any weight of its importance. */
   readonly perExample: Float32Array
   /** The timestep of each example, where the pipeline has any. */
   readonly timesteps: Int32Array | undefined

@@ -5,7 +5,7 @@ import { Effect, Stream } from "effect"
 import { evaluationBatches } from "../data/index.ts"
 import type { Dataset, InvalidBatchSize } from "../data/index.ts"
 import type { CompileError, Engine, HostOf, RunError, Tensor, Tensors } from "../engine/index.ts"
-import { Pipeline } from "../pipeline/index.ts"
+import { byImportance, Pipeline } from "../pipeline/index.ts"
 import type { Stage } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import type { Labelled } from "./TrainingData.ts"
@@ -37,7 +37,7 @@ export interface EvaluationOptions<
 
 /** The loss over all examples. */
 export interface Evaluation {
-  /** The mean over all examples, each weighted the same. */
+  /** The mean over all examples, each weighted the same, but for the importance of unevenly drawn timesteps. */
   readonly loss: number
   /** The standard error of that mean, from the spread of the examples' losses; NaN for one example. */
   readonly standardError: number
@@ -91,11 +91,17 @@ export const evaluate = Effect.fnUntraced(function*<
   return { loss, standardError: Math.sqrt(variance / examples), examples }
 })
 
-/** A stage without the outputs that evaluation does not look at, so that they need not leave the engine. */
+/**
+ * A stage without the outputs that evaluation does not look at, so that they need not leave the engine. Losses count by
+ * their importance, where they have one.
+ */
 const perExampleOf = <In extends Tensors, Out extends Tensors & Trainable>(
   stage: Stage<In, Out>
 ): Stage<In, { readonly perExample: Tensor }> => ({
   ...stage,
   specs: (input) => ({ perExample: stage.specs(input).perExample }),
-  apply: (input, context) => ({ perExample: stage.apply(input, context).perExample })
+  apply: (input, context) => {
+    const { perExample, ...out }: Trainable & Tensors = stage.apply(input, context)
+    return { perExample: byImportance(perExample, out["importance"]) }
+  }
 })
