@@ -52,6 +52,26 @@ describe("presets", () => {
 describe("a configuration", () => {
   const count = fc.integer({ min: 1, max: 1_000_000 })
   const part = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+  const normal = (type: string) =>
+    fc.record({
+      type: fc.constant(type),
+      // JSON has no -0.
+      mean: fc.double({ min: -5, max: 5, noNaN: true }).map((mean) => mean + 0),
+      standardDeviation: fc.double({ min: 0.1, max: 5, noNaN: true }),
+      spread
+    }, { requiredKeys: ["type"] })
+  const spread = fc.constantFrom("independent", "stratified", "antithetic")
+  const timesteps = fc.oneof(
+    fc.constantFrom("uniform", "stratified", "antithetic"),
+    normal("log-normal"),
+    normal("logit-normal"),
+    fc.record({
+      type: fc.constant("loss-second-moment"),
+      history: fc.integer({ min: 1, max: 100 }),
+      uniform: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+      spread
+    }, { requiredKeys: ["type"] })
+  )
   const config = fc.tuple(
     preset,
     fc.record({
@@ -60,6 +80,7 @@ describe("a configuration", () => {
       seed: fc.maxSafeNat(),
       threads: count,
       data: fc.constantFrom("digits", "idx:a folder/x", "points:checkerboard"),
+      timesteps,
       averaging: fc.record({ decay: part, warmUp: fc.constantFrom("none", "ratio", { power: 0.75 }) }),
       optimizer: fc.record({ algorithm: fc.constantFrom("adam", "adamw"), warmUp: part, clipNorm: fc.option(count) }, {
         requiredKeys: []
@@ -106,13 +127,17 @@ describe("a configuration", () => {
       batchsize: 1,
       optimizer: { learning_rate: 1 },
       model: { dropuot: 0.1 },
-      checkpoints: { zzzzzzzz: 1 }
+      checkpoints: { zzzzzzzz: 1 },
+      timesteps: { type: "loss-second-moment", histroy: 10 },
+      guidance: { scael: 2 }
     }))
     assert.deepStrictEqual([...problems].sort(), [
       `batchsize: unknown field; did you mean "batchSize"?`,
       `checkpoints.zzzzzzzz: unknown field`,
+      `guidance.scael: unknown field; did you mean "scale"?`,
       `model.dropuot: unknown field; did you mean "dropout"?`,
-      `optimizer.learning_rate: unknown field; did you mean "learningRate"?`
+      `optimizer.learning_rate: unknown field; did you mean "learningRate"?`,
+      `timesteps.histroy: unknown field; did you mean "history"?`
     ])
   })
 
@@ -130,6 +155,16 @@ describe("a configuration", () => {
       ["data", "idx:", /^data: expected .*, got "idx:"$/],
       ["sampling.steps", 1001, /^sampling.steps: expected at most schedule.steps \(1000\), got 1001$/],
       ["previews.steps", 1001, /^previews.steps: expected at most schedule.steps \(1000\), got 1001$/],
+      [
+        "timesteps",
+        "log-normal",
+        /^timesteps: expected "uniform", .* or an object whose type is .*, got "log-normal"$/
+      ],
+      ["timesteps", { type: "mine" }, /^timesteps: expected .* "logit-normal" or "loss-second-moment", got /],
+      ["timesteps", { type: "log-normal", standardDeviation: 0 }, /^timesteps.standardDeviation: .* above 0, got 0$/],
+      ["timesteps", { type: "loss-second-moment", history: 0 }, /^timesteps.history: .* of at least 1, got 0$/],
+      ["timesteps", { type: "loss-second-moment", uniform: 0 }, /^timesteps.uniform: .* above 0 and at most 1, got 0$/],
+      ["timesteps", { type: "logit-normal", spread: "wide" }, /^timesteps.spread: expected "independent" .*"wide"$/],
       ["model.sample_size", 30, /^model.sample_size: .*a multiple of 4\b.*30/]
     ]
     for (const [path, value, message] of wrong) {
@@ -338,5 +373,27 @@ describe("what a checkpoint says of its run's configuration", () => {
     assert.isNull(config.guidance)
     assert.doesNotHaveAnyKeys(trainingIdentity(config), ["timesteps"])
     assert.include(trainingIdentity({ ...config, timesteps: "stratified" }), { timesteps: "stratified" })
+  })
+
+  it("says how uneven timesteps are drawn, defaults included", () => {
+    const identity = (timesteps: Json) => trainingIdentity(decode({ ...presets["points"]!, timesteps }))["timesteps"]
+    assert.deepStrictEqual(identity({ type: "log-normal" }), {
+      type: "log-normal",
+      mean: -1.2,
+      standardDeviation: 1.2,
+      spread: "independent"
+    })
+    assert.deepStrictEqual(identity({ type: "logit-normal", mean: 1 }), {
+      type: "logit-normal",
+      mean: 1,
+      standardDeviation: 1,
+      spread: "independent"
+    })
+    assert.deepStrictEqual(identity({ type: "loss-second-moment", spread: "stratified" }), {
+      type: "loss-second-moment",
+      history: 10,
+      uniform: 0.001,
+      spread: "stratified"
+    })
   })
 })

@@ -60,6 +60,42 @@ const Schedule = Schema.Union([
   })
 ]).annotate({ expected: `an object whose type is "linear" or "cosine"` })
 
+/** How the timesteps of a batch lie to each other; see `Spread` of `@effusion/core/pipeline`. */
+const Spread = Schema.Literals(["independent", "stratified", "antithetic"]).pipe(
+  Schema.withDecodingDefaultKey(Effect.succeed("independent" as const))
+)
+
+const normal = (mean: number, standardDeviation: number) => ({
+  mean: Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(mean))),
+  standardDeviation: Positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(standardDeviation))),
+  spread: Spread
+})
+
+const timestepForms =
+  `"uniform", "stratified", "antithetic", or an object whose type is "log-normal", "logit-normal" or ` +
+  `"loss-second-moment"`
+
+const Timesteps = Schema.Union([
+  Schema.Literals(["uniform", "stratified", "antithetic"]).annotate({ expected: timestepForms }),
+  /** ln sigma is nearly normal (Karras et al. 2022). */
+  Schema.Struct({ type: Schema.Literal("log-normal"), ...normal(-1.2, 1.2) }),
+  /** The logit of t / T is normal (Esser et al. 2024). */
+  Schema.Struct({ type: Schema.Literal("logit-normal"), ...normal(0, 1) }),
+  /** In proportion to the root mean square of their losses, which are corrected for it (Nichol & Dhariwal 2021). */
+  Schema.Struct({
+    type: Schema.Literal("loss-second-moment"),
+    /** How many losses of each timestep are remembered. */
+    history: Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10))),
+    /** The part of all draws that is uniform. */
+    uniform: Schema.Finite.check(
+      Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMinimum: true }, {
+        expected: "a number above 0 and at most 1"
+      })
+    ).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.001))),
+    spread: Spread
+  })
+]).annotate({ expected: timestepForms })
+
 const Optimizer = Schema.Struct({
   /** Adam (Kingma & Ba 2015) or, with decoupled weight decay, AdamW (Loshchilov & Hutter 2019). */
   algorithm: Schema.Literals(["adam", "adamw"]),
@@ -115,10 +151,11 @@ export const RunConfig = Schema.Struct({
   schedule: Schedule,
   /** What the network predicts: the noise, or v (see `Objective` of `@effusion/core/pipeline`). */
   objective: Schema.Literals(["noise", "velocity"]),
-  /** How a batch's timesteps are drawn: each by itself, or spread evenly (see `TimestepSampler`). */
-  timesteps: Schema.Literals(["uniform", "stratified"]).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed("uniform" as const))
-  ),
+  /**
+   * How a batch's timesteps are drawn (see `TimestepSampler` of `@effusion/core/pipeline`): uniform ones each by itself,
+   * spread evenly or in pairs; or some likelier than others.
+   */
+  timesteps: Timesteps.pipe(Schema.withDecodingDefaultKey(Effect.succeed("uniform" as const))),
   optimizer: Optimizer,
   /** The averaging of weights that samples and evaluations are made with. */
   averaging: Schema.Struct({
@@ -332,8 +369,13 @@ const fieldsAt = (schema: unknown, input: unknown, path: ReadonlyArray<string>):
   return fieldsAt(member.fields[first], isJson(input) ? input[first] : undefined, rest)
 }
 
-/** Of a union of tagged objects, the one that the input says it is. */
-const memberFor = (schema: unknown, input: unknown): unknown =>
-  Predicate.hasProperty(schema, "members") && Array.isArray(schema.members)
-    ? schema.members.find((member) => isJson(input) && Schema.is(member.fields.type)(input["type"]))
-    : schema
+/** Of a union of objects, the one that the input says it is, where they have a `type`, and else the first. */
+const memberFor = (schema: unknown, input: unknown): unknown => {
+  // A field with a default is a way from what may be absent to what is not.
+  const inner = Predicate.hasProperty(schema, "to") ? schema.to : schema
+  if (!Predicate.hasProperty(inner, "members") || !Array.isArray(inner.members)) return inner
+  return inner.members.find(({ fields }) =>
+    isJson(input) && isJson(fields) &&
+    (fields["type"] === undefined || Schema.is(fields["type"] as Schema.Schema<unknown>)(input["type"]))
+  )
+}

@@ -51,8 +51,21 @@ export const pipelineServices = (
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
     Layer.provide(config.objective === "noise" ? Objective.noise : Objective.velocity, scheduleOf(config)),
-    TimestepSampler[config.timesteps]
+    timestepSamplerOf(config)
   )
+
+const timestepSamplerOf = ({ timesteps }: RunConfig): Layer.Layer<TimestepSampler> => {
+  if (typeof timesteps === "string") return TimestepSampler[timesteps]
+  // A configuration has been checked: it has no options that a sampler refuses.
+  switch (timesteps.type) {
+    case "log-normal":
+      return Layer.orDie(TimestepSampler.logNormal(timesteps))
+    case "logit-normal":
+      return Layer.orDie(TimestepSampler.logitNormal(timesteps))
+    case "loss-second-moment":
+      return Layer.orDie(TimestepSampler.lossSecondMoment(timesteps))
+  }
+}
 
 const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
   schedule.type === "linear"
