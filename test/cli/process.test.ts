@@ -15,7 +15,12 @@ chmodSync(folder.path, 0o755)
 afterAll(folder.remove)
 
 const steps = 400
-const config = tinyConfig(folder.path, { steps, checkpoints: { every: 25, keep: 2 } })
+// Timesteps that depend on the losses so far are the most that a run has to remember.
+const config = tinyConfig(folder.path, {
+  steps,
+  checkpoints: { every: 25, keep: 2 },
+  timesteps: { type: "loss-second-moment", history: 3, spread: "stratified" }
+})
 
 const stepsOf = (run: string): ReadonlyArray<number> =>
   readFileSync(join(run, "metrics.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line).step)

@@ -44,7 +44,7 @@ export interface StageContext {
   readonly parameters: Tensors
   /** One tensor for each entry of the stage's `draws`, under the same name. */
   readonly draws: Tensors
-  /** One tensor for each of the `tables` of the stage's adaptation, under the same name; absent where it has none. */
+  /** One tensor for each of the `tables` of the stage's adaptation, under the same name; none where it has none. */
   readonly tables?: Tensors
 }
 

@@ -2,6 +2,7 @@
  * What a timestep sampler asks of the stage that it is used in: draws, tables, and the way from both to timesteps.
  */
 import * as tf from "@tensorflow/tfjs"
+import { Record } from "effect"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import type { DrawSpec, DrawSpecs } from "../../random/index.ts"
@@ -38,11 +39,8 @@ export const timestepDraw = (sampler: TimestepSamplerShape, schedule: Schedule):
     case "Fixed": {
       const { corrects, probabilities } = distribution
       const host = tablesOf(sampler.name, probabilities(schedule), steps, corrects)
-      const tables = () => ({
-        [boundaries]: tf.tensor1d(host[boundaries]!.data),
-        [importance]: tf.tensor1d(host[importance]!.data)
-      })
-      return { draws, corrects, sample: ({ draws }) => sample(draws["u"]!, tables(), corrects) }
+      const constants = () => Record.map(host, ({ data }) => tf.tensor1d(data))
+      return { draws, corrects, sample: ({ draws }) => sample(draws["u"]!, constants(), corrects) }
     }
     case "Learned": {
       const { initial, observe, probabilities } = distribution.learning(steps)
@@ -101,6 +99,6 @@ const tablesOf = (name: string, weights: ArrayLike<number>, steps: number, corre
   }
   return {
     [boundaries]: float32([steps], begin),
-    [importance]: float32([steps], p.map((probability) => 1 / (steps * probability)))
+    ...(corrects ? { [importance]: float32([steps], p.map((probability) => 1 / (steps * probability))) } : {})
   }
 }
