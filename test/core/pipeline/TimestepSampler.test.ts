@@ -252,6 +252,32 @@ layer(OnnxEngine.layer({ threads: 1 }))("a timestep sampler", (it) => {
       assert.isAbove(pairs, 590)
     }))
 
+  it.effect("spreads lessen the variance of a batch's mean as they say", () =>
+    Effect.gen(function*() {
+      const [batch, steps] = [16, 1000]
+      const variance = Effect.fnUntraced(function*(spread: Spread, f: (place: number) => number) {
+        const made = yield* drawn({ sampler: even(spread) }, { steps, batch, batches: 600 })
+        const means = made.map(({ t }) => t.reduce((sum, t) => sum + f(t / (steps - 1)), 0) / batch)
+        const mean = means.reduce((sum, value) => sum + value, 0) / means.length
+        return means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / means.length
+      })
+      const ratio = Effect.fnUntraced(function*(spread: Spread, f: (place: number) => number) {
+        return (yield* variance(spread, f)) / (yield* variance("independent", f))
+      })
+      // The loss of a denoiser falls steeply from the first timesteps on.
+      const loss = (place: number) => 1 / (0.02 + place)
+      const linear = (place: number) => place
+      const aroundTheMiddle = (place: number) => (place - 0.5) ** 2
+      assert.isBelow(yield* ratio("stratified", loss), 0.4)
+      // The mean moves with u by 1 / B, and has the variance of u / B.
+      assert.closeTo(yield* ratio("stratified", linear), 1 / batch, 0.3 / batch)
+      assert.isBelow(yield* ratio("stratified", aroundTheMiddle), 0.05)
+      assert.isBelow(yield* ratio("antithetic", loss), 0.9)
+      assert.isBelow(yield* ratio("antithetic", linear), 1e-6)
+      // Twice, within about four standard deviations of an estimate from 600 batches.
+      assert.closeTo(yield* ratio("antithetic", aroundTheMiddle), 2, 0.65)
+    }))
+
   for (const spread of ["stratified", "antithetic"] as const) {
     it.effect(`${spread}: the micro-batches of a step have the timesteps of one batch of all their examples`, () =>
       Effect.gen(function*() {

@@ -23,8 +23,8 @@ import type { LossSecondMomentOptions, NormalOptions } from "./timestepDistribut
  * - `stratified`: (u + i / B) mod 1 for example i of B (Kingma et al., "Variational Diffusion Models", 2021, appendix I.1,
  *   whose code calls it antithetic). Every batch has easy and hard timesteps in the same proportion, so that its loss and
  *   gradient vary less.
- * - `antithetic`: pairs u and 1 - u, one after the other (Hammersley & Morton 1956). It removes the variance of what is
- *   linear in u, and none of what is even around the middle.
+ * - `antithetic`: pairs u and 1 - u, one after the other (Hammersley & Morton 1956). It removes the variance of a mean
+ *   of what is linear in u, and doubles that of what is even around the middle.
  */
 export type Spread = "independent" | "stratified" | "antithetic"
 

@@ -3,7 +3,7 @@
  */
 import { Result } from "effect"
 import type { Schedule } from "../schedule/index.ts"
-import { logSnr } from "../schedule/index.ts"
+import { sigma } from "../schedule/index.ts"
 import { float32, int32 } from "../tensor/HostTensor.ts"
 import { normalCdf } from "./internal/normalCdf.ts"
 import { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
@@ -23,7 +23,8 @@ export interface NormalOptions {
  * Design Space of Diffusion-Based Generative Models", 2022, table 1, ln sigma ~ N(P_mean, P_std^2)).
  *
  * The continuous distribution is cut at the midpoints between the ln sigma_t of the schedule, and the first and the last
- * timestep have what lies beyond them. Defaults: mean -1.2, standard deviation 1.2, those of the paper.
+ * timestep have what lies beyond them; but a last one without any signal, whose sigma is infinite, is never drawn. Defaults:
+ * mean -1.2, standard deviation 1.2, those of the paper.
  *
  * The loss is not corrected for it: which noise levels are trained on most is what this distribution is for. The
  * paper weights the loss besides, by lambda(sigma), which is another choice.
@@ -41,7 +42,7 @@ export const logNormalTimesteps = (
     distribution: {
       _tag: "Fixed",
       probabilities: (schedule) => {
-        const logSigma = (t: number) => -logSnr(schedule, t) / 2
+        const logSigma = (t: number) => Math.log(sigma(schedule, t))
         const boundary = (t: number) => (logSigma(t - 1) + logSigma(t)) / 2
         return between(schedule, (t) => normalCdf((boundary(t) - mean) / standardDeviation))
       },
