@@ -9,6 +9,8 @@ import type { Tensor } from "../engine/Program.ts"
  *
  * @param perExample [batch]
  * @param importance [batch]; each example counts once where there is none
+ * @example
+ * const weighted = byImportance(perExample, input.importance)
  */
 export const byImportance = (perExample: Tensor, importance: Tensor | undefined): Tensor =>
   importance === undefined ? perExample : tf.mul(perExample, importance)
