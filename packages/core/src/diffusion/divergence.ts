@@ -26,7 +26,7 @@ export const kl = (p: DiagonalGaussian, q: DiagonalGaussian): Float64Array => {
   requireSize(size, q.mean)
   const logVariance = elementsOf(p.logVariance, size)
   const otherLogVariance = elementsOf(q.logVariance, size)
-  return Float64Array.from({ length: size }, (_, i) => {
+  return new Float64Array(size).map((_, i) => {
     const difference = p.mean[i]! - q.mean[i]!
     return (beyondLinear(logVariance(i) - otherLogVariance(i)) + difference ** 2 * Math.exp(-otherLogVariance(i))) / 2
   })

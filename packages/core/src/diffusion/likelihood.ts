@@ -114,7 +114,7 @@ const standardized = (
     throw new RangeError(`the data has ${x.length} elements and the mean of the Gaussian ${mean.length}`)
   }
   const logVarianceOf = elementsOf(logVariance, mean.length)
-  return Float64Array.from({ length: x.length }, (_, i) => {
+  return new Float64Array(x.length).map((_, i) => {
     const logDeviation = logVarianceOf(i) / 2
     return evaluate((x[i]! - mean[i]!) * Math.exp(-logDeviation), logDeviation, x[i]!)
   })

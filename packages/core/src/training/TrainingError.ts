@@ -83,3 +83,26 @@ export class NoExamples extends Data.TaggedError("NoExamples")<{}> {
     return "there are no examples to evaluate on; give a stream or a dataset that has some"
   }
 }
+
+/** An option of an evaluation that makes no sense. */
+export class InvalidEvaluation extends Data.TaggedError("InvalidEvaluation")<{
+  readonly option: string
+  readonly value: number | string
+  readonly expected: string
+}> {
+  override get message() {
+    return `cannot evaluate with ${this.option} ${this.value}; give ${this.expected}`
+  }
+}
+
+/** The variational bound asks for the data that a prediction amounts to, and at some timestep it amounts to none. */
+export class UndefinedBound extends Data.TaggedError("UndefinedBound")<{
+  readonly predictionType: string
+  readonly timestep: number
+  readonly alphaBar: number
+}> {
+  override get message() {
+    return `there is no bound: x_0 does not follow from a prediction of "${this.predictionType}" at t = ${this.timestep}, ` +
+      `where alphaBar is ${this.alphaBar}; predict "v_prediction" or "sample", or take a schedule whose alphaBar stays above 0`
+  }
+}

@@ -3,5 +3,5 @@ export const combine = (a: number, x: ArrayLike<number>, b: number, y: ArrayLike
   if (x.length !== y.length) {
     throw new RangeError(`arrays of ${x.length} and ${y.length} elements cannot be combined element by element`)
   }
-  return Float64Array.from({ length: x.length }, (_, i) => a * x[i]! + b * y[i]!)
+  return new Float64Array(x.length).map((_, i) => a * x[i]! + b * y[i]!)
 }
