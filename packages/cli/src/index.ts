@@ -7,6 +7,7 @@
  * const program = run(["train", "--preset", "points", "--steps", "100"]).pipe(Effect.provide(NodeServices.layer))
  */
 export { effusion, run } from "./cli.ts"
+export { evaluate } from "./commands/evaluate.ts"
 export { sample } from "./commands/sample.ts"
 export { train } from "./commands/train.ts"
 export { RunConfig } from "./configuration/config.ts"

@@ -42,6 +42,8 @@ export type RunEvent =
     readonly done: number
     readonly count: number
   }
+  /** The network is asked for the terms of its bound, so many times of so many. */
+  | { readonly event: "evaluatingBound"; readonly done: number; readonly count: number }
   /** The steps are done, and the held-out examples are looked at. */
   | { readonly event: "evaluating"; readonly examples: number }
   | { readonly event: "evaluation"; readonly step: number; readonly loss: number; readonly standardError: number }
@@ -77,7 +79,8 @@ export class Reporter extends Context.Service<Reporter, {
 }>()("@effusion/cli/Reporter") {
   /** One JSON object a line, on standard output. */
   static readonly json: Layer.Layer<Reporter> = Layer.succeed(Reporter, {
-    report: (event) => event.event === "drawing" ? Effect.void : Console.log(JSON.stringify(toJson(event)))
+    report: (event) =>
+      isFrequent(event) && event.event !== "step" ? Effect.void : Console.log(JSON.stringify(toJson(event)))
   })
 
   /** Plain lines on standard output; of what goes on all the time, one line every five seconds. */
@@ -130,9 +133,10 @@ export class Reporter extends Context.Service<Reporter, {
 const lineEvery = 5_000
 
 /** Events that happen many times a second. */
-type FrequentEvent = Extract<RunEvent, { readonly event: "step" | "drawing" }>
+type FrequentEvent = Extract<RunEvent, { readonly event: "step" | "drawing" | "evaluatingBound" }>
 
-const isFrequent = (event: RunEvent): event is FrequentEvent => event.event === "step" || event.event === "drawing"
+const isFrequent = (event: RunEvent): event is FrequentEvent =>
+  event.event === "step" || event.event === "drawing" || event.event === "evaluatingBound"
 
 /** The last step of a run is told in any case. */
 const isLast = (event: FrequentEvent): boolean => event.event === "step" && event.progress.step >= event.progress.steps
@@ -140,7 +144,7 @@ const isLast = (event: FrequentEvent): boolean => event.event === "step" && even
 const describeFrequent = (event: FrequentEvent, unit: string): string =>
   event.event === "step"
     ? describe(event.progress, unit)
-    : `drawing, ${Math.floor(event.done)} of ${event.count} done`
+    : `${event.event === "drawing" ? "drawing" : "evaluating"}, ${Math.floor(event.done)} of ${event.count} done`
 
 /** The one place with a library's mutable object; it lives as long as the layer. */
 const makeBar = (stream: NodeJS.WritableStream) => {
@@ -187,7 +191,7 @@ const makeBar = (stream: NodeJS.WritableStream) => {
         lastStep = text
       }
       // In a training run the bar shows the steps; what is drawn on the way is told beside it.
-      if (event.event === "drawing" && unit === undefined) {
+      if (event.event !== "step" && unit === undefined) {
         if (bar === undefined) begin(event.count, 0, "")
         position = event.done
       }

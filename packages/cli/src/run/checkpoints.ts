@@ -13,7 +13,7 @@ import type { RunFolder } from "./RunFolder.ts"
 /** A run has no checkpoint yet. */
 export class NoCheckpoint extends Data.TaggedError("NoCheckpoint")<{ readonly path: string }> {
   override get message() {
-    return `the run "${this.path}" has no checkpoint yet, so there is nothing to draw with; ` +
+    return `the run "${this.path}" has no checkpoint yet, so there are no weights to use; ` +
       `train it first (effusion train --resume ${this.path})`
   }
 }
