@@ -78,14 +78,16 @@ describe("a report of the bound", () => {
       const total = toJson(report).total.mean
       assert.closeTo(parts.reduce((sum, part) => sum + part, 0), total, 0.01 * total)
       assert.closeTo(sums.at(-1)!, total, 0.01 * total)
-      assert.isTrue(lines.every((line, i) => i === 0 || line.length <= 80), lines.join("\n"))
+      assert.isTrue(lines.every((line) => line.length <= 80), lines.join("\n"))
     }
   })
 
   it("says how many timesteps were looked at, and how certain it is", () => {
-    assert.include(describeBound(reportOf(evaluationAt(30, every(30))))[0]!, "7 held-out images (all 30 timesteps;")
+    const whole = describeBound(reportOf(evaluationAt(30, every(30))))
+    assert.strictEqual(whole[0], "The variational bound of runs/digits-1 after 2,200 steps, on 7 held-out images")
+    assert.strictEqual(whole[1], "(all 30 timesteps; variance fixedSmall):")
     const some = describeBound(reportOf(evaluationAt(30, [[0, 0], [1, 29]])))
-    assert.include(some[0]!, "2 of 30 timesteps each")
+    assert.include(some[1]!, "2 of 30 timesteps each")
     assert.match(some.at(-1)!, /^Bits per dimension: at most [\d.]+ \+- [\d.]+$/)
     const evaluation = evaluationAt(3, every(3))
     const one = { ...evaluation, total: { ...evaluation.total, standardError: Number.NaN } }
@@ -163,7 +165,7 @@ describe("effusion evaluate bound", () => {
     assert.strictEqual(code, 0, stderr)
     assert.match(
       stdout,
-      /^The variational bound of .*points after 60 steps, on 50 held-out points \(all 50 timesteps; /m
+      /^The variational bound of .*points after 60 steps, on 50 held-out points\n\(all 50 timesteps; /m
     )
     assert.match(stdout, /^ {2}timesteps +nats\/dim +noise error +error of x0 +weight: bound +plain loss$/m)
     assert.match(stdout, /^Nats per dimension: at most -?\d/m)

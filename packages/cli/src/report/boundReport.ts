@@ -142,7 +142,7 @@ export const describeBound = (report: BoundReport): ReadonlyArray<string> => {
   ]
   const uncertainty = Number.isNaN(total.standardError) ? "" : ` +- ${inUnit(total.standardError).toPrecision(2)}`
   return [
-    `The variational bound of ${run} after ${step.toLocaleString("en-US")} steps, on ${examples} held-out ${kind} ` +
+    `The variational bound of ${run} after ${step.toLocaleString("en-US")} steps, on ${examples} held-out ${kind}`,
     `(${looked}; variance ${variance}):`,
     "",
     ...aligned(cells).map((line) => `  ${line}`),
