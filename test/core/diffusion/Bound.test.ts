@@ -286,12 +286,12 @@ describe("a term of the bound", () => {
 
   it("refuses outputs that say nothing of the data", () => {
     const schedule = Result.getOrThrow(S.linear({ steps: 10 }))
-    const none = { ...schedule, alphaBar: schedule.alphaBar.map((value, t) => t === 9 ? 0 : value) }
+    const none = Result.getOrThrow(S.rescaleZeroTerminalSnr(schedule))
     const given = { x0: [0.5], xt: [0.1] }
     assert.throws(
       () => boundTerm(none, 9, given, { prediction: [0.1] }, { predictionType: "epsilon" }),
       RangeError,
-      "at t = 9, where alphaBar is 0"
+      "does not determine \"sample\" at timestep 9"
     )
     assert.isFinite(boundTerm(none, 9, given, { prediction: [0.1] }, { predictionType: "v_prediction" }).nats[0])
     assert.throws(
@@ -319,7 +319,7 @@ describe("the prior term", () => {
 
   it("is 0 where no signal is left", () => {
     const schedule = Result.getOrThrow(S.linear({ steps: 10 }))
-    const none = { ...schedule, alphaBar: schedule.alphaBar.map((value, t) => t === 9 ? 0 : value) }
+    const none = Result.getOrThrow(S.rescaleZeroTerminalSnr(schedule))
     assert.deepStrictEqual([...priorTerm(none, [0.8, -1])], [0, 0])
   })
 })

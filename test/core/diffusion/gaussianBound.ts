@@ -1,7 +1,7 @@
 /**
  * The variational bound for Gaussian data and the best denoiser there is, in closed form.
  */
-import { boundConstant, boundWeight, fixedLogVariance } from "@effusion/core/diffusion"
+import { boundConstant, fixedLogVariance } from "@effusion/core/diffusion"
 import * as S from "@effusion/core/schedule"
 
 /** Data of one dimension, N(mean, variance). */
@@ -30,7 +30,7 @@ export const expectedBound = (data: GaussianData, schedule: S.Schedule, type: "f
     const error = remainingVariance(data, schedule, t)
     return t === 0
       ? (Math.log(2 * Math.PI * variance) + error / variance) / 2
-      : boundWeight(schedule, t, variance) * S.snr(schedule, t) * error + boundConstant(schedule, t, variance)
+      : S.posteriorMeanFactorOfX0(schedule, t) ** 2 * error / (2 * variance) + boundConstant(schedule, t, variance)
   })
   const signal = S.alphaBar(schedule, schedule.steps - 1)
   const prior = (signal * (data.variance + data.mean ** 2) - signal - Math.log1p(-signal)) / 2

@@ -12,7 +12,6 @@
 import { alphaBar, posteriorVariance, type Schedule, snr, sqrtAlphaBar } from "../schedule/index.ts"
 import { beyondLinear, type DiagonalGaussian, kl } from "./divergence.ts"
 import { addNoise } from "./forward.ts"
-import { combine } from "./internal/combine.ts"
 import {
   type Discretization,
   discretizedGaussianLogLikelihood,
@@ -20,7 +19,7 @@ import {
   gaussianLogLikelihood
 } from "./likelihood.ts"
 import { posterior } from "./posterior.ts"
-import { conversion, type Parameterization, type PredictionType } from "./prediction.ts"
+import { convert, type Parameterization, type PredictionType } from "./prediction.ts"
 import { fixedLogVariance, learnedRangeLogVariance, posteriorLogVariance, type VarianceType } from "./variance.ts"
 
 /**
@@ -73,13 +72,7 @@ export const reverseStep = (
   { clip = 1, predictionType, variance = "fixedSmall" }: ModelOptions
 ): ReverseStep => {
   const bound = clip === "none" ? Infinity : clip
-  const factors = conversion(schedule, t, { from: predictionType, to: "sample" })
-  if (!(Number.isFinite(factors.xt) && Number.isFinite(factors.prediction))) {
-    throw new RangeError(
-      `x_0 does not follow from this prediction at t = ${t}, where alphaBar is ${alphaBar(schedule, t)}`
-    )
-  }
-  const x0 = combine(factors.xt, xt, factors.prediction, output.prediction)
+  const x0 = convert(schedule, t, xt, output.prediction, { from: predictionType, to: "sample" })
     .map((value) => Math.min(Math.max(value, -bound), bound))
   return { x0, mean: posterior(schedule, t, x0, xt).mean, logVariance: logVarianceOf(schedule, t, output, variance) }
 }
