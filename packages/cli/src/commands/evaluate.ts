@@ -121,7 +121,8 @@ const evaluateRun = Effect.fnUntraced(function*(
   input: Input
 ): Effect.fn.Return<void, EvaluateError, EvaluateServices> {
   const paths = yield* Path.Path
-  const plot = Option.getOrElse(input.out, () => paths.join(input.run, "bound.svg"))
+  const { boundPlot } = yield* RunFolder.layout(input.run)
+  const plot = Option.getOrElse(input.out, () => boundPlot)
   if (paths.extname(plot).toLowerCase() !== ".svg") return yield* new UnsupportedPlot({ path: plot })
   // The progress bar is gone before the table is printed.
   const report = yield* Effect.provide(measure(input), Reporter.layer({ json: input.json }))

@@ -7,6 +7,7 @@
  *     previews/       pictures drawn on the way, step-<n>.png (or .svg, for points)
  *     loss.svg        the loss over the steps
  *     samples.png     what the finished network draws (or samples.svg, for points)
+ *     bound.svg       what each timestep adds to the variational bound, after `effusion evaluate bound`
  */
 import { Data, Effect, FileSystem, Path, Result } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
@@ -23,6 +24,8 @@ export interface RunFolder {
   readonly lossPlot: string
   /** The picture of a step, with as many leading zeros as `steps` needs. Types are extensions: `.png`. */
   readonly preview: (step: number, steps: number, type: string) => string
+  /** What `effusion evaluate bound` draws. */
+  readonly boundPlot: string
   /** The final samples. */
   readonly samples: (type: string) => string
 }
@@ -62,6 +65,7 @@ export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path>
     lossPlot: paths.join(path, "loss.svg"),
     preview: (step, steps, type) =>
       paths.join(path, "previews", `step-${String(step).padStart(String(steps).length, "0")}${type}`),
+    boundPlot: paths.join(path, "bound.svg"),
     samples: (type) => paths.join(path, `samples${type}`)
   }))
 
@@ -76,7 +80,8 @@ const contents = [
   "loss.svg",
   "samples.png",
   "samples.svg",
-  "samples.json"
+  "samples.json",
+  "bound.svg"
 ]
 
 /** Where a new run is to go. */
