@@ -1,5 +1,5 @@
 /**
- * Draws the figures of the documentation anew: `node test/docs/draw.ts`.
+ * Draws the figures of the documentation anew: `npm run figures`.
  */
 import { writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"

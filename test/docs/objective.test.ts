@@ -25,7 +25,7 @@ describe("docs/objective.md", () => {
     for (const [file, svg] of Object.entries(figures)) {
       assert.isTrue(
         readFileSync(join(docs, "images", file), "utf8") === svg,
-        `docs/images/${file} is not what the page computes; draw it anew: node test/docs/draw.ts`
+        `docs/images/${file} is not what the page computes; draw it anew: npm run figures`
       )
     }
   })

@@ -3,8 +3,9 @@
  *
  *     -log p(x_0)  <=  L_T + sum over t from 1 to T - 1 of L_t + L_0
  *
- * with t counted from 0, so that L_t is about the step back from x_t. L_T, the prior term, is KL(q(x_T | x_0) || N(0, I));
- * L_t for t > 0 is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)); L_0 is -log p(x_0 | x_1), the decoder's.
+ * with t counted from 0, so that L_t is about the step back from x_t, at t = 0 to the data itself. L_T, the prior term, is
+ * KL(q(x_{T-1} | x_0) || N(0, I)); L_t for t > 0 is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)); L_0, the decoder's, is the
+ * negative log-likelihood of the data.
  *
  * Everything is for one example, in nats, element by element: sum the elements for the example's term, and turn the sum
  * into bits per dimension with {@link bitsPerDimension}.
@@ -144,11 +145,11 @@ const logLikelihoods: {
 const negated = (values: Float64Array): Float64Array => values.map((value) => -value)
 
 /**
- * The prior term L_T = KL(q(x_T | x_0) || N(0, I)), in nats, element by element: what is left of the data in x_T. It has
+ * The prior term L_T = KL(q(x_{T-1} | x_0) || N(0, I)), in nats, element by element: what is left of the data. It has
  * nothing to do with the model, only with the schedule.
  *
  * @example
- * const bits = bitsPerDimension(sumOf(priorTerm(schedule, x0)), x0.length)
+ * const bits = bitsPerDimension(priorTerm(schedule, x0).reduce((sum, nats) => sum + nats, 0), x0.length)
  */
 export const priorTerm = (schedule: Schedule, x0: ArrayLike<number>): Float64Array => {
   const last = schedule.steps - 1
