@@ -12,7 +12,8 @@ import {
   priorTerm,
   type VarianceType
 } from "@effusion/core/diffusion"
-import type { Engine, Tensor } from "@effusion/core/engine"
+import { Engine } from "@effusion/core/engine"
+import type { Tensor } from "@effusion/core/engine"
 import { Denoiser, type DenoiserShape, Objective } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import * as S from "@effusion/core/schedule"
@@ -289,6 +290,13 @@ describeEngines("the variational bound", (it) => {
       const viaScale = yield* evaluate({ data: same }, linear, scaled)
       const byHand = yield* evaluate({ data: same }, plain)
       assert.closeTo(viaScale.total.mean, byHand.total.mean, 1e-5 * Math.abs(byHand.total.mean))
+    }))
+
+  it.effect("leaves nothing in the engine", () =>
+    Effect.gen(function*() {
+      const engine = yield* Engine
+      yield* evaluate({ data: gaussian(3, [2]), timesteps: 4 }, denoiserOf([2], constant(0)))
+      assert.deepStrictEqual(yield* engine.memory, { executables: 0, instances: 0, tensors: 0, bytes: 0 })
     }))
 
   it.effect("says how far it is", () =>

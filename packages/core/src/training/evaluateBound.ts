@@ -4,7 +4,7 @@
  * An engine runs the network, as one program for all timesteps; everything else is done on the host in float64, by the
  * functions of `diffusion` that define the bound. So float32 is in the network's own numbers alone: x_t is rounded before
  * the network sees it and is taken as rounded in the bound, and no small difference of log-variances or of means is ever
- * taken in float32. Reading the predictions back costs next to nothing beside the network.
+ * taken in float32 (docs/decisions/0008-the-bound-is-finished-on-the-host.md).
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
