@@ -5,6 +5,7 @@ import { Cause, Console, Effect, Layer, Option } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { createRequire } from "node:module"
 import { sample } from "./commands/sample.ts"
+import { schedule } from "./commands/schedule.ts"
 import { train } from "./commands/train.ts"
 import { messageOf } from "./report/Reporter.ts"
 
@@ -16,7 +17,7 @@ import { messageOf } from "./report/Reporter.ts"
  */
 export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
-  Command.withSubcommands([train, sample]),
+  Command.withSubcommands([train, sample, schedule]),
   Command.withExamples([
     { command: "effusion train", description: "Learn to draw handwritten digits in about five minutes" },
     { command: "effusion sample runs/digits-1", description: "Draw digits with what was learned" }

@@ -131,7 +131,16 @@ export const scatterStrip = ({ frames, title }: StripOptions): string => {
   })
 }
 
-const render = (size: { readonly width: number; readonly height: number }, option: EChartsCoreOption): string => {
+/**
+ * The SVG of a chart of the plotting library.
+ *
+ * @example
+ * const svg = render({ width: 800, height: 450 }, { xAxis: { type: "value" }, yAxis: { type: "log" }, series })
+ */
+export const render = (
+  size: { readonly width: number; readonly height: number },
+  option: EChartsCoreOption
+): string => {
   const chart = init(null, null, { renderer: "svg", ssr: true, ...size })
   try {
     chart.setOption({ animation: false, backgroundColor: "#ffffff", ...option })
