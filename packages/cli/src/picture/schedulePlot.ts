@@ -34,8 +34,8 @@ const colors = [
 ]
 const dashes = ["solid", "dashed", "dotted"] as const
 
-/** More places than a panel of this width can show. */
-const resolution = 400
+/** As many places as a panel of this width shows well. */
+const resolution = 215
 
 /**
  * Four panels over time, (t + 1) / T: alphaBar, log-SNR, beta and the weights of the loss. Each schedule has a colour, each
