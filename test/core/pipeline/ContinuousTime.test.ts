@@ -201,6 +201,91 @@ describe("a pipeline in continuous time", () => {
     }))
 })
 
+describe("training the inside of a schedule for low variance", () => {
+  // A network whose squared error is a known function of log-SNR, the same for all data and noise: 1 + t / 500.
+  const knownError: Layer.Layer<Denoiser> = Layer.succeed(Denoiser, {
+    name: "known error",
+    exampleShape: [2],
+    parameters: {},
+    draws: () => ({}),
+    apply: (_, { t, x }) => {
+      const logSnr = tf.sub(5, tf.mul(t, 9 / 1000))
+      const spread = tf.sqrt(tf.sigmoid(tf.neg(logSnr)))
+      const column = (values: tf.Tensor) => tf.reshape(values, [-1, 1])
+      return tf.add(tf.div(x, column(spread)), column(tf.sqrt(tf.add(1, tf.div(t, 500)))))
+    }
+  })
+  const count = 4000
+  // All data is 0, so that x is spread times noise, and times are spread evenly.
+  const x0 = float32([count, 2], new Float32Array(2 * count))
+  const noise = learnedNoise({ features: 3, logSnrMax: 5, logSnrMin: -4 })
+  const begun = Pipeline.initialize(noise.parameters, { seed: 5 })
+  // Far more bent than where training begins.
+  const values: Pipeline.HostTensors = { ...begun, "noise_schedule.out.weight": float32([3], [4, 2, 3]) }
+  const names = Object.keys(values)
+  const inner = names.filter((name) => !name.includes("log_snr"))
+
+  const gradientsOf = Effect.fnUntraced(function*(inside: "variance" | "bound") {
+    const stage = Pipeline.fuse(yield* pipelineOf(noise, knownError, { inside }))
+    const drawn = Pipeline.draws(stage, { x0 }, { seed: 2, step: 0 })
+    return yield* onHost(() => {
+      const place = ({ data, shape }: { readonly data: ArrayLike<number>; readonly shape: ReadonlyArray<number> }) =>
+        tf.tensor(Float32Array.from(data), [...shape])
+      let value = 0
+      const gradients = tf.grads((...given) => {
+        const parameters = Object.fromEntries(names.map((name, i) => [name, given[i]!]))
+        const out = stage.apply({ x0: place(x0) }, {
+          parameters,
+          draws: { time: tf.scalar(0.5 / count), noise: place(drawn["noise"]!) }
+        })
+        value = out.loss.dataSync()[0]!
+        assert.closeTo(value, tf.mean(out.perExample).dataSync()[0]!, 1e-4 * Math.abs(value))
+        return out.loss as tf.Scalar
+      })(names.map((name) => place(values[name]!)))
+      return Object.fromEntries(names.map((name, i) => [name, Array.from(gradients[i]!.dataSync())]))
+    })
+  })
+
+  /** E[L^2] of the diffusion loss, in float64: L = -logSnr' / 2 (1 + t / 500), at `count` times spread evenly. */
+  const secondMoment = (parameters: Pipeline.HostTensors) => {
+    const schedule = noise.continuous(parameters)
+    let sum = 0
+    for (let i = 0; i < count; i++) {
+      const u = (i + 0.5) / count
+      const error = 1 + ContinuousTime.toldTimestep(noise.told, schedule.logSnr(u)) / 500
+      sum += (schedule.derivative(u) / 2 * error) ** 2 / count
+    }
+    return sum
+  }
+
+  test.effect("has the gradient of the second moment of the loss inside, and of the bound at the ends", () =>
+    Effect.gen(function*() {
+      const [variance, bound] = [yield* gradientsOf("variance"), yield* gradientsOf("bound")]
+      for (const name of names) {
+        for (const i of values[name]!.data.keys()) {
+          if (!inner.includes(name)) {
+            assert.closeTo(variance[name]![i]!, bound[name]![i]!, 1e-3 * (1 + Math.abs(bound[name]![i]!)))
+            continue
+          }
+          const h = 1e-3
+          const [up, down] = [h, -h].map((shift) =>
+            secondMoment({
+              ...values,
+              [name]: float32(values[name]!.shape, values[name]!.data.map((x, j) => j === i ? x + shift : x))
+            })
+          )
+          const expected = (up! - down!) / (2 * h)
+          assert.closeTo(variance[name]![i]!, expected, 0.02 * Math.abs(expected) + 0.02, `${name}[${i}]`)
+        }
+      }
+      // Of the bound itself there is no gradient inside.
+      const largest = (gradients: { readonly [name: string]: ReadonlyArray<number> }) =>
+        Math.max(...inner.flatMap((name) => gradients[name]!.map(Math.abs)))
+      assert.isAbove(largest(variance), 1)
+      assert.isBelow(largest(bound), 0.02 * largest(variance))
+    }))
+})
+
 describeEngines("the bound in continuous time", (it) => {
   it.effect("has the terms of its formulas", () =>
     Effect.gen(function*() {
@@ -371,8 +456,8 @@ describeEngines("the bound in continuous time", (it) => {
 layer(Layer.orDie(OnnxEngine.layer()), { excludeTestServices: true })("training on the bound", (it) => {
   const steps = 300
 
-  const train = Effect.fnUntraced(function*(noise: Noise, timesteps: number | "continuous") {
-    const pipeline = yield* pipelineOf(noise, network(32), { steps: timesteps })
+  const train = Effect.fnUntraced(function*(noise: Noise, options: ContinuousTime.TimingOptions) {
+    const pipeline = yield* pipelineOf(noise, network(32), options)
     const run = yield* Training.start({
       pipeline,
       data: (from: number) =>
@@ -412,8 +497,8 @@ layer(Layer.orDie(OnnxEngine.layer()), { excludeTestServices: true })("training 
       Effect.gen(function*() {
         const ends = { logSnrMax: 8, logSnrMin: -6 }
         const noise = learnedNoise({ ...ends, features: 16 })
-        const learnt = yield* train(noise, 8)
-        const line = yield* train(fixedLinear(ends), 8)
+        const learnt = yield* train(noise, { steps: 8 })
+        const line = yield* train(fixedLinear(ends), { steps: 8 })
         assert.isBelow(learnt.after.loss, 0.3 * learnt.before.loss)
         assert.isBelow(learnt.after.loss, line.after.loss - 1)
         assert.isAbove(learnt.after.loss, entropyOfTwoHills)
@@ -428,12 +513,16 @@ layer(Layer.orDie(OnnxEngine.layer()), { excludeTestServices: true })("training 
   it.effect("bounds the entropy in continuous time, and keeps the ends that are fixed", () =>
     Effect.gen(function*() {
       const noise = learnedNoise({ logSnrMax: 8, logSnrMin: -6, ends: "fixed", features: 16 })
-      const { after, average, before } = yield* train(noise, "continuous")
+      const { after, average, before } = yield* train(noise, {})
       assert.isBelow(after.loss, before.loss - 2)
       assert.isAbove(after.loss + 4 * after.standardError, entropyOfTwoHills)
       const schedule = requireFalling(noise, average)
       assert.closeTo(schedule.logSnr(0), 8, 1e-9)
       assert.closeTo(schedule.logSnr(1), -6, 1e-9)
+      // The loss of one example is spread less than on a schedule whose inside has only the gradient of the bound.
+      const plain = yield* train(noise, { inside: "bound" })
+      assert.closeTo(after.loss, plain.after.loss, 0.4)
+      assert.isBelow(after.standardError, 0.92 * plain.after.standardError)
     }), 60_000)
 })
 

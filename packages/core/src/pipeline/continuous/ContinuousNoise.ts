@@ -23,6 +23,12 @@ export interface ContinuousNoiseShape {
   readonly parameters: ParameterSpecs
   /** At times u from 0 (data) to 1 (noise), [count], float32: both [count], and differentiable in the parameters. */
   readonly at: (parameters: Tensors, u: Tensor) => LogSnr
+  /**
+   * The same where the inside of the schedule is trained for low variance (see `timing`); absent where nothing inside is
+   * trained. Gradients of both go to the ends of the schedule only. `slope` is -derivative too, but as a function of
+   * log-SNR in place of time: its gradient goes to the inside only, and is that at a log-SNR that stays.
+   */
+  readonly forVariance?: (parameters: Tensors, u: Tensor) => LogSnr & { readonly slope: Tensor }
   /** The same on the host, in float64, with given values of the parameters. */
   readonly continuous: (parameters: HostTensors) => ContinuousSchedule
   /** The ends that the timesteps of the denoiser are counted between; see `toldTimestep`. They never move. */

@@ -7,6 +7,7 @@ import { Result } from "effect"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
 import { Distribution, draw } from "../../random/index.ts"
 import { Continuous, type ContinuousSchedule, InvalidSchedule } from "../../schedule/index.ts"
+import { stopGradient } from "../internal/stopGradient.ts"
 import type { Initializer, ParameterSpecs } from "../Parameter.ts"
 import type { HostTensors } from "../Pipeline.ts"
 import type { ContinuousNoiseShape, LogSnr } from "./ContinuousNoise.ts"
@@ -44,8 +45,9 @@ const names = {
  * range 2 u - 1 that the hidden layer sees. It begins close to the line; `logSnrMax` and, by softplus again, the range
  * are parameters where the ends are learned.
  *
- * What it is trained for is the bound. In continuous time that depends on the ends alone (Kingma et al. 2021, section 5.1):
- * in between, the gradient is 0 but for noise. With finitely many timesteps it depends on all of the schedule.
+ * With finitely many timesteps the bound depends on all of the schedule, and all of it is trained for the bound. In
+ * continuous time the bound depends on the ends alone (Kingma et al. 2021, section 5.1), and the inside is trained for low
+ * variance of the loss; see `timing`.
  *
  * Fails with `InvalidSchedule` when an option is out of range.
  *
@@ -78,7 +80,8 @@ export const learned = (
     return {
       name: "learned",
       parameters,
-      at: (values, u) => onTensors(values, u, told),
+      at: (values, u) => between(endsOf(values, told), shapeOf(values)(u)),
+      forVariance: (values, u) => forVariance(endsOf(values, told), shapeOf(values), u),
       continuous: (values) => onHost(values, told),
       told
     }
@@ -95,34 +98,53 @@ const slopes: Initializer = (key, shape) =>
 
 const offsets: Initializer = (key, shape) => draw(key, { distribution: Distribution.uniform(-8, 8), shape }).data
 
-const onTensors = (
-  parameters: Tensors,
-  u: Tensor,
-  told: { readonly logSnrMax: number; readonly logSnrMin: number }
-): LogSnr => {
+/** How far the schedule has gone from its one end to the other, from 0 to 1, and the derivative of that. */
+interface Progress {
+  readonly part: Tensor
+  readonly derivative: Tensor
+}
+
+/** The ends of a schedule: its greatest log-SNR, and how far down the least is. */
+interface Ends {
+  readonly max: Tensor
+  readonly range: Tensor
+}
+
+const endsOf = (parameters: Tensors, told: ContinuousNoiseShape["told"]): Ends => ({
+  max: parameters[names.max] ?? tf.scalar(told.logSnrMax),
+  range: parameters[names.range] === undefined
+    ? tf.scalar(told.logSnrMax - told.logSnrMin)
+    : tf.softplus(parameters[names.range]!)
+})
+
+const shapeOf = (parameters: Tensors) => {
   const line = tf.softplus(parameters[names.line]!)
   const slope = tf.softplus(parameters[names.hiddenWeight]!)
   const bias = parameters[names.hiddenBias]!
   const out = tf.softplus(parameters[names.out]!)
-  const shape = (times: Tensor) => {
-    const column = tf.reshape(times, [-1, 1])
-    const bent = tf.sigmoid(tf.add(tf.mul(tf.sub(tf.mul(column, 2), 1), slope), bias))
-    return {
-      value: tf.add(tf.mul(times, line), tf.mean(tf.mul(bent, out), 1)),
-      slope: tf.add(tf.mean(tf.mul(tf.mul(bent, tf.sub(1, bent)), tf.mul(out, tf.mul(slope, 2))), 1), line)
-    }
-  }
-  const [start, end] = tf.split(shape(tf.tensor1d([0, 1])).value, 2)
+  const bent = (u: Tensor) => tf.sigmoid(tf.add(tf.mul(tf.sub(tf.mul(tf.reshape(u, [-1, 1]), 2), 1), slope), bias))
+  const g = (u: Tensor, bent: Tensor) => tf.add(tf.mul(u, line), tf.mean(tf.mul(bent, out), 1))
+  const ends = tf.tensor1d([0, 1])
+  const [start, end] = tf.split(g(ends, bent(ends)), 2)
   const whole = tf.sub(end!, start!)
-  const inner = shape(u)
-  const max = parameters[names.max] ?? tf.scalar(told.logSnrMax)
-  const range = parameters[names.range] === undefined
-    ? tf.scalar(told.logSnrMax - told.logSnrMin)
-    : tf.softplus(parameters[names.range]!)
-  return {
-    logSnr: tf.sub(max, tf.mul(range, tf.div(tf.sub(inner.value, start!), whole))),
-    derivative: tf.neg(tf.mul(range, tf.div(inner.slope, whole)))
+  return (u: Tensor): Progress => {
+    const y = bent(u)
+    const steepness = tf.mean(tf.mul(tf.mul(y, tf.sub(1, y)), tf.mul(out, tf.mul(slope, 2))), 1)
+    return { part: tf.div(tf.sub(g(u, y), start!), whole), derivative: tf.div(tf.add(steepness, line), whole) }
   }
+}
+
+const between = ({ max, range }: Ends, { derivative, part }: Progress): LogSnr => ({
+  logSnr: tf.sub(max, tf.mul(range, part)),
+  derivative: tf.neg(tf.mul(range, derivative))
+})
+
+const forVariance = (ends: Ends, shape: (u: Tensor) => Progress, u: Tensor) => {
+  const { derivative, part } = shape(u)
+  const held = { derivative: stopGradient(derivative), part: stopGradient(part) }
+  // The time at which this part of the way is done: it is u, and moves as the shape does, by the implicit function theorem.
+  const moved = tf.sub(u, tf.div(tf.sub(part, held.part), held.derivative))
+  return { ...between(ends, held), slope: tf.mul(stopGradient(ends.range), shape(moved).derivative) }
 }
 
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))

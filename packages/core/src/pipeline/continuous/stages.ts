@@ -11,8 +11,9 @@ import { Effect } from "effect"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import { Denoiser } from "../Denoiser.ts"
+import { stopGradient } from "../internal/stopGradient.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
-import { ContinuousNoise, type ContinuousNoiseShape } from "./ContinuousNoise.ts"
+import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
 
 /** What the stages of continuous time know of the schedule, besides the fields of every pipeline. */
 type OnSchedule = {
@@ -20,6 +21,8 @@ type OnSchedule = {
   readonly logSnr: Tensor
   /** The factor of the squared error of the noise, summed over elements, in the bound in nats: [batch]. */
   readonly boundWeight: Tensor
+  /** -logSnr' as a function of log-SNR, where the inside of the schedule is trained for low variance: [batch]. */
+  readonly varianceSlope?: Tensor
   /** ln(SNR) at the ends of the schedule, u = 0 and u = 1: scalars. */
   readonly logSnrMax: Tensor
   readonly logSnrMin: Tensor
@@ -53,6 +56,12 @@ export interface TimingOptions {
    * with one u (Kingma et al. 2021, appendix I.1); `"uniform"` is each by itself.
    */
   readonly sampling?: "stratified" | "uniform" | undefined
+  /**
+   * What the inside of a learned schedule is trained for in continuous time: `"variance"`, unless given, a low variance of
+   * the loss over time, since the bound itself does not depend on it (Kingma et al. 2021, section 5.1 and appendix I); or
+   * `"bound"`, whose gradient is noise about 0 there. With finitely many timesteps it is always the bound.
+   */
+  readonly inside?: "variance" | "bound" | undefined
 }
 
 /**
@@ -77,48 +86,63 @@ export const toldTimestep = (
  * @throws RangeError when `steps` is not a positive integer: a mistake of the program, not of its input.
  */
 export const timing = (
-  { sampling = "stratified", steps = "continuous" }: TimingOptions = {}
+  { inside = "variance", sampling = "stratified", steps = "continuous" }: TimingOptions = {}
 ): Effect.Effect<Stage<Clean, ContinuouslyTimed>, never, ContinuousNoise> => {
   if (steps !== "continuous" && !(Number.isSafeInteger(steps) && steps >= 1)) {
     throw new RangeError(`a bound has a positive integer of steps, or is "continuous", not ${steps}`)
   }
-  return Effect.map(ContinuousNoise, (schedule): Stage<Clean, ContinuouslyTimed> => ({
-    name: "timing",
-    parameters: schedule.parameters,
-    draws: ({ x0 }) => ({
-      time: { distribution: Distribution.uniform(0, 1), shape: sampling === "uniform" ? [x0.shape[0]!] : [] }
-    }),
-    specs: (input) => {
-      const batch = { shape: [input.x0.shape[0]!], dtype: "float32" as const }
-      const scalar = { shape: [], dtype: "float32" as const }
-      return { ...input, t: batch, logSnr: batch, boundWeight: batch, logSnrMax: scalar, logSnrMin: scalar }
-    },
-    apply: (input, { draws, parameters }) => {
-      const batch = input.x0.shape[0]!
-      const drawn = sampling === "uniform"
-        ? draws["time"]!
-        : tf.mod(tf.add(draws["time"]!, tf.div(tf.range(0, batch), batch)), 1)
-      const { boundWeight, logSnr } = steps === "continuous"
-        ? continuously(schedule.at(parameters, drawn))
-        : stepwise(schedule, parameters, drawn, steps)
-      const [logSnrMax, logSnrMin] = tf.split(schedule.at(parameters, tf.tensor1d([0, 1])).logSnr, 2)
-      const { told } = schedule
-      const t = tf.div(tf.sub(told.logSnrMax, logSnr), (told.logSnrMax - told.logSnrMin) / 1000)
-      return {
-        ...input,
-        t,
-        logSnr,
-        boundWeight,
-        logSnrMax: tf.reshape(logSnrMax!, []),
-        logSnrMin: tf.reshape(logSnrMin!, [])
+  return Effect.map(ContinuousNoise, (schedule): Stage<Clean, ContinuouslyTimed> => {
+    const forVariance = steps === "continuous" && inside === "variance" ? schedule.forVariance : undefined
+    return {
+      name: "timing",
+      parameters: schedule.parameters,
+      draws: ({ x0 }) => ({
+        time: { distribution: Distribution.uniform(0, 1), shape: sampling === "uniform" ? [x0.shape[0]!] : [] }
+      }),
+      specs: (input) => {
+        const batch = { shape: [input.x0.shape[0]!], dtype: "float32" as const }
+        const scalar = { shape: [], dtype: "float32" as const }
+        return {
+          ...input,
+          t: batch,
+          logSnr: batch,
+          boundWeight: batch,
+          logSnrMax: scalar,
+          logSnrMin: scalar,
+          ...(forVariance === undefined ? {} : { varianceSlope: batch })
+        }
+      },
+      apply: (input, { draws, parameters }) => {
+        const batch = input.x0.shape[0]!
+        const drawn = sampling === "uniform"
+          ? draws["time"]!
+          : tf.mod(tf.add(draws["time"]!, tf.div(tf.range(0, batch), batch)), 1)
+        const { boundWeight, logSnr, ...others } = forVariance !== undefined
+          ? continuously(forVariance(parameters, drawn))
+          : steps === "continuous"
+          ? continuously(schedule.at(parameters, drawn))
+          : stepwise(schedule, parameters, drawn, steps)
+        const [logSnrMax, logSnrMin] = tf.split(schedule.at(parameters, tf.tensor1d([0, 1])).logSnr, 2)
+        const { told } = schedule
+        const t = tf.div(tf.sub(told.logSnrMax, logSnr), (told.logSnrMax - told.logSnrMin) / 1000)
+        return {
+          ...input,
+          t,
+          logSnr,
+          boundWeight,
+          ...others,
+          logSnrMax: tf.reshape(logSnrMax!, []),
+          logSnrMin: tf.reshape(logSnrMin!, [])
+        }
       }
     }
-  }))
+  })
 }
 
-const continuously = ({ derivative, logSnr }: ReturnType<ContinuousNoiseShape["at"]>) => ({
+const continuously = ({ derivative, logSnr, slope }: LogSnr & { readonly slope?: Tensor }) => ({
   logSnr,
-  boundWeight: tf.mul(derivative, -0.5)
+  boundWeight: tf.mul(derivative, -0.5),
+  ...(slope === undefined ? {} : { varianceSlope: slope })
 })
 
 const stepwise = (
@@ -212,6 +236,9 @@ export interface VariationalBoundOptions {
  *
  * The bound is in expectation over time and noise; a batch has one draw of them for each example.
  *
+ * Where the inside of the schedule is trained for low variance, `loss` has a gradient there besides: that of the second
+ * moment of the diffusion term, E[L^2], with the network's error held at each log-SNR. Its value is the bound.
+ *
  * @throws RangeError when `levels` is not an integer of at least 2: a mistake of the program, not of its input.
  */
 export const variationalBound = (
@@ -250,9 +277,23 @@ export const variationalBound = (
         ? tf.mul(tf.onesLike(priorLoss), tf.mul(tf.sub(Math.log(2 * Math.PI) + 1, logSnrMax), 0.5))
         : tf.mean(ofLevels(x0, draws["decoderNoise"]!, logSnrMax, data.levels), axes)
       const perExample = tf.add(tf.add(diffusionLoss, priorLoss), reconstructionLoss)
-      return { ...input, diffusionLoss, priorLoss, reconstructionLoss, perExample, loss: tf.mean(perExample) }
+      const loss = tf.add(tf.mean(perExample), varianceGradient(input, diffusionLoss))
+      return { ...input, diffusionLoss, priorLoss, reconstructionLoss, perExample, loss }
     }
   })
+}
+
+/**
+ * 0, with the gradient of E[L^2] of the diffusion loss L with respect to the inside of the schedule. L is half the slope
+ * of log-SNR times the error e at that log-SNR, so that over time E[L^2] = integral of (slope / 2)^2 e^2 du, and over
+ * log-SNR the integral of slope / 4 e^2: linear in the slope at each log-SNR, which stays. With du = d logSnr / slope an
+ * example's share is (slope' / slope) L^2, where slope' alone is differentiated.
+ */
+const varianceGradient = ({ boundWeight, varianceSlope }: ContinuouslyPredicted, diffusionLoss: Tensor): Tensor => {
+  if (varianceSlope === undefined) return tf.scalar(0)
+  const factor = stopGradient(tf.div(tf.square(diffusionLoss), tf.mul(boundWeight, 2)))
+  const moment = tf.mean(tf.mul(factor, varianceSlope))
+  return tf.sub(moment, stopGradient(moment))
 }
 
 /** -ln p(x_0 | x_{u=0}) of each element, for data of so many levels. */
