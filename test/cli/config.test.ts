@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Path } from "effect"
+import { type ScheduleConfig, toConfig } from "@effusion/core/schedule"
+import { Effect, FileSystem, Path, Result } from "effect"
 import * as fc from "fast-check"
 import type { Json, RunConfig } from "../../packages/cli/src/configuration/config.ts"
 import {
@@ -12,6 +13,7 @@ import {
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import type { Overrides } from "../../packages/cli/src/configuration/resolve.ts"
 import { override, resolve } from "../../packages/cli/src/configuration/resolve.ts"
+import { scheduleFrom, scheduleTypes } from "../../packages/cli/src/configuration/schedules.ts"
 import { nearest } from "../../packages/cli/src/internal/nearest.ts"
 
 const preset = fc.constantFrom(...Object.values(presets))
@@ -149,7 +151,13 @@ describe("a configuration", () => {
       ["seed", -1, /^seed: expected a whole number of at least 0, got -1$/],
       ["optimizer.learningRate", 0, /^optimizer.learningRate: expected a number above 0, got 0$/],
       ["optimizer.beta2", 1, /^optimizer.beta2: expected a number from 0 to below 1, got 1$/],
-      ["schedule.type", "quadratic", /^schedule: expected an object whose type is "linear" or "cosine", got /],
+      [
+        "schedule.type",
+        "quadratic",
+        /^schedule: expected an object whose type is one of "linear", "scaledLinear", "cosine", .*, got /
+      ],
+      ["schedule.beta", 1, /^schedule.beta: unknown field$/],
+      ["schedule.zeroTerminalSnr", 1, /^schedule.zeroTerminalSnr: expected boolean, got 1$/],
       ["data", "mnist", /^data: expected "digits", "idx:<folder>" or .*, got "mnist"$/],
       ["data", "points:swiss", /^data: expected .*"points:swiss-roll".*, got "points:swiss"$/],
       ["data", "idx:", /^data: expected .*, got "idx:"$/],
@@ -181,6 +189,122 @@ describe("a configuration", () => {
     assert.isTrue(problems.some((line) => line.startsWith("steps:")))
     assert.isTrue(problems.some((line) => line.startsWith("sampling.steps:")))
     assert.isTrue(problems.some((line) => line.startsWith("model.block_out_channels:")))
+  })
+})
+
+describe("the schedule of a configuration", () => {
+  const scheduled = (schedule: Json, objective = "velocity") =>
+    Effect.runSync(Effect.result(decodeRunConfig(
+      { ...presets["points"]!, schedule, objective },
+      "the configuration"
+    )))
+
+  const valid: ReadonlyArray<readonly [options: Json, expected: ScheduleConfig]> = [
+    [{ type: "linear", steps: 1000 }, { name: "linear", steps: 1000, start: 1e-4, end: 0.02 }],
+    [{ type: "linear", steps: 200, betaStart: 1e-3, betaEnd: 0.05 }, {
+      name: "linear",
+      steps: 200,
+      start: 1e-3,
+      end: 0.05
+    }],
+    [{ type: "linear", steps: 200, referenceSteps: 1000 }, {
+      name: "linear",
+      steps: 200,
+      start: 1e-4,
+      end: 0.02,
+      referenceSteps: 1000
+    }],
+    [{ type: "scaledLinear", steps: 200, betaEnd: 0.01 }, {
+      name: "scaledLinear",
+      steps: 200,
+      start: 8.5e-4,
+      end: 0.01
+    }],
+    [{ type: "cosine", steps: 200 }, { name: "cosine", steps: 200, offset: 0.008, maximumBeta: 0.999 }],
+    [{ type: "sigmoidBeta", steps: 200 }, { name: "sigmoidBeta", steps: 200, start: 1e-4, end: 0.02 }],
+    [{ type: "sigmoidAlphaBar", steps: 200, tau: 0.7 }, {
+      name: "sigmoidAlphaBar",
+      steps: 200,
+      start: -3,
+      end: 3,
+      tau: 0.7,
+      maximumBeta: 0.999
+    }],
+    [{ type: "exponential", steps: 200 }, { name: "exponential", steps: 200, rate: 12, maximumBeta: 0.999 }],
+    [{ type: "laplace", steps: 200, convention: "diffusers" }, {
+      name: "laplace",
+      steps: 200,
+      location: 0,
+      scale: 0.5,
+      maximumBeta: 0.999,
+      convention: "diffusers"
+    }],
+    [{ type: "logSnrLinear", steps: 200, logSnrMin: -8 }, {
+      name: "discretized",
+      of: { name: "linear", logSnrMax: 13.3, logSnrMin: -8 },
+      steps: 200
+    }],
+    [{ type: "shiftedCosine", steps: 200, shift: 0.5 }, {
+      name: "discretized",
+      of: { name: "cosine", logSnrMax: 15, logSnrMin: -15, shift: 0.5 },
+      steps: 200
+    }]
+  ]
+
+  it("may be of every family, and ends in noise alone where it is to", () => {
+    assert.sameMembers([...new Set(valid.map(([{ type }]) => type))], [...scheduleTypes])
+    for (const [options, expected] of valid) {
+      const config = Result.getOrThrow(scheduled(options))
+      const schedule = Result.getOrThrow(scheduleFrom(config.schedule))
+      assert.deepStrictEqual(toConfig(schedule), expected)
+      for (const [option, value] of Object.entries(options)) {
+        assert.strictEqual(get(config, `schedule.${option}`), value)
+      }
+      assert.deepStrictEqual(decode(encodeRunConfig(config)), config)
+      const rescaled = Result.getOrThrow(scheduled({ ...options, zeroTerminalSnr: true }))
+      const terminal = Result.getOrThrow(scheduleFrom(rescaled.schedule))
+      assert.strictEqual(terminal.alphaBar.at(-1), 0)
+      assert.deepStrictEqual(toConfig(terminal), { name: "zeroTerminalSnr", of: expected })
+    }
+  })
+
+  it("keeps what older runs are known by", () => {
+    for (
+      const schedule of [{ type: "cosine", steps: 200 }, { type: "linear", steps: 200, betaStart: 1e-4, betaEnd: 0.02 }]
+    ) {
+      assert.deepStrictEqual(trainingIdentity(Result.getOrThrow(scheduled(schedule)))["schedule"], schedule)
+    }
+  })
+
+  it("says why there is none", () => {
+    const wrong: ReadonlyArray<readonly [Json, string, RegExp]> = [
+      [
+        { type: "linear", steps: 200, betaEnd: 0.9, referenceSteps: 1000 },
+        "noise",
+        /^schedule: .*take at least 901 steps$/
+      ],
+      [
+        { type: "sigmoidAlphaBar", steps: 200, start: 3, end: -3 },
+        "noise",
+        /^schedule: "end" is -3; it is above "start"/
+      ],
+      [{ type: "logSnrLinear", steps: 200, logSnrMax: 50 }, "noise", /^schedule: "logSnrMax" is 50/],
+      [
+        { type: "cosine", steps: 200, zeroTerminalSnr: true },
+        "noise",
+        /^objective: "noise" says nothing of the data.*use "velocity"$/
+      ]
+    ]
+    for (const [schedule, objective, message] of wrong) {
+      const problem = Result.getOrThrow(Result.flip(scheduled(schedule, objective)))
+      assert.strictEqual(problem.problems.length, 1, problem.problems.join("; "))
+      assert.match(problem.problems[0]!, message)
+    }
+    const elsewhereToo = Result.getOrThrow(Result.flip(Effect.runSync(Effect.result(decodeRunConfig(
+      { ...presets["points"]!, seed: -1, schedule: { type: "cosine", steps: 200, zeroTerminalSnr: true } },
+      "the configuration"
+    )))))
+    assert.deepStrictEqual(elsewhereToo.problems.map((line) => line.split(":")[0]).sort(), ["objective", "seed"])
   })
 })
 
@@ -228,7 +352,7 @@ describe("flags", () => {
     threads: fc.nat(),
     learningRate: fc.double({ min: 1e-9, max: 1, noNaN: true }),
     data: fc.string(),
-    schedule: fc.constantFrom("linear" as const, "cosine" as const)
+    schedule: fc.constantFrom(...scheduleTypes)
   }, { requiredKeys: [] })
 
   it("override what they name, and nothing else", () => {
@@ -241,7 +365,7 @@ describe("flags", () => {
       const changed = new Map(Object.entries(overrides).map(([name, value]) => [places[name] ?? name, value]))
       for (const [path, value] of changed) assert.deepStrictEqual(get(config, path), value)
       for (const path of pathsOf(preset)) {
-        const lost = path.startsWith("schedule.beta") && get(config, "schedule.type") === "cosine"
+        const lost = path.startsWith("schedule.beta") && get(config, "schedule.type") !== "linear"
         if (!changed.has(path) && !lost) assert.deepStrictEqual(get(config, path), get(preset, path))
       }
     }))

@@ -6,6 +6,7 @@ import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { createRequire } from "node:module"
 import { evaluate } from "./commands/evaluate.ts"
 import { sample } from "./commands/sample.ts"
+import { schedule } from "./commands/schedule.ts"
 import { train } from "./commands/train.ts"
 import { messageOf } from "./report/Reporter.ts"
 
@@ -17,7 +18,7 @@ import { messageOf } from "./report/Reporter.ts"
  */
 export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
-  Command.withSubcommands([train, sample, evaluate]),
+  Command.withSubcommands([train, sample, evaluate, schedule]),
   Command.withExamples([
     { command: "effusion train", description: "Learn to draw handwritten digits in about five minutes" },
     { command: "effusion sample runs/digits-1", description: "Draw digits with what was learned" }

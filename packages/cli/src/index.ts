@@ -9,6 +9,7 @@
 export { effusion, run } from "./cli.ts"
 export { evaluate } from "./commands/evaluate.ts"
 export { sample } from "./commands/sample.ts"
+export { schedule } from "./commands/schedule.ts"
 export { train } from "./commands/train.ts"
 export { RunConfig } from "./configuration/config.ts"
 export { presets } from "./configuration/presets.ts"

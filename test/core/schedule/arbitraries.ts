@@ -2,6 +2,8 @@
  * Random noise schedules for properties.
  */
 import {
+  Continuous,
+  type ContinuousSchedule,
   cosine,
   exponential,
   fromAlphaBar,
@@ -69,5 +71,22 @@ const respaced: fc.Arbitrary<Schedule> = fc.oneof(anySchedule, zeroTerminalSched
   )
 )
 
+/** A continuous schedule that is known by JSON. */
+export const anyContinuousSchedule: fc.Arbitrary<ContinuousSchedule> = fc.oneof(
+  fc.record({ logSnrMax: number(0, 20), logSnrMin: number(-20, -0.1) }).map(Continuous.linear),
+  fc.record({ logSnrMax: number(0, 20), logSnrMin: number(-20, -0.1), shift: number(0.05, 8) }).map(Continuous.cosine),
+  anySchedule.map(Continuous.interpolate)
+).filter(Result.isSuccess).map(Result.getOrThrow)
+
+/** A schedule of timesteps along a continuous one. */
+const discretized: fc.Arbitrary<Schedule> = successful(
+  fc.tuple(anyContinuousSchedule, steps).map(([continuous, steps]) => Continuous.discretize(continuous, { steps }))
+)
+
 /** A schedule of any family, or one made of such a schedule in any way. */
-export const anyDerivedSchedule: fc.Arbitrary<Schedule> = fc.oneof(anySchedule, zeroTerminalSchedule, respaced)
+export const anyDerivedSchedule: fc.Arbitrary<Schedule> = fc.oneof(
+  anySchedule,
+  zeroTerminalSchedule,
+  respaced,
+  discretized
+)

@@ -13,6 +13,7 @@ import { decodeRunConfig, encodeRunConfig, trainingIdentity } from "../configura
 import { presets } from "../configuration/presets.ts"
 import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
+import { scheduleTypes } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
@@ -64,7 +65,7 @@ const flags = {
     Flag.withDescription("The highest learning rate"),
     Flag.optional
   ),
-  schedule: Flag.Literals("schedule", ["linear", "cosine"]).pipe(
+  schedule: Flag.Literals("schedule", scheduleTypes).pipe(
     Flag.withDescription("The noise schedule"),
     Flag.optional
   ),

@@ -6,6 +6,7 @@ import { pointKinds } from "@effusion/core/data"
 import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
+import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
 const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))
@@ -13,13 +14,6 @@ const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a numb
 const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
 const Part = Schema.Finite.check(
   Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected: "a number from 0 to below 1" })
-)
-/** A beta of a noise schedule. */
-const Beta = Schema.Finite.check(
-  Schema.isBetween(
-    { minimum: 0, maximum: 1, exclusiveMinimum: true, exclusiveMaximum: true },
-    { expected: "a number between 0 and 1" }
-  )
 )
 const Fraction = Schema.Finite.check(
   Schema.isBetween({ minimum: 0, maximum: 1 }, { expected: "a number from 0 to 1" })
@@ -43,22 +37,6 @@ const Model = Schema.Union([
   Schema.Struct({ type: Schema.Literal("unet"), ...UNet.Config.fields }),
   Schema.Struct({ type: Schema.Literal("mlp"), ...MLP.Config.fields })
 ]).annotate({ expected: `an object whose type is "unet" or "mlp"` })
-
-const Schedule = Schema.Union([
-  Schema.Struct({
-    type: Schema.Literal("linear"),
-    /** The number of timesteps, T. */
-    steps: Count,
-    /** beta of the first timestep; 1e-4 (Ho et al. 2020) when absent. */
-    betaStart: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-4))),
-    /** beta of the last timestep; 0.02 when absent. */
-    betaEnd: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.02)))
-  }),
-  Schema.Struct({
-    type: Schema.Literal("cosine"),
-    steps: Count
-  })
-]).annotate({ expected: `an object whose type is "linear" or "cosine"` })
 
 /** How the timesteps of a batch lie to each other; see `Spread` of `@effusion/core/pipeline`. */
 const Spread = Schema.Literals(["independent", "stratified", "antithetic"]).pipe(
@@ -142,15 +120,17 @@ const Previews = Schema.Struct({
   steps: Count
 })
 
+const ObjectiveName = Schema.Literals(["noise", "velocity"])
+
 /** The schema of {@link RunConfig}. */
 export const RunConfig = Schema.Struct({
   /** The preset that the run began with. */
   preset: Schema.String,
   data: DataSource,
   model: Model,
-  schedule: Schedule,
+  schedule: ScheduleOptions,
   /** What the network predicts: the noise, or v (see `Objective` of `@effusion/core/pipeline`). */
-  objective: Schema.Literals(["noise", "velocity"]),
+  objective: ObjectiveName,
   /**
    * How a batch's timesteps are drawn (see `TimestepSampler` of `@effusion/core/pipeline`): uniform ones each by itself,
    * spread evenly or in pairs; or some likelier than others.
@@ -183,7 +163,12 @@ export const RunConfig = Schema.Struct({
   sampling: Sampling,
   /** The early state of the run that samples are steered away from (`guide` of `Sampling`); none when `null`. */
   guidance: Schema.NullOr(Guidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
-}).check(Schema.makeFilter((config) => [...modelIssues(config), ...samplingIssues(config)]))
+}).check(Schema.makeFilter((config) => [
+  ...modelIssues(config),
+  ...scheduleIssues(config),
+  ...terminalIssues(config),
+  ...samplingIssues(config)
+]))
 
 /** The configuration of a run. */
 export type RunConfig = typeof RunConfig.Type
@@ -254,8 +239,14 @@ export const decodeRunConfig = (
         ...new Set([
           ...issuesOf(decoded.failure),
           ...issuesAcross(Schema.Struct({ model: Model }), input, modelIssues),
+          ...issuesAcross(Schema.Struct({ schedule: ScheduleOptions }), input, scheduleIssues),
           ...issuesAcross(
-            Schema.Struct({ schedule: Schedule, sampling: Sampling, previews: Previews }),
+            Schema.Struct({ schedule: ScheduleOptions, objective: ObjectiveName }),
+            input,
+            terminalIssues
+          ),
+          ...issuesAcross(
+            Schema.Struct({ schedule: ScheduleOptions, sampling: Sampling, previews: Previews }),
             input,
             samplingIssues
           )

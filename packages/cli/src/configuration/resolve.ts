@@ -9,6 +9,7 @@ import { parseJson } from "../run/RunFolder.ts"
 import type { FlagNames, Json, RunConfig } from "./config.ts"
 import { decodeRunConfig, InvalidRunConfig, overlay } from "./config.ts"
 import { presets } from "./presets.ts"
+import type { ScheduleType } from "./schedules.ts"
 
 /** The settings that have a flag of their own; those that were not given are absent. */
 export interface Overrides {
@@ -17,7 +18,7 @@ export interface Overrides {
   readonly batchSize?: number
   readonly learningRate?: number
   readonly seed?: number
-  readonly schedule?: "linear" | "cosine"
+  readonly schedule?: ScheduleType
   readonly threads?: number
 }
 

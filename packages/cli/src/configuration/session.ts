@@ -8,11 +8,12 @@ import type { DenoiserShape } from "@effusion/core/pipeline"
 import { ddim, ddpm } from "@effusion/core/sampling"
 import type { Sampler } from "@effusion/core/sampling"
 import { NoiseSchedule } from "@effusion/core/schedule"
-import type { InvalidSchedule } from "@effusion/core/schedule"
+import type { ScheduleConfigError } from "@effusion/core/schedule"
 import { sizeOf } from "@effusion/core/tensor"
 import { MLP, UNet } from "@effusion/models"
 import { Layer } from "effect"
 import type { RunConfig } from "./config.ts"
+import { scheduleFrom } from "./schedules.ts"
 
 /**
  * The denoiser of a configuration.
@@ -46,7 +47,7 @@ export const parameterCount = ({ parameters }: DenoiserShape): number =>
  */
 export const pipelineServices = (
   config: RunConfig
-): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, InvalidSchedule> =>
+): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, ScheduleConfigError> =>
   Layer.mergeAll(
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
@@ -67,10 +68,8 @@ const timestepSamplerOf = ({ timesteps }: RunConfig): Layer.Layer<TimestepSample
   }
 }
 
-const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
-  schedule.type === "linear"
-    ? NoiseSchedule.linear({ steps: schedule.steps, start: schedule.betaStart, end: schedule.betaEnd })
-    : NoiseSchedule.cosine({ steps: schedule.steps })
+const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, ScheduleConfigError> =>
+  NoiseSchedule.fromResult(scheduleFrom(schedule))
 
 /**
  * The optimiser of a configuration. Its learning rate rises over the warm-up, and falls until the last step.

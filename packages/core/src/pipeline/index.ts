@@ -1,6 +1,7 @@
 /**
  * The pipeline: typed stages, from clean data to the loss.
  */
+export * as ContinuousTime from "./continuous/index.ts"
 export { Denoiser } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
 export { byImportance, meanOverBatch } from "./importance.ts"

@@ -2,6 +2,9 @@
  * Schedules from JSON: the name of a family beside the options that it was given.
  */
 import { Result, Schema } from "effect"
+import type { ContinuousSchedule } from "./continuous/ContinuousSchedule.ts"
+import { discretize, interpolate } from "./continuous/discretize.ts"
+import * as continuousFamilies from "./continuous/families.ts"
 import { cosine } from "./family/cosine.ts"
 import { exponential } from "./family/exponential.ts"
 import { laplace } from "./family/laplace.ts"
@@ -41,20 +44,33 @@ export const toConfig = ({ config, name }: Schedule): ScheduleConfig => ({ name,
 export const fromConfig = (json: unknown): Result.Result<Schedule, ScheduleConfigError> =>
   Result.gen(function*() {
     const name = yield* nameOf("schedule", json, Object.keys(families))
-    const decode = families[name]!
-    return yield* decode(json)
+    return yield* families[name]!(json)
+  })
+
+/**
+ * The continuous schedule that JSON stands for: `{ name, ...config }` of any that has a config.
+ *
+ * Fails as {@link fromConfig} does.
+ *
+ * @example
+ * const schedule = Result.getOrThrow(continuousFromConfig({ name: "cosine", shift: 0.5 }))
+ */
+export const continuousFromConfig = (json: unknown): Result.Result<ContinuousSchedule, ScheduleConfigError> =>
+  Result.gen(function*() {
+    const name = yield* nameOf("continuous schedule", json, Object.keys(continuous))
+    return yield* continuous[name]!(json)
   })
 
 const number = Schema.Finite
 const optional = Schema.optionalKey(number)
 const numbers = Schema.Array(number)
 
-const family = <Options>(
+const family = <Options, A>(
   name: string,
   fields: OptionsDecoder<Options>,
-  make: (options: Options) => Result.Result<Schedule, ScheduleConfigError>
+  make: (options: Options) => Result.Result<A, ScheduleConfigError>
 ) =>
-(json: unknown): Result.Result<Schedule, ScheduleConfigError> => Result.flatMap(optionsOf(name, fields, json), make)
+(json: unknown): Result.Result<A, ScheduleConfigError> => Result.flatMap(optionsOf(name, fields, json), make)
 
 const families: { readonly [name: string]: (json: unknown) => Result.Result<Schedule, ScheduleConfigError> } = {
   linear: family(
@@ -101,5 +117,26 @@ const families: { readonly [name: string]: (json: unknown) => Result.Result<Sche
     "zeroTerminalSnr",
     Schema.Struct({ of: Schema.Unknown }),
     ({ of }) => Result.flatMap(fromConfig(of), rescaleZeroTerminalSnr)
+  ),
+  discretized: family(
+    "discretized",
+    Schema.Struct({ of: Schema.Unknown, steps: number }),
+    ({ of, steps }) => Result.flatMap(continuousFromConfig(of), (schedule) => discretize(schedule, { steps }))
+  )
+}
+
+const continuous: {
+  readonly [name: string]: (json: unknown) => Result.Result<ContinuousSchedule, ScheduleConfigError>
+} = {
+  linear: family("linear", Schema.Struct({ logSnrMax: optional, logSnrMin: optional }), continuousFamilies.linear),
+  cosine: family(
+    "cosine",
+    Schema.Struct({ logSnrMax: optional, logSnrMin: optional, shift: optional }),
+    continuousFamilies.cosine
+  ),
+  interpolated: family(
+    "interpolated",
+    Schema.Struct({ of: Schema.Unknown }),
+    ({ of }) => Result.flatMap(fromConfig(of), interpolate)
   )
 }

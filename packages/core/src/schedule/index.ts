@@ -8,6 +8,8 @@
  * const schedule = Result.getOrThrow(linear({ steps: 1000 }))
  * snr(schedule, 0) // => 9999
  */
+export type { ContinuousSchedule } from "./continuous/index.ts"
+export * as Continuous from "./continuous/index.ts"
 export { cosine, type CosineOptions } from "./family/cosine.ts"
 export { exponential, type ExponentialOptions } from "./family/exponential.ts"
 export { laplace, type LaplaceOptions } from "./family/laplace.ts"
@@ -16,7 +18,7 @@ export { scaledLinear, type ScaledLinearOptions } from "./family/scaledLinear.ts
 export { sigmoidAlphaBar, type SigmoidAlphaBarOptions } from "./family/sigmoidAlphaBar.ts"
 export { sigmoidBeta, type SigmoidBetaOptions } from "./family/sigmoidBeta.ts"
 export { fromAlphaBar, type FromAlphaBarOptions } from "./fromAlphaBar.ts"
-export { fromConfig, type ScheduleConfigError, toConfig } from "./fromConfig.ts"
+export { continuousFromConfig, fromConfig, type ScheduleConfigError, toConfig } from "./fromConfig.ts"
 export { InvalidSchedule, InvalidSigmas, InvalidTimesteps } from "./InvalidSchedule.ts"
 export { dataLevel, lambdaOf, levelAt, levelOfSigma, type NoiseLevel, sigmaOf } from "./NoiseLevel.ts"
 export { NoiseSchedule } from "./NoiseSchedule.ts"

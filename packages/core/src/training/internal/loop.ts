@@ -165,7 +165,8 @@ const readOutput = ({ gradientNorm, loss, perExample, t }: HostOf<TrainingOutput
   loss: loss.data[0]!,
   gradientNorm: gradientNorm.data[0]!,
   perExample: perExample.data as Float32Array,
-  timesteps: t === undefined ? undefined : t.data as Int32Array
+  // In continuous time they are fractions, which reports round down.
+  timesteps: t === undefined ? undefined : Int32Array.from(t.data)
 })
 
 /** What the micro-batches of a step say together. */

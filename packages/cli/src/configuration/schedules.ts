@@ -1,0 +1,178 @@
+/**
+ * The noise schedules of a configuration.
+ */
+import { fromConfig, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
+import type { Schedule, ScheduleConfigError } from "@effusion/core/schedule"
+import { Effect, Result, Schema } from "effect"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
+const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
+const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
+/** A beta of a noise schedule. */
+const Beta = Schema.Finite.check(
+  Schema.isBetween(
+    { minimum: 0, maximum: 1, exclusiveMinimum: true, exclusiveMaximum: true },
+    { expected: "a number between 0 and 1" }
+  )
+)
+
+/** What every schedule has. */
+const common = {
+  /** The number of timesteps, T. */
+  steps: Count,
+  /**
+   * Whether the schedule is rescaled so as to end in noise alone (`rescaleZeroTerminalSnr`); not when absent. A network
+   * that predicts noise cannot be trained with one that is.
+   */
+  zeroTerminalSnr: Schema.optionalKey(Schema.Boolean)
+}
+
+const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(schema)
+
+/** Options that are absent are as the family has them (see its function in `@effusion/core/schedule`). */
+const members = {
+  linear: Schema.Struct({
+    type: Schema.Literal("linear"),
+    ...common,
+    /** beta of the first timestep; 1e-4 (Ho et al. 2020) when absent. */
+    betaStart: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-4))),
+    /** beta of the last timestep; 0.02 when absent. */
+    betaEnd: Beta.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.02))),
+    /** The number of timesteps that these are meant for, such as 1000, where they are to be rescaled for another. */
+    referenceSteps: optional(Positive)
+  }),
+  scaledLinear: Schema.Struct({
+    type: Schema.Literal("scaledLinear"),
+    ...common,
+    betaStart: optional(Beta),
+    betaEnd: optional(Beta)
+  }),
+  cosine: Schema.Struct({
+    type: Schema.Literal("cosine"),
+    ...common,
+    offset: optional(NotNegative),
+    maximumBeta: optional(Beta)
+  }),
+  sigmoidBeta: Schema.Struct({
+    type: Schema.Literal("sigmoidBeta"),
+    ...common,
+    betaStart: optional(Beta),
+    betaEnd: optional(Beta)
+  }),
+  sigmoidAlphaBar: Schema.Struct({
+    type: Schema.Literal("sigmoidAlphaBar"),
+    ...common,
+    start: optional(Schema.Finite),
+    end: optional(Schema.Finite),
+    tau: optional(Positive),
+    maximumBeta: optional(Beta)
+  }),
+  exponential: Schema.Struct({
+    type: Schema.Literal("exponential"),
+    ...common,
+    rate: optional(Positive),
+    maximumBeta: optional(Beta)
+  }),
+  laplace: Schema.Struct({
+    type: Schema.Literal("laplace"),
+    ...common,
+    location: optional(Schema.Finite),
+    scale: optional(Positive),
+    maximumBeta: optional(Beta),
+    convention: optional(Schema.Literals(["paper", "diffusers"]))
+  }),
+  /** Log-SNR along a line (`Continuous.linear`), cut into timesteps. */
+  logSnrLinear: Schema.Struct({
+    type: Schema.Literal("logSnrLinear"),
+    ...common,
+    logSnrMax: optional(Schema.Finite),
+    logSnrMin: optional(Schema.Finite)
+  }),
+  /** The cosine in continuous time, cut off and shifted (`Continuous.cosine`), cut into timesteps. */
+  shiftedCosine: Schema.Struct({
+    type: Schema.Literal("shiftedCosine"),
+    ...common,
+    logSnrMax: optional(Schema.Finite),
+    logSnrMin: optional(Schema.Finite),
+    shift: optional(Positive)
+  })
+}
+
+/** The names of the families. */
+export const scheduleTypes = Object.keys(members) as ReadonlyArray<keyof typeof members>
+
+/** The name of a family. */
+export type ScheduleType = keyof typeof members
+
+/** The schema of a schedule in a configuration. */
+export const ScheduleOptions = Schema.Union([
+  members.linear,
+  members.scaledLinear,
+  members.cosine,
+  members.sigmoidBeta,
+  members.sigmoidAlphaBar,
+  members.exponential,
+  members.laplace,
+  members.logSnrLinear,
+  members.shiftedCosine
+]).annotate({ expected: `an object whose type is one of ${scheduleTypes.map((type) => `"${type}"`).join(", ")}` })
+
+/** A schedule in a configuration. */
+export type ScheduleOptions = typeof ScheduleOptions.Type
+
+/**
+ * The schedule that a configuration asks for.
+ *
+ * Fails with `InvalidSchedule` when its options do not go together: betas too large for so few steps, for example.
+ *
+ * @example
+ * const schedule = Result.getOrThrow(scheduleFrom({ type: "cosine", steps: 1000, zeroTerminalSnr: true }))
+ */
+export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, ScheduleConfigError> => {
+  const { steps, type, zeroTerminalSnr = false, ...fields } = options
+  const { betaEnd, betaStart, ...others } = fields as { readonly betaStart?: number; readonly betaEnd?: number }
+  const config = {
+    ...others,
+    ...(betaStart === undefined ? {} : { start: betaStart }),
+    ...(betaEnd === undefined ? {} : { end: betaEnd })
+  }
+  const continuous = continuousNames[type]
+  const schedule = fromConfig(
+    continuous === undefined
+      ? { name: type, steps, ...config }
+      : { name: "discretized", steps, of: { name: continuous, ...config } }
+  )
+  return zeroTerminalSnr ? Result.flatMap(schedule, rescaleZeroTerminalSnr) : schedule
+}
+
+/** The families of continuous time, by their names here. */
+const continuousNames: { readonly [type: string]: string | undefined } = {
+  logSnrLinear: "linear",
+  shiftedCosine: "cosine"
+}
+
+/** A problem of a check across fields. */
+interface CrossIssue {
+  readonly path: ReadonlyArray<string>
+  readonly issue: string
+}
+
+/** What no single option of a schedule shows: that there is no such schedule. */
+export const scheduleIssues = ({ schedule }: { readonly schedule: ScheduleOptions }): ReadonlyArray<CrossIssue> =>
+  Result.match(scheduleFrom(schedule), {
+    onSuccess: () => [],
+    onFailure: ({ reason }) => [{ path: ["schedule"], issue: reason }]
+  })
+
+/** Noise says nothing of the data where there is nothing else. */
+export const terminalIssues = (
+  { objective, schedule }: { readonly objective: string; readonly schedule: ScheduleOptions }
+): ReadonlyArray<CrossIssue> =>
+  schedule.zeroTerminalSnr === true && ["noise", "score"].includes(objective)
+    ? [{
+      path: ["objective"],
+      issue:
+        `"${objective}" says nothing of the data at the last timestep, where a schedule with zeroTerminalSnr has ` +
+        `noise alone; use "velocity"`
+    }]
+    : []
