@@ -4,7 +4,7 @@
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { Sampling } from "@effusion/core/sampling"
-import type { ScheduleConfigError } from "@effusion/core/schedule"
+import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { Shape } from "@effusion/core/tensor"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { Clock, Effect, Layer, Option, Path } from "effect"
@@ -64,7 +64,7 @@ export type SampleError =
   | NoCheckpoint
   | NoGuide
   | EngineUnavailable
-  | ScheduleConfigError
+  | InvalidSchedule
   | Sampling.SamplingError
   | UnsupportedPicture
 

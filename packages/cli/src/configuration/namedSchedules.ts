@@ -2,7 +2,7 @@
  * Schedules by what somebody typed: the name of a family, or the path of a module.
  */
 import { rescaleZeroTerminalSnr } from "@effusion/core/schedule"
-import type { Schedule, ScheduleConfigError } from "@effusion/core/schedule"
+import type { InvalidSchedule, Schedule } from "@effusion/core/schedule"
 import { Data, Effect, FileSystem, Path, Predicate, Result } from "effect"
 import { pathToFileURL } from "node:url"
 import { nearest } from "../internal/nearest.ts"
@@ -35,7 +35,7 @@ export class ScheduleModuleProblem extends Data.TaggedError("ScheduleModuleProbl
 }
 
 /** Why there is no schedule. */
-export type NamedScheduleError = UnknownSchedule | ScheduleModuleProblem | ScheduleConfigError
+export type NamedScheduleError = UnknownSchedule | ScheduleModuleProblem | InvalidSchedule
 
 /**
  * The schedule of a name, with the family's defaults, or the default export of a module: a `Schedule`, or a `Result` of

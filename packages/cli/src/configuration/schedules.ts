@@ -1,8 +1,8 @@
 /**
  * The noise schedules of a configuration.
  */
-import { fromConfig, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
-import type { Schedule, ScheduleConfigError } from "@effusion/core/schedule"
+import { fromConfig, InvalidSchedule, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
+import type { Schedule } from "@effusion/core/schedule"
 import { Effect, Result, Schema } from "effect"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
@@ -128,7 +128,7 @@ export type ScheduleOptions = typeof ScheduleOptions.Type
  * @example
  * const schedule = Result.getOrThrow(scheduleFrom({ type: "cosine", steps: 1000, zeroTerminalSnr: true }))
  */
-export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, ScheduleConfigError> => {
+export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, InvalidSchedule> => {
   const { steps, type, zeroTerminalSnr = false, ...fields } = options
   const { betaEnd, betaStart, ...others } = fields as { readonly betaStart?: number; readonly betaEnd?: number }
   const config = {
@@ -142,7 +142,10 @@ export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, 
       ? { name: type, steps, ...config }
       : { name: "discretized", steps, of: { name: continuous, ...config } }
   )
-  return zeroTerminalSnr ? Result.flatMap(schedule, rescaleZeroTerminalSnr) : schedule
+  const made = Result.mapError(schedule, (error) =>
+    // Only respaced schedules can have wrong timesteps, and a configuration has none.
+    error._tag === "InvalidSchedule" ? error : new InvalidSchedule({ schedule: type, reason: error.reason }))
+  return zeroTerminalSnr ? Result.flatMap(made, rescaleZeroTerminalSnr) : made
 }
 
 /** The families of continuous time, by their names here. */

@@ -8,7 +8,7 @@ import type { DenoiserShape } from "@effusion/core/pipeline"
 import { ddim, ddpm } from "@effusion/core/sampling"
 import type { Sampler } from "@effusion/core/sampling"
 import { NoiseSchedule } from "@effusion/core/schedule"
-import type { ScheduleConfigError } from "@effusion/core/schedule"
+import type { InvalidSchedule } from "@effusion/core/schedule"
 import { sizeOf } from "@effusion/core/tensor"
 import { MLP, UNet } from "@effusion/models"
 import { Layer } from "effect"
@@ -47,7 +47,7 @@ export const parameterCount = ({ parameters }: DenoiserShape): number =>
  */
 export const pipelineServices = (
   config: RunConfig
-): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, ScheduleConfigError> =>
+): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, InvalidSchedule> =>
   Layer.mergeAll(
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
@@ -68,7 +68,7 @@ const timestepSamplerOf = ({ timesteps }: RunConfig): Layer.Layer<TimestepSample
   }
 }
 
-const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, ScheduleConfigError> =>
+const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
   NoiseSchedule.fromResult(scheduleFrom(schedule))
 
 /**
