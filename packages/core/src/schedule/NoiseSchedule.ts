@@ -27,47 +27,47 @@ export class NoiseSchedule extends Context.Service<NoiseSchedule, Schedule>()(
 ) {
   /** The linear schedule; see {@link linear}. */
   static linear(options: LinearOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(linear(options))
+    return fromResult(linear(options))
   }
 
   /** The scaled linear schedule, of Stable Diffusion; see {@link scaledLinear}. */
   static scaledLinear(options: ScaledLinearOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(scaledLinear(options))
+    return fromResult(scaledLinear(options))
   }
 
   /** The cosine schedule; see {@link cosine}. */
   static cosine(options: CosineOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(cosine(options))
+    return fromResult(cosine(options))
   }
 
   /** The schedule whose betas follow a sigmoid; see {@link sigmoidBeta}. */
   static sigmoidBeta(options: SigmoidBetaOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(sigmoidBeta(options))
+    return fromResult(sigmoidBeta(options))
   }
 
   /** The schedule whose alphaBar follows a sigmoid; see {@link sigmoidAlphaBar}. */
   static sigmoidAlphaBar(options: SigmoidAlphaBarOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(sigmoidAlphaBar(options))
+    return fromResult(sigmoidAlphaBar(options))
   }
 
   /** The exponential schedule; see {@link exponential}. */
   static exponential(options: ExponentialOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(exponential(options))
+    return fromResult(exponential(options))
   }
 
   /** The Laplace schedule; see {@link laplace}. */
   static laplace(options: LaplaceOptions): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(laplace(options))
+    return fromResult(laplace(options))
   }
 
   /** The schedule with these betas; see {@link fromBetas}. */
   static fromBetas(betas: ArrayLike<number>): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(fromBetas(betas))
+    return fromResult(fromBetas(betas))
   }
 
   /** The schedule with these alphaBar; see {@link fromAlphaBars}. */
   static fromAlphaBars(alphaBars: ArrayLike<number>): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(fromAlphaBars(alphaBars))
+    return fromResult(fromAlphaBars(alphaBars))
   }
 
   /** The schedule along a curve; see {@link fromAlphaBar}. */
@@ -75,7 +75,7 @@ export class NoiseSchedule extends Context.Service<NoiseSchedule, Schedule>()(
     alphaBar: (u: number) => number,
     options: FromAlphaBarOptions
   ): Layer.Layer<NoiseSchedule, InvalidSchedule> {
-    return this.fromResult(fromAlphaBar(alphaBar, options))
+    return fromResult(fromAlphaBar(alphaBar, options))
   }
 
   /**
@@ -85,7 +85,7 @@ export class NoiseSchedule extends Context.Service<NoiseSchedule, Schedule>()(
    * NoiseSchedule.fromResult(Result.flatMap(cosine({ steps: 1000 }), rescaleZeroTerminalSnr))
    */
   static fromResult<E>(schedule: Result.Result<Schedule, E>): Layer.Layer<NoiseSchedule, E> {
-    return Layer.effect(NoiseSchedule, Effect.fromResult(schedule))
+    return fromResult(schedule)
   }
 
   /** A schedule that is at hand. */
@@ -93,3 +93,6 @@ export class NoiseSchedule extends Context.Service<NoiseSchedule, Schedule>()(
     return Layer.succeed(NoiseSchedule, schedule)
   }
 }
+
+const fromResult = <E>(schedule: Result.Result<Schedule, E>): Layer.Layer<NoiseSchedule, E> =>
+  Layer.effect(NoiseSchedule, Effect.fromResult(schedule))

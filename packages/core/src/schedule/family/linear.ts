@@ -42,9 +42,12 @@ export const linear = (
   if (fault !== undefined) return fail(fault)
   const config = { steps, start, end, ...(referenceSteps === undefined ? {} : { referenceSteps }) }
   const scale = referenceSteps === undefined ? 1 : referenceSteps / steps
-  const largest = scale * Math.max(start, end)
+  const largestOf = (scale: number) => scale * Math.max(start, end)
+  const largest = largestOf(scale)
   if (largest >= 1) {
-    const least = Math.floor(Math.max(start, end) * referenceSteps!) + 1
+    let least = Math.floor(largestOf(referenceSteps!)) + 1
+    // The quotient may be rounded up to 1.
+    while (largestOf(referenceSteps! / least) >= 1) least++
     return fail(
       `"steps" is ${steps}, which makes a beta of ${largest}; a beta is below 1: take at least ${least} steps`
     )
