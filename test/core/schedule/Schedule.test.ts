@@ -169,11 +169,15 @@ describe("linear", () => {
 describe("cosine", () => {
   it("keeps beta at most at its bound", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0.01, max: 0.99 }), (steps, maximumBeta) => {
-        const { beta } = Result.getOrThrow(S.cosine({ steps, maximumBeta }))
-        assert.isTrue(beta.every((value) => value <= maximumBeta))
-        assert.strictEqual(beta[steps - 1], maximumBeta)
-      })
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+        (steps, maximumBeta) => {
+          const { beta } = Result.getOrThrow(S.cosine({ steps, maximumBeta }))
+          assert.isTrue(beta.every((value) => value <= maximumBeta))
+          assert.strictEqual(beta[steps - 1], maximumBeta)
+        }
+      )
     )
   })
 })

@@ -16,6 +16,7 @@
  * Effect.
  */
 import { Result } from "effect"
+import { throughJson } from "./internal/json.ts"
 import { InvalidSchedule } from "./InvalidSchedule.ts"
 
 /** JSON that identifies a schedule together with its name, e.g. in a checkpoint. */
@@ -97,7 +98,7 @@ export const fromTable = (
     }
     alphaBar[t] = product = next
   }
-  return Result.succeed({ name, config, steps: beta.length, beta, alphaBar })
+  return Result.succeed({ name, config: throughJson(config), steps: beta.length, beta, alphaBar })
 }
 
 /**
@@ -124,7 +125,13 @@ export const fromAlphaBarTable = (
     }
     previous = value
   }
-  return Result.succeed({ name, config, steps: alphaBar.length, beta: betasOf(alphaBar), alphaBar })
+  return Result.succeed({
+    name,
+    config: throughJson(config),
+    steps: alphaBar.length,
+    beta: betasOf(alphaBar),
+    alphaBar
+  })
 }
 
 /** beta_t = 1 - alphaBar_t / alphaBar_{t-1}. */

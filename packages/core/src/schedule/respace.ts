@@ -38,12 +38,13 @@ export const respace = (
     if (i > 0 && t === rising[i - 1]) return fail(`${t} is given twice; give distinct timesteps`)
   }
   const alphaBar = rising.map((t) => schedule.alphaBar[t]!)
+  const kept = Int32Array.from(rising)
   return Result.succeed({
     name: "respaced",
-    config: { of: { name: schedule.name, ...schedule.config }, timesteps: Array.from(rising) },
+    config: { of: { name: schedule.name, ...schedule.config }, timesteps: Array.from(kept) },
     steps: rising.length,
     beta: betasOf(alphaBar),
     alphaBar,
-    timesteps: Int32Array.from(rising)
+    timesteps: kept
   })
 }

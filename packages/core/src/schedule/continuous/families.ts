@@ -2,6 +2,7 @@
  * The families of continuous schedules.
  */
 import { Result } from "effect"
+import { throughJson } from "../internal/json.ts"
 import { positiveAtFault } from "../internal/options.ts"
 import { InvalidSchedule } from "../InvalidSchedule.ts"
 import { type ContinuousSchedule, onUnitInterval, rangeAtFault } from "./ContinuousSchedule.ts"
@@ -30,7 +31,7 @@ export const linear = (
   if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "linear", reason: fault }))
   return Result.succeed({
     name: "linear",
-    config: { logSnrMax, logSnrMin },
+    config: throughJson({ logSnrMax, logSnrMin }),
     logSnr: onUnitInterval((u) => u === 1 ? logSnrMin : logSnrMax + u * (logSnrMin - logSnrMax)),
     derivative: onUnitInterval(() => logSnrMin - logSnrMax)
   })
@@ -71,7 +72,7 @@ export const cosine = (
   const angle = (u: number) => a + u * (b - a)
   return Result.succeed({
     name: "cosine",
-    config: { logSnrMax, logSnrMin, shift },
+    config: throughJson({ logSnrMax, logSnrMin, shift }),
     logSnr: onUnitInterval((u) => 2 * Math.log(shift) - 2 * Math.log(Math.tan(angle(u)))),
     derivative: onUnitInterval((u) => -4 * (b - a) / Math.sin(2 * angle(u)))
   })
