@@ -5,7 +5,7 @@ import { take } from "@effusion/core/data"
 import type { Decoder, VarianceType } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import type { ScheduleConfigError } from "@effusion/core/schedule"
+import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { InvalidEvaluation, Training } from "@effusion/core/training"
 import { Console, Data, Effect, Layer, Option, Path } from "effect"
@@ -84,7 +84,7 @@ export type EvaluateError =
   | DatasetError
   | WrongExampleShape
   | EngineUnavailable
-  | ScheduleConfigError
+  | InvalidSchedule
   | Training.BoundError
   | UnsupportedPlot
 
