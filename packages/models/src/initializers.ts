@@ -7,7 +7,7 @@
  * and an untrained network predicts zero.
  */
 import type { Initializer } from "@effusion/core/pipeline"
-import { type Distribution, draw } from "@effusion/core/random"
+import { Distribution, draw } from "@effusion/core/random"
 import { type Shape, sizeOf } from "@effusion/core/tensor"
 
 /** All elements 0. */
@@ -15,6 +15,16 @@ export const zeros: Initializer = (_, shape) => new Float32Array(sizeOf(shape))
 
 /** All elements 1. */
 export const ones: Initializer = (_, shape) => new Float32Array(sizeOf(shape)).fill(1)
+
+/**
+ * Normal with mean 0.
+ *
+ * @param deviation the standard deviation
+ * @example
+ * normal(0.02)(key, [11, 128])
+ */
+export const normal = (deviation: number): Initializer => (key, shape) =>
+  draw(key, { distribution: Distribution.normal, shape }).data.map((value) => deviation * value) as Float32Array
 
 /**
  * The number of inputs and of outputs that each element of a weight takes part in, for PyTorch's layouts: `[out, in]`

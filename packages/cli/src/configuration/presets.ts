@@ -1,7 +1,7 @@
 /**
  * Configurations with a name. A preset is a whole configuration; a file and flags override its fields.
  */
-import { UNet } from "@effusion/models"
+import { MLP, UNet } from "@effusion/models"
 import type { RunConfig } from "./config.ts"
 
 /** Handwritten digits, in about five minutes on two cores. */
@@ -60,7 +60,7 @@ const fashion: RunConfig = {
 const points: RunConfig = {
   preset: "points",
   data: "points:swiss-roll",
-  model: { type: "mlp", dimensions: 2, width: 128, depth: 3, octaves: 3 },
+  model: { type: "mlp", ...MLP.Config.make({ width: 128 }) },
   schedule: { type: "cosine", steps: 200 },
   objective: "noise",
   timesteps: "uniform",

@@ -69,6 +69,28 @@ interface Make {
     fourth: StageEffect<D, E, R4>,
     fifth: StageEffect<E, F, R5>
   ): Effect.Effect<Pipeline<A, F>, never, R1 | R2 | R3 | R4 | R5>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    C extends Tensors,
+    D extends Tensors,
+    E extends Tensors,
+    F extends Tensors,
+    G extends Tensors,
+    R1,
+    R2,
+    R3,
+    R4,
+    R5,
+    R6
+  >(
+    first: StageEffect<A, B, R1>,
+    second: StageEffect<B, C, R2>,
+    third: StageEffect<C, D, R3>,
+    fourth: StageEffect<D, E, R4>,
+    fifth: StageEffect<E, F, R5>,
+    sixth: StageEffect<F, G, R6>
+  ): Effect.Effect<Pipeline<A, G>, never, R1 | R2 | R3 | R4 | R5 | R6>
 }
 
 type AnyStage = Stage<Tensors, Tensors>

@@ -4,6 +4,7 @@
  * A stage is a value: a name, the parameters it owns, the random numbers it needs, and a pure function on tensors. It
  * adds fields to the record that flows through, and the types make a wrong order a compile error:
  *
+ *     Labelled { x0, label }  ->  Conditioned { + condition }, where classes are told; then
  *     Clean { x0 }  ->  Timed { + t }  ->  Noised { + noise, xt }  ->  Predicted { + prediction, target }  ->  Loss { + perExample, loss }
  *
  * Parameters and draws are known by name; a name means the same thing wherever it occurs in a pipeline.
@@ -15,7 +16,10 @@ import type { ParameterSpecs } from "./Parameter.ts"
 /** Clean data: images [batch, height, width, channels] in [-1, 1], or points [batch, dimensions]. float32. */
 export type Clean = { readonly x0: Tensor }
 
-/** ... with a class for each example: [batch], int32, from 0. */
+/** ... with the class of each example, as the data has it: [batch], int32, from 0. */
+export type Labelled = Clean & { readonly label: Tensor }
+
+/** ... with the class that the denoiser is told of each example: [batch], int32, from 0; the number of classes is "none". */
 export type Conditioned = Clean & { readonly condition: Tensor }
 
 /**

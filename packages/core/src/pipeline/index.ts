@@ -1,6 +1,8 @@
 /**
  * The pipeline: typed stages, from clean data to the loss.
  */
+export { classConditioning } from "./classConditioning.ts"
+export type { ClassConditioningOptions } from "./classConditioning.ts"
 export * as ContinuousTime from "./continuous/index.ts"
 export { Denoiser } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
@@ -14,6 +16,7 @@ export type {
   Adaptation,
   Clean,
   Conditioned,
+  Labelled,
   Loss,
   Mode,
   Noised,
@@ -23,6 +26,7 @@ export type {
   StageContext,
   Timed
 } from "./Stage.ts"
+export { clippedToData } from "./selfCondition.ts"
 export { asNoise, forwardNoising, meanSquaredError, noisePrediction, scheduleSampling } from "./stages.ts"
 export { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timestepDistributions.ts"
 export type { LossSecondMomentOptions, NormalOptions } from "./timestepDistributions.ts"

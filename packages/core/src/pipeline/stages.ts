@@ -11,6 +11,7 @@ import { NoiseSchedule } from "../schedule/index.ts"
 import { Denoiser } from "./Denoiser.ts"
 import { meanOverBatch } from "./importance.ts"
 import { marginalOf } from "./internal/marginal.ts"
+import { ownEstimate, selfConditioningDraws } from "./internal/selfConditioning.ts"
 import { timestepDraw } from "./internal/timesteps.ts"
 import { Objective } from "./Objective.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
@@ -65,21 +66,46 @@ export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSch
   }
 })
 
-/** Lets the denoiser predict, and states what it should have predicted. */
-export const noisePrediction: Effect.Effect<Stage<Noised, Predicted>, never, Denoiser | Objective> = Effect.gen(
+/**
+ * Lets the denoiser predict, and states what it should have predicted. The denoiser is told the condition, where there is
+ * one, and shown its own estimate of a first prediction, where it has `selfConditions`: for half of the examples in
+ * training, for all in an evaluation (Chen et al. 2023, section 3.2).
+ */
+export const noisePrediction: Effect.Effect<
+  Stage<Noised, Predicted>,
+  never,
+  Denoiser | Objective | NoiseSchedule
+> = Effect.gen(
   function*() {
     const denoiser = yield* Denoiser
     const objective = yield* Objective
+    const schedule = yield* NoiseSchedule
+    const selfConditions = denoiser.selfConditions === true
     return {
       name: "noisePrediction",
       parameters: denoiser.parameters,
-      draws: ({ x0 }, mode) => mode === "training" ? denoiser.draws(x0.shape[0]!) : {},
+      draws: ({ x0 }, mode) => {
+        if (mode === "evaluation") return {}
+        const batch = x0.shape[0]!
+        return { ...denoiser.draws(batch), ...(selfConditions ? selfConditioningDraws(batch) : {}) }
+      },
       specs: (input) => ({ ...input, prediction: input.x0, target: input.x0 }),
-      apply: (input, { draws, parameters }) => ({
-        ...input,
-        prediction: denoiser.apply(parameters, { x: input.xt, t: input.t, draws }),
-        target: objective.target(input)
-      })
+      apply: (input, { draws, parameters }) => {
+        const given = {
+          x: input.xt,
+          t: input.t,
+          ...(input.condition === undefined ? {} : { condition: input.condition })
+        }
+        const first = (selfCondition: Tensor) => denoiser.apply(parameters, { ...given, selfCondition, draws: {} })
+        const estimate = selfConditions
+          ? { selfCondition: ownEstimate(schedule, objective.predictionType, { input, draws, predict: first }) }
+          : {}
+        return {
+          ...input,
+          prediction: denoiser.apply(parameters, { ...given, ...estimate, draws }),
+          target: objective.target(input)
+        }
+      }
     }
   }
 )

@@ -16,10 +16,11 @@ import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { float32, type HostTensor, sameShape, showShape, sizeOf, zeros } from "../tensor/index.ts"
 import type { TimestepChoice } from "./internal/chooseTimesteps.ts"
-import { guidedDenoiser, guidedParameters } from "./internal/guided.ts"
+import { guidedDenoiser, guidedParameters, guidedSteps } from "./internal/guided.ts"
+import { classOfSample, conditionOf } from "./internal/labels.ts"
 import { type Samples, startingNoise, stepNoise } from "./internal/noise.ts"
 import { denoisingProgram, startingState, stepInput } from "./internal/program.ts"
-import { needsNoise, type PlanError, type PlanOptions, type Sampler } from "./Sampler.ts"
+import { needsNoise, type Plan, type PlanError, type PlanOptions, type Sampler } from "./Sampler.ts"
 import { InvalidSampling, ParameterMismatch } from "./SamplingError.ts"
 
 /**
@@ -36,6 +37,32 @@ export interface Guide {
   readonly scale: number
 }
 
+/**
+ * Classifier-free guidance: going on from the prediction without a class beyond that of the class (Ho & Salimans,
+ * "Classifier-Free Diffusion Guidance", 2022). Samples are more clearly of their class, and less varied. The network must
+ * have been trained with label dropout. Each step computes both.
+ */
+export interface ClassifierFree {
+  /**
+   * How far to go from the prediction without a class towards that of the class: 1 is there, 0 is not at all, 3 three
+   * times as far. From 0. (The paper's w is `scale - 1`; diffusers' `guidance_scale` is this.)
+   */
+  readonly scale: number
+  /**
+   * How much of the guided prediction, from 0 to 1, is scaled to the standard deviation that the class's own prediction
+   * has over the elements of a sample, against overexposure (Lin et al., "Common Diffusion Noise Schedules and Sample
+   * Steps are Flawed", 2024, equations 15 and 16). Of the prediction as the network makes it, be it noise or v. 0 unless
+   * given.
+   */
+  readonly rescale?: number | undefined
+  /**
+   * Guide only the steps that begin with noise of standard deviation sigma = spread / signal, `above` < sigma <= `upTo`
+   * (Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion
+   * Models", 2024, equation 6). All of them unless given. A step outside costs no less: one program takes them all.
+   */
+  readonly interval?: readonly [above: number, upTo: number] | undefined
+}
+
 /** What to sample, and how. */
 export type SamplingOptions = TimestepChoice & {
   readonly sampler: Sampler
@@ -47,6 +74,13 @@ export type SamplingOptions = TimestepChoice & {
   readonly parameters: HostTensors
   /** What to steer away from; nothing unless given. */
   readonly guide?: Guide | undefined
+  /**
+   * The classes to draw, in turn: sample i is of class `labels[i mod length]`, from 0; the number of classes itself is
+   * "none". Unless given, samples are of no class.
+   */
+  readonly labels?: ReadonlyArray<number> | undefined
+  /** Guidance towards the classes; none unless given. */
+  readonly classifierFree?: ClassifierFree | undefined
   /** The most samples to denoise at once; 64 unless given. */
   readonly batchSize?: number | undefined
   /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
@@ -95,22 +129,24 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
 
     const batches = yield* batchesOf(options)
     const plan = yield* Effect.fromResult(sampler.plan(schedule, { ...options, predictionType }))
-    const network = yield* networkOf(denoiser, options)
+    const classOf = yield* Effect.fromResult(classOfSample(denoiser, options))
+    const network = yield* networkOf(denoiser, options, plan)
     const executable = yield* engine.compile(
       denoisingProgram(network.denoiser, network.parameters, { batch: batches.size, memory: plan.memory })
     )
     const noNoise = zeros([batches.size, ...denoiser.exampleShape])
-    const instance = yield* executable.start(startingState(plan, noNoise))
+    const instance = yield* executable.start(startingState(plan, noNoise, denoiser))
 
     const denoise = (first: number): Stream.Stream<Denoised, RunError> => {
       // The last batch may have fewer samples than the program: those beyond `count` are computed and left out.
       const samples: Samples = { seed, first, count: batches.size, exampleShape: denoiser.exampleShape }
       const wanted = Math.min(batches.size, count - first)
+      const condition = classOf === undefined ? undefined : conditionOf(classOf, first, batches.size)
       const of = plan.steps.length
       const steps = Stream.fromIterable(plan.steps.entries()).pipe(
         Stream.mapEffect(Effect.fnUntraced(function*([position, step]) {
           const noise = needsNoise(step) ? stepNoise(samples, position) : noNoise
-          yield* instance.step(stepInput(plan, step, noise))
+          yield* instance.step(stepInput(plan, step, noise, condition))
           yield* Effect.yieldNow
           const denoised = { first, count: wanted, step: position + 1, of, timestep: step.timestep }
           if (!trajectory && position + 1 < of) return denoised
@@ -118,7 +154,7 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
           return { ...denoised, x: beginning(x!, wanted) }
         }))
       )
-      return Stream.unwrap(Effect.as(instance.write(startingState(plan, startingNoise(samples))), steps))
+      return Stream.unwrap(Effect.as(instance.write(startingState(plan, startingNoise(samples), denoiser)), steps))
     }
     return Stream.fromIterable(batches.starts).pipe(Stream.flatMap(denoise))
   }))
@@ -152,18 +188,37 @@ const batchesOf = Effect.fnUntraced(function*({ batchSize = 64, count }: Pick<Sa
   return { size, starts: Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size) }
 })
 
-/** The denoiser, with its guide if there is one, and its parameters. */
+/** The denoiser with what guides it, and its parameters. */
 const networkOf = Effect.fnUntraced(function*(
   denoiser: DenoiserShape,
-  { guide, parameters }: Pick<SamplingOptions, "guide" | "parameters">
+  { classifierFree, guide, parameters }: Pick<SamplingOptions, "classifierFree" | "guide" | "parameters">,
+  plan: Plan
 ) {
   yield* requireParameters(denoiser, parameters)
-  if (guide === undefined) return { denoiser, parameters }
-  if (!(guide.scale >= 1 && guide.scale < Infinity)) {
-    return yield* new InvalidSampling({ option: "guide.scale", value: guide.scale, expected: "a number of at least 1" })
+  if (guide !== undefined) {
+    if (!(guide.scale >= 1 && guide.scale < Infinity)) {
+      return yield* new InvalidSampling({ option: "guide.scale", value: guide.scale, expected: "a number of at least 1" })
+    }
+    yield* requireParameters(denoiser, guide.parameters)
   }
-  yield* requireParameters(denoiser, guide.parameters)
-  return { denoiser: guidedDenoiser(denoiser, guide.scale), parameters: guidedParameters(parameters, guide) }
+  if (classifierFree !== undefined) yield* requireClassifierFree(classifierFree)
+  return {
+    denoiser: guidedDenoiser(denoiser, {
+      guideScale: guide?.scale,
+      classifierFree: classifierFree === undefined ? undefined : guidedSteps(plan, classifierFree)
+    }),
+    parameters: guide === undefined ? parameters : guidedParameters(parameters, guide)
+  }
+})
+
+const requireClassifierFree = Effect.fnUntraced(function*({ interval, rescale = 0, scale }: ClassifierFree) {
+  const invalid = (option: string, value: unknown, expected: string) =>
+    new InvalidSampling({ option: `classifierFree.${option}`, value, expected })
+  if (!(scale >= 0 && scale < Infinity)) return yield* invalid("scale", scale, "a number of at least 0")
+  if (!(rescale >= 0 && rescale <= 1)) return yield* invalid("rescale", rescale, "a number from 0 to 1")
+  if (interval !== undefined && !(interval[0] >= 0 && interval[0] < interval[1])) {
+    return yield* invalid("interval", interval, "two standard deviations of noise from 0, the smaller first")
+  }
 })
 
 const requireParameters = Effect.fnUntraced(function*(denoiser: DenoiserShape, parameters: HostTensors) {

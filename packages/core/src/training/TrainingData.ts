@@ -4,10 +4,8 @@
 import type { Stream } from "effect"
 import { batches } from "../data/index.ts"
 import type { BatchError, Dataset } from "../data/index.ts"
-import type { HostOf, Tensor, Tensors } from "../engine/Program.ts"
-
-/** The fields of a dataset's batches. */
-export type Labelled = { readonly x0: Tensor; readonly label: Tensor }
+import type { HostOf, Tensors } from "../engine/Program.ts"
+import type { Labelled } from "../pipeline/index.ts"
 
 /**
  * The batches of a run from number `from` on, counted from 0. What batch k holds must depend on k alone, or a resumed run

@@ -50,8 +50,7 @@ export const sinusoidalEmbedding = (t: Tensor, convention: SinusoidalConvention)
 }
 
 /**
- * The embedding that every block of the network is shown: sinusoidal features, linear, SiLU, linear, and SiLU once
- * more, because every reader would begin with it. `[batch]` int32 to `[batch, outputs]`.
+ * Sinusoidal features, linear, SiLU, linear: `[batch]` timesteps to `[batch, outputs]`.
  *
  * Parameters `linear_1` and `linear_2`, as in diffusers' `TimestepEmbedding`.
  */
@@ -62,7 +61,7 @@ export const timeEmbedding = (path: string, convention: SinusoidalConvention, ou
     ...union([first, second]),
     apply: (context, t) => {
       const hidden = Operations.silu(first.apply(context, sinusoidalEmbedding(t, convention)))
-      return Operations.silu(second.apply(context, hidden))
+      return second.apply(context, hidden)
     }
   }
 }

@@ -5,6 +5,9 @@ import { InvalidConfig } from "../InvalidConfig.ts"
 /** An integer above 0. */
 export const Count = Schema.Int.check(Schema.isGreaterThan(0))
 
+/** Rows of a table of classes: one for each class, and one for none of them. */
+export const ClassEmbeddings = Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))
+
 /** A field with a default, which may be left out in a file and in code alike. */
 export const withDefault = <S extends Schema.Constraint & Schema.WithoutConstructorDefault>(
   schema: S,

@@ -1,6 +1,6 @@
 /** The configuration of a multilayer perceptron for points. */
 import { type Effect, Schema } from "effect"
-import { Count, decodeConfig, withDefault } from "../internal/config.ts"
+import { ClassEmbeddings, Count, decodeConfig, withDefault } from "../internal/config.ts"
 import type { InvalidConfig } from "../InvalidConfig.ts"
 
 /**
@@ -20,7 +20,11 @@ export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")(
    * Octaves of the coordinates' Fourier features: sin(2^k·π·x) and cos(2^k·π·x) for k from 0 to `octaves` - 1, which
    * suit data in about [-1, 1]. With 0 the network sees the bare coordinates.
    */
-  octaves: withDefault(Schema.Natural, 3)
+  octaves: withDefault(Schema.Natural, 3),
+  /** Rows of the table of classes, one more than there are classes, as in the U-Net; `null` is none. */
+  num_class_embeds: withDefault(Schema.NullOr(ClassEmbeddings), null),
+  /** Whether the network is shown its earlier estimate too, as in the U-Net. */
+  self_condition: withDefault(Schema.Boolean, false)
 }) {}
 
 /**

@@ -6,9 +6,10 @@ import { Denoiser, type DenoiserShape } from "@effusion/core/pipeline"
 import * as tf from "@tensorflow/tfjs"
 import { Layer } from "effect"
 import { type Block, type Context, countParameters, union } from "../blocks/Block.ts"
+import { classesOf, conditionEmbedding } from "../blocks/conditionEmbedding.ts"
 import { fourierFeatures } from "../blocks/fourierFeatures.ts"
 import { groupNorm, linear } from "../blocks/layers.ts"
-import { timeEmbedding } from "../blocks/timeEmbedding.ts"
+import { withEstimate } from "../blocks/selfConditioning.ts"
 import { zeros } from "../initializers.ts"
 import type { Config } from "./Config.ts"
 
@@ -26,20 +27,28 @@ import type { Config } from "./Config.ts"
  * exampleShape // => [2]
  */
 export const make = (config: Config): DenoiserShape => {
-  const { depth, dimensions, octaves, width } = config
-  const time = timeEmbedding("time_embedding", { size: width, flipSinToCos: false, freqShift: 0 }, width)
-  const first = linear("linear_in", { inputs: dimensions * (1 + 2 * octaves), outputs: width })
+  const { depth, dimensions, num_class_embeds, octaves, self_condition, width } = config
+  const condition = conditionEmbedding({
+    convention: { size: width, flipSinToCos: false, freqShift: 0 },
+    outputs: width,
+    classEmbeddings: num_class_embeds
+  })
+  const coordinates = dimensions * (self_condition ? 2 : 1)
+  const first = linear("linear_in", { inputs: coordinates * (1 + 2 * octaves), outputs: width })
   const blocks = Array.from({ length: depth }, (_, index) => residualBlock(`blocks.${index}`, width))
   const norm = layerNorm("norm_out", width)
   const last = linear("linear_out", { inputs: width, outputs: dimensions, initializer: zeros })
   return {
     name: "MLP",
     exampleShape: [dimensions],
-    ...union([time, first, ...blocks, norm, last]),
-    apply: (parameters, { x, t, draws }) => {
+    ...classesOf(num_class_embeds),
+    selfConditions: self_condition,
+    ...union([condition, first, ...blocks, norm, last]),
+    apply: (parameters, { x, t, draws, ...given }) => {
       const context: Context = { parameters, draws }
-      const embedding = time.apply(context, t)
-      let hidden = first.apply(context, fourierFeatures(x, octaves))
+      const embedding = condition.apply(context, t, given.condition)
+      const shown = withEstimate(self_condition, x, given.selfCondition)
+      let hidden = first.apply(context, fourierFeatures(shown, octaves))
       for (const block of blocks) hidden = block.apply(context, hidden, embedding)
       return last.apply(context, norm.apply(context, hidden))
     }

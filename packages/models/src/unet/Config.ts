@@ -2,7 +2,7 @@
  * The configuration of a U-Net, by the field names of diffusers' `UNet2DModel` (its `config.json`).
  */
 import { type Effect, Schema } from "effect"
-import { Count, decodeConfig, withDefault } from "../internal/config.ts"
+import { ClassEmbeddings, Count, decodeConfig, withDefault } from "../internal/config.ts"
 import type { InvalidConfig } from "../InvalidConfig.ts"
 
 const Fields = Schema.Struct({
@@ -57,11 +57,17 @@ const Fields = Schema.Struct({
   norm_eps: withDefault(Schema.Finite.check(Schema.isGreaterThan(0)), 1e-5),
   resnet_time_scale_shift: withDefault(Schema.Literal("default"), "default"),
   class_embed_type: withDefault(Schema.Null, null),
-  num_class_embeds: withDefault(Schema.Null, null),
+  /**
+   * Rows of the table of classes, one more than there are classes: the last row is "none of them", which label dropout
+   * trains and classifier-free guidance needs. `null` is a network that is told no class.
+   */
+  num_class_embeds: withDefault(Schema.NullOr(ClassEmbeddings), null),
   /** Without meaning here: diffusers needs it for learned time embeddings only. */
   num_train_timesteps: withDefault(Schema.NullOr(Count), null),
   /** Whether the middle block has attention. */
-  add_attention: withDefault(Schema.Boolean, true)
+  add_attention: withDefault(Schema.Boolean, true),
+  /** Whether the network is shown its earlier estimate too, as further channels of its input; not a field of diffusers. */
+  self_condition: withDefault(Schema.Boolean, false)
 })
 
 type Fields = typeof Fields["Type"]
@@ -143,7 +149,7 @@ const inconsistencies = (config: Fields) =>
 
 /**
  * The configuration of a U-Net: the fields and defaults of diffusers' `UNet2DModel`, so that its `config.json` decodes
- * as it is. Values that this package does not implement (other block types, Fourier time embeddings, class embeddings)
+ * as it is. Values that this package does not implement (other block types, time embeddings or class embeddings)
  * are errors that name the field.
  *
  * @example

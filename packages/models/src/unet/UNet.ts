@@ -11,10 +11,11 @@ import * as tf from "@tensorflow/tfjs"
 import { Layer } from "effect"
 import { attentionBlock } from "../blocks/attentionBlock.ts"
 import { type Block, type Context, countParameters, union } from "../blocks/Block.ts"
+import { classesOf, conditionEmbedding } from "../blocks/conditionEmbedding.ts"
 import { convolution, groupNorm } from "../blocks/layers.ts"
 import { downsample, upsample } from "../blocks/resampling.ts"
 import { resnetBlock } from "../blocks/resnetBlock.ts"
-import { timeEmbedding } from "../blocks/timeEmbedding.ts"
+import { withEstimate } from "../blocks/selfConditioning.ts"
 import { zeros } from "../initializers.ts"
 import { type Config, embeddingSize, imageSize } from "./Config.ts"
 
@@ -27,12 +28,13 @@ import { type Config, embeddingSize, imageSize } from "./Config.ts"
  */
 export const make = (config: Config): DenoiserShape => {
   const finest = config.block_out_channels[0]
-  const time = timeEmbedding(
-    "time_embedding",
-    { size: finest, flipSinToCos: config.flip_sin_to_cos, freqShift: config.freq_shift },
-    embeddingSize(config)
-  )
-  const convIn = convolution("conv_in", { inputs: config.in_channels, outputs: finest })
+  const condition = conditionEmbedding({
+    convention: { size: finest, flipSinToCos: config.flip_sin_to_cos, freqShift: config.freq_shift },
+    outputs: embeddingSize(config),
+    classEmbeddings: config.num_class_embeds
+  })
+  const inputs = config.in_channels * (config.self_condition ? 2 : 1)
+  const convIn = convolution("conv_in", { inputs, outputs: finest })
   const down = wayDown(config)
   const middle = middleSteps(config)
   const up = wayUp(config, [finest, ...down.map(({ outputs }) => outputs)])
@@ -46,11 +48,14 @@ export const make = (config: Config): DenoiserShape => {
   return {
     name: "UNet",
     exampleShape: [...imageSize(config), config.in_channels],
-    ...union([convIn, time, ...down, ...middle, ...up, normOut, convOut]),
-    apply: (parameters, { x, t, draws }) => {
+    ...classesOf(config.num_class_embeds),
+    selfConditions: config.self_condition,
+    ...union([convIn, condition, ...down, ...middle, ...up, normOut, convOut]),
+    apply: (parameters, { x, t, draws, ...given }) => {
       const context: Context = { parameters, draws }
-      const embedding = time.apply(context, t)
-      const image = config.center_input_sample ? tf.sub(tf.mul(x, 2), 1) : x
+      const embedding = condition.apply(context, t, given.condition)
+      const shown = withEstimate(config.self_condition, x, given.selfCondition)
+      const image = config.center_input_sample ? tf.sub(tf.mul(shown, 2), 1) : shown
       const skips = [convIn.apply(context, image)]
       for (const step of down) skips.push(step.apply(context, skips.at(-1) as Tensor, embedding))
       let hidden = skips.at(-1) as Tensor

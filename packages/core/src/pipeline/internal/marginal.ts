@@ -10,10 +10,11 @@ export const marginalOf = (schedule: Schedule) => {
   const signal = Float32Array.from(table(schedule, sqrtAlphaBar))
   const spread = Float32Array.from(table(schedule, sqrtOneMinusAlphaBar))
   return {
-    signal: (t: Tensor, like: Tensor): Tensor => lookUp(signal, t, like),
-    spread: (t: Tensor, like: Tensor): Tensor => lookUp(spread, t, like)
+    signal: (t: Tensor, like: Tensor): Tensor => perExample(signal, t, like),
+    spread: (t: Tensor, like: Tensor): Tensor => perExample(spread, t, like)
   }
 }
 
-const lookUp = (values: Float32Array, t: Tensor, like: Tensor): Tensor =>
+/** The value of a table at each example's t, shaped to multiply a tensor like `like`: [batch, 1, ...]. */
+export const perExample = (values: Float32Array, t: Tensor, like: Tensor): Tensor =>
   tf.reshape(tf.gather(tf.tensor1d(values), t as tf.Tensor1D), [like.shape[0]!, ...like.shape.slice(1).map(() => 1)])

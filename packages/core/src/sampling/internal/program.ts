@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs"
 import { qualify } from "../../engine/names.ts"
 import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
 import type { DenoiserShape } from "../../pipeline/Denoiser.ts"
+import { clippedToData } from "../../pipeline/selfCondition.ts"
 import { float32, type HostTensor, type TensorSpec, zeros } from "../../tensor/index.ts"
 import type { DenoisingStep, Plan } from "../Sampler.ts"
 import { coefficientCount, coefficients } from "./coefficients.ts"
@@ -18,6 +19,8 @@ export type StepInput = {
   readonly coefficients: Tensor
   /** Standard normal, shaped as x. */
   readonly noise: Tensor
+  /** The class of each example, where the denoiser has classes: [batch], int32. */
+  readonly condition?: Tensor
 }
 
 /**
@@ -32,11 +35,12 @@ export const denoisingProgram = (
   const images: TensorSpec = { shape: [options.batch, ...denoiser.exampleShape], dtype: "float32" }
   return {
     name: `sampling with ${denoiser.name}`,
-    state: { x: images, ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images]))) },
+    state: { x: images, ...estimateOf(denoiser, images), ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images]))) },
     input: {
       t: { shape: [options.batch], dtype: "float32" },
       coefficients: { shape: [coefficientCount(options.memory.length)], dtype: "float32" },
-      noise: images
+      noise: images,
+      ...(denoiser.classes === undefined ? {} : { condition: { shape: [options.batch], dtype: "int32" } as const })
     },
     apply: (state, input) => {
       const constants = Object.fromEntries(
@@ -47,34 +51,61 @@ export const denoisingProgram = (
       const [inputScale, bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...factors] = scalars(
         input.coefficients
       )
-      const prediction = denoiser.apply(constants, { x: tf.mul(x!, inputScale!), t: input.t, draws: {} })
+      const prediction = denoiser.apply(constants, {
+        x: tf.mul(x!, inputScale!),
+        t: input.t,
+        draws: {},
+        ...(input.condition === undefined ? {} : { condition: input.condition }),
+        ...estimateOf(denoiser, state[estimateName])
+      })
       const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction])
       const sample = tf.minimum(tf.maximum(estimate, tf.neg(bound!)), bound!)
       const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction])
       const terms = [x!, sample, epsilon, input.noise, ...memory]
       const next = names.map((_, i) => sum(factors.slice(i * terms.length, (i + 1) * terms.length), terms))
-      return { state: Object.fromEntries(names.map((name, i) => [name, next[i]!])), output: {} }
+      return {
+        state: {
+          ...Object.fromEntries(names.map((name, i) => [name, next[i]!])),
+          // The next prediction is shown this one's estimate (Chen et al. 2023, algorithm 2).
+          ...estimateOf(denoiser, clippedToData(sample))
+        },
+        output: {}
+      }
     }
   }
 }
 
-/** The state that sampling starts from. */
-export const startingState = (plan: Plan, noise: HostTensor<"float32">): { readonly [name: string]: HostTensor } => ({
+/** The state that sampling starts from; a denoiser that self-conditions has an estimate of zeros in it. */
+export const startingState = (
+  plan: Plan,
+  noise: HostTensor<"float32">,
+  denoiser: Pick<DenoiserShape, "selfConditions"> = {}
+): { readonly [name: string]: HostTensor } => ({
+  ...estimateOf(denoiser, zeros(noise.shape)),
   x: plan.initialNoiseSigma === 1 ? noise : float32(noise.shape, noise.data.map((z) => plan.initialNoiseSigma * z)),
   ...qualify("memory", Object.fromEntries(plan.memory.map((name) => [name, zeros(noise.shape)])))
 })
 
 /** The input of one step. */
-export const stepInput = (plan: Plan, step: DenoisingStep, noise: HostTensor): {
+export const stepInput = (plan: Plan, step: DenoisingStep, noise: HostTensor, condition?: HostTensor): {
   readonly [K in keyof StepInput]: HostTensor
 } => {
   const values = coefficients(plan, step)
   return {
     t: float32([noise.shape[0]!], new Float32Array(noise.shape[0]!).fill(step.timestep)),
     coefficients: float32([values.length], values),
-    noise
+    noise,
+    ...(condition === undefined ? {} : { condition })
   }
 }
+
+const estimateName = "selfCondition"
+
+/** The denoiser's estimate under its name, where the denoiser is shown it. */
+const estimateOf = <A>(
+  { selfConditions = false }: Pick<DenoiserShape, "selfConditions">,
+  estimate: A
+): { readonly [estimateName]?: A } => selfConditions ? { [estimateName]: estimate } : {}
 
 const scalars = (vector: Tensor): Array<Tensor> =>
   Array.from({ length: vector.shape[0]! }, (_, i) => tf.reshape(tf.slice(vector, [i], [1]), []))
