@@ -71,7 +71,8 @@ describe("UNet.Config", () => {
         class_embed_type: null,
         num_class_embeds: null,
         num_train_timesteps: null,
-        add_attention: true
+        add_attention: true,
+        self_condition: false
       })
     }))
 
@@ -94,7 +95,8 @@ describe("UNet.Config", () => {
         act_fn: "gelu",
         norm_num_groups: "8",
         norm_epsilon: 1e-6,
-        num_class_embeds: 10
+        num_class_embeds: 1,
+        self_condition: 1
       }))
       assert.sameMembers([...new Set(wrongFields(error).map((field) => field.split(".")[0]))], [
         "sample_size",
@@ -106,7 +108,8 @@ describe("UNet.Config", () => {
         "act_fn",
         "norm_num_groups",
         "norm_epsilon",
-        "num_class_embeds"
+        "num_class_embeds",
+        "self_condition"
       ])
       assert.include(error.message, "the U-Net configuration is not valid")
       assert.include(error.message, `act_fn: Expected "silu", got "gelu"`)

@@ -11,23 +11,30 @@ import { float32, type HostTensor, int32, sizeOf } from "@effusion/core/tensor"
 import { UNet } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import golden from "../fixtures/unet2d-golden.json" with { type: "json" }
+import conditional from "../fixtures/unet2d-classes-golden.json" with { type: "json" }
+import unconditional from "../fixtures/unet2d-golden.json" with { type: "json" }
+
+/** What the fixtures have in common. */
+type Golden = Omit<typeof unconditional, "param_rule" | "input_rule" | "xt_abs_sum"> & {
+  readonly class_labels?: ReadonlyArray<number>
+}
 
 const batch = 4
 const channels = 3
 const side = 8
 const pixels = side * side
 
-/** The fixture's `param_rule`. */
-const parameters: { readonly [name: string]: HostTensor<"float32"> } = Object.fromEntries(
-  golden.params.map(({ base, k, name, shape }) => {
-    const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 0.1
-    const element = (_: unknown, i: number) => base + scale * Math.sin(0.7 * i + 0.3 * k)
-    return [name, float32(shape, Float32Array.from({ length: sizeOf(shape) }, element))]
-  })
-)
+/** The fixtures' `param_rule`. */
+const parametersOf = (golden: Golden): { readonly [name: string]: HostTensor } =>
+  Object.fromEntries(
+    golden.params.map(({ base, k, name, shape }) => {
+      const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 0.1
+      const element = (_: unknown, i: number) => base + scale * Math.sin(0.7 * i + 0.3 * k)
+      return [name, float32(shape, Float32Array.from({ length: sizeOf(shape) }, element))]
+    })
+  )
 
-/** The fixture's `input_rule`, in float64, at NCHW row-major index i. */
+/** The fixtures' `input_rule`, in float64, at NCHW row-major index i. */
 const t = [0, 10, 500, 999]
 const alphaBar = (step: number): number =>
   Array.from({ length: step + 1 }, (_, s) => 1 - (1e-4 + (s * (0.02 - 1e-4)) / 999)).reduce((a, b) => a * b, 1)
@@ -48,10 +55,16 @@ const image = (f: (i: number) => number): HostTensor<"float32"> =>
     })
   )
 
-const inputs = { ...parameters, x: image(noised), t: int32([batch], t), noise: image(epsilon) }
+const inputsOf = (golden: Golden) => ({
+  ...parametersOf(golden),
+  x: image(noised),
+  t: int32([batch], t),
+  noise: image(epsilon),
+  ...(golden.class_labels === undefined ? {} : { condition: int32([batch], [...golden.class_labels]) })
+})
 
 /** Prediction, loss, and for each parameter the sum of its gradient's absolute values and of its squares. */
-const trainingGradients = (config: UNet.Config) => {
+const trainingGradients = (config: UNet.Config, inputs: { readonly [name: string]: HostTensor }) => {
   const denoiser = UNet.make(config)
   const names = Object.keys(denoiser.parameters)
   return stateless<Tensors, Tensors>("unet-golden", inputs, (input) => {
@@ -59,6 +72,7 @@ const trainingGradients = (config: UNet.Config) => {
       denoiser.apply(Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor])), {
         x: input["x"] as Tensor,
         t: input["t"] as Tensor,
+        ...(input["condition"] === undefined ? {} : { condition: input["condition"] }),
         draws: {}
       })
     const loss = (...values: Array<Tensor>): tf.Scalar =>
@@ -84,33 +98,37 @@ const assertClose = (actual: number, expected: number, what: string, floor = 1e-
 const sum = (numbers: Iterable<number>): number => Array.from(numbers).reduce((a, b) => a + b, 0)
 
 layer(OnnxEngine.layer())("the U-Net on the onnx engine", (it) => {
-  it.effect("agrees with diffusers' UNet2DModel in forward, loss and gradients", () =>
-    Effect.gen(function*() {
-      const config = yield* UNet.decode(golden.config)
-      const names = Object.keys(UNet.make(config).parameters)
-      const engine = yield* Engine
-      const executable = yield* engine.compile(trainingGradients(config))
-      const instance = yield* executable.start({})
-      const output = yield* instance.step(inputs)
+  const check = Effect.fnUntraced(function*(golden: Golden) {
+    const inputs = inputsOf(golden)
+    const config = yield* UNet.decode(golden.config)
+    const names = Object.keys(UNet.make(config).parameters)
+    const engine = yield* Engine
+    const executable = yield* engine.compile(trainingGradients(config, inputs))
+    const instance = yield* executable.start({})
+    const output = yield* instance.step(inputs)
 
-      const prediction = (output["prediction"] as HostTensor).data
-      const at = (n: number, c: number, h: number, w: number): number =>
-        prediction[((n * side + h) * side + w) * channels + c] as number
-      assertClose(at(0, 0, 0, 0), golden.out_0_0_0_0, "prediction[0, 0, 0, 0]")
-      assertClose(at(3, 2, 7, 7), golden.out_3_2_7_7, "prediction[3, 2, 7, 7]")
-      assertClose(at(1, 1, 3, 4), golden.out_1_1_3_4, "prediction[1, 1, 3, 4]")
-      golden.out_abs_sum.forEach((expected, n) => {
-        const example = prediction.subarray(n * pixels * channels, (n + 1) * pixels * channels)
-        assertClose(sum(example.map(Math.abs)), expected, `sum of |prediction[${n}]|`)
-        assertClose(sum(example), golden.out_sum[n] as number, `sum of prediction[${n}]`)
-      })
-      assertClose((output["loss"] as HostTensor).data[0] as number, golden.mse_loss, "loss")
+    const prediction = (output["prediction"] as HostTensor).data
+    const at = (n: number, c: number, h: number, w: number): number =>
+      prediction[((n * side + h) * side + w) * channels + c] as number
+    assertClose(at(0, 0, 0, 0), golden.out_0_0_0_0, "prediction[0, 0, 0, 0]")
+    assertClose(at(3, 2, 7, 7), golden.out_3_2_7_7, "prediction[3, 2, 7, 7]")
+    assertClose(at(1, 1, 3, 4), golden.out_1_1_3_4, "prediction[1, 1, 3, 4]")
+    golden.out_abs_sum.forEach((expected, n) => {
+      const example = prediction.subarray(n * pixels * channels, (n + 1) * pixels * channels)
+      assertClose(sum(example.map(Math.abs)), expected, `sum of |prediction[${n}]|`)
+      assertClose(sum(example), golden.out_sum[n] as number, `sum of prediction[${n}]`)
+    })
+    assertClose((output["loss"] as HostTensor).data[0] as number, golden.mse_loss, "loss")
 
-      const absolute = (output["absolute"] as HostTensor).data
-      golden.params.forEach(({ grad_abs_sum, name }) =>
-        assertClose(absolute[names.indexOf(name)] as number, grad_abs_sum, `sum of |gradient of ${name}|`)
-      )
-      const norm = Math.sqrt(sum((output["squares"] as HostTensor).data))
-      assertClose(norm, golden.grad_global_norm, "global norm of the gradient")
-    }))
+    const absolute = (output["absolute"] as HostTensor).data
+    golden.params.forEach(({ grad_abs_sum, name }) =>
+      assertClose(absolute[names.indexOf(name)] as number, grad_abs_sum, `sum of |gradient of ${name}|`)
+    )
+    const norm = Math.sqrt(sum((output["squares"] as HostTensor).data))
+    assertClose(norm, golden.grad_global_norm, "global norm of the gradient")
+  })
+
+  it.effect("agrees with diffusers' UNet2DModel in forward, loss and gradients", () => check(unconditional))
+
+  it.effect("agrees with it where it is told classes", () => check(conditional))
 })
