@@ -13,7 +13,7 @@ import { spawnSync } from "node:child_process"
 import { resolve } from "node:path"
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import { pipelineServices, samplerOf } from "../../packages/cli/src/configuration/session.ts"
-import { evaluationPipeline } from "../../packages/cli/src/run/trainRun.ts"
+import { evaluationPipelineOf } from "../../packages/cli/src/run/trainRun.ts"
 import { argMax, trainClassifier } from "../support/classifier.ts"
 
 const main = resolve(import.meta.dirname, "../../packages/cli/src/main.ts")
@@ -44,7 +44,7 @@ it.live("learns to draw digits that a classifier of real digits recognizes", () 
 
     const { test, train } = yield* loadDigits()
     const { loss } = yield* Training.evaluate({
-      pipeline: evaluationPipeline,
+      pipeline: evaluationPipelineOf(preset),
       data: test,
       batchSize: 100,
       parameters,

@@ -7,18 +7,19 @@ import type { Sampling } from "@effusion/core/sampling"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { Shape } from "@effusion/core/tensor"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
-import { Clock, Effect, Layer, Option, Path } from "effect"
+import { Clock, Data, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, overlay, samplers } from "../configuration/config.ts"
-import { denoiserOf, pipelineServices } from "../configuration/session.ts"
+import { classesOf, denoiserOf, pipelineServices } from "../configuration/session.ts"
 import type { UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { guideOf, latestCheckpoint, NoCheckpoint, NoGuide } from "../run/checkpoints.ts"
 import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
+import { classesFlag, pairFlag } from "./lists.ts"
 
 const input = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a run, such as runs/digits-1")),
@@ -39,6 +40,26 @@ const input = {
     Flag.withDescription("How far to steer away from the run's early state, where it keeps one; 1 is not at all"),
     Flag.optional
   ),
+  labels: classesFlag("labels").pipe(
+    Flag.withMetavar("list"),
+    Flag.withDescription("The classes to draw in turn, such as 3 or 0,1,2, or none; all of them when not given"),
+    Flag.optional
+  ),
+  classGuidance: Flag.Finite("class-guidance").pipe(
+    Flag.withMetavar("scale"),
+    Flag.withDescription("How far to go towards the class, beyond samples of none; 1 is as far as trained"),
+    Flag.optional
+  ),
+  guidanceRescale: Flag.Finite("guidance-rescale").pipe(
+    Flag.withMetavar("number"),
+    Flag.withDescription("How much of --class-guidance's contrast to take back, from 0 to 1"),
+    Flag.optional
+  ),
+  guidanceInterval: pairFlag("guidance-interval").pipe(
+    Flag.withMetavar("from,to"),
+    Flag.withDescription("The noise, sigma, between which --class-guidance is at work"),
+    Flag.optional
+  ),
   threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
   trajectory: Flag.Boolean("trajectory").pipe(
     Flag.withDescription("Show how noise becomes a sample: a row for each, from left to right"),
@@ -56,8 +77,17 @@ type Input = Command.Command.Config.Infer<typeof input>
 /** A trajectory shows so many of the denoising steps. */
 const trajectoryFrames = 12
 
+/** Flags say what classes to draw, and the network of the run is told none. */
+export class NoClasses extends Data.TaggedError("NoClasses")<{ readonly path: string; readonly flag: string }> {
+  override get message() {
+    return `${this.flag} is for networks that are told classes, and that of "${this.path}" is not; ` +
+      `leave it out, or train one that is (--preset digits-classes)`
+  }
+}
+
 /** What drawing can fail with. */
 export type SampleError =
+  | NoClasses
   | RunFolder.OpenError
   | CheckpointDamaged
   | CheckpointUnreadable
@@ -82,6 +112,7 @@ export const sample: Command.Command<"sample", Input, {}, SampleError, SampleSer
   Command.withExamples([
     { command: "effusion sample runs/digits-1 --count 100", description: "A grid of 100 pictures" },
     { command: "effusion sample runs/digits-1 --trajectory --count 8", description: "How they come out of noise" },
+    { command: "effusion sample runs/digits-classes-1 --labels 3,7", description: "Digits to order" },
     { command: "effusion sample runs/points-1 --out points.csv", description: "Points, as numbers" }
   ])
 )
@@ -98,7 +129,9 @@ const drawRun = Effect.fnUntraced(function*(
   yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
   if (checkpoint === undefined) return yield* new NoCheckpoint({ path: input.run })
 
-  const { exampleShape } = denoiserOf(config)
+  const { classes, exampleShape } = denoiserOf(config)
+  const flag = classFlags.find(([name]) => Option.isSome<unknown>(input[name]))?.[1]
+  if (classes === undefined && flag !== undefined) return yield* new NoClasses({ path: input.run, flag })
   const settings = yield* settingsOf(config, input, exampleShape)
   const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
   if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
@@ -108,18 +141,28 @@ const drawRun = Effect.fnUntraced(function*(
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
   yield* requirePictureType(path, exampleShape)
+  const labels = Option.getOrElse(input.labels, () => classesOf(config))
   const frames = yield* drawFrames({
     ...settings,
+    labels,
     parameters: checkpoint.state.average ?? checkpoint.state.parameters,
     guide,
     exampleShape,
     frames: input.trajectory ? trajectoryFrames : 1
   }).pipe(Effect.provide(servicesOf(config, input)))
   const title = `${settings.count} samples after ${checkpoint.state.step} steps`
-  yield* writePicture(path, { title, frames })
+  yield* writePicture(path, { title, frames, labels })
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
   yield* report({ event: "drawn", count: settings.count, seconds, path })
 })
+
+/** Flags for networks that are told classes. */
+const classFlags = [
+  ["labels", "--labels"],
+  ["classGuidance", "--class-guidance"],
+  ["guidanceRescale", "--guidance-rescale"],
+  ["guidanceInterval", "--guidance-interval"]
+] as const
 
 /** So many rows make a trajectory of images that can be looked at; points are all in one plot. */
 const trajectoryRows = 8
@@ -142,9 +185,20 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
   const guidance = config.guidance === null
     ? {}
     : Option.match(input.guidance, { onNone: () => ({}), onSome: (scale) => ({ guidance: { scale } }) })
-  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count }, ...guidance })
+  const classGuidance = {
+    ...Option.match(input.classGuidance, { onNone: () => ({}), onSome: (scale) => ({ scale }) }),
+    ...Option.match(input.guidanceRescale, { onNone: () => ({}), onSome: (rescale) => ({ rescale }) }),
+    ...Option.match(input.guidanceInterval, { onNone: () => ({}), onSome: (interval) => ({ interval }) })
+  }
+  // Samples of no class cannot be guided towards one.
+  const guidedTo = Option.exists(input.labels, (labels) => labels === undefined)
+    ? { classGuidance: null }
+    : Object.keys(classGuidance).length === 0
+    ? {}
+    : { classGuidance }
+  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count }, ...guidance, ...guidedTo })
   const settings = yield* decodeRunConfig(json, "what to draw", flagNames)
-  return { ...settings.sampling, guidance: settings.guidance, seed }
+  return { ...settings.sampling, guidance: settings.guidance, classGuidance: settings.classGuidance, seed }
 })
 
 const flagNames = {
@@ -152,14 +206,17 @@ const flagNames = {
   "sampling.count": "--count",
   "sampling.steps": "--steps",
   "sampling.eta": "--eta",
-  "guidance.scale": "--guidance"
+  "guidance.scale": "--guidance",
+  "classGuidance.scale": "--class-guidance",
+  "classGuidance.rescale": "--guidance-rescale",
+  "classGuidance.interval": "--guidance-interval"
 }
 
-type Settings = RunConfig["sampling"] & Pick<RunConfig, "guidance" | "seed">
+type Settings = RunConfig["sampling"] & Pick<RunConfig, "classGuidance" | "guidance" | "seed">
 
 const defaultName = (
-  { guidance, sampler, seed, steps }: Settings,
-  { guidance: given, trajectory }: Input,
+  { classGuidance, guidance, sampler, seed, steps }: Settings,
+  { classGuidance: classes, guidance: given, labels, trajectory }: Input,
   type: string
 ): string =>
   [
@@ -167,6 +224,8 @@ const defaultName = (
     sampler,
     steps,
     ...(Option.isSome(given) && guidance !== null ? ["guidance", guidance.scale] : []),
+    ...Option.match(labels, { onNone: () => [], onSome: (labels) => ["labels", ...labels ?? ["none"]] }),
+    ...(Option.isSome(classes) && classGuidance !== null ? ["class-guidance", classGuidance.scale] : []),
     "seed",
     `${seed}${type}`
   ].join("-")

@@ -17,7 +17,7 @@ import { scheduleTypes } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
-import { loadData, requireShape } from "../run/datasets.ts"
+import { loadData, requireClasses, requireShape } from "../run/datasets.ts"
 import { estimate, showEstimate } from "../run/estimate.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { trainRun } from "../run/trainRun.ts"
@@ -204,7 +204,9 @@ const conflict = (flag: string, remedy: string) => new FlagConflict({ flags: ["-
 /** The data of a configuration, if the network and the batches fit it. */
 const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
   const data = yield* loadData(config.data)
-  yield* requireShape(config.data, data.train.exampleShape, denoiserOf(config).exampleShape)
+  const { classes, exampleShape } = denoiserOf(config)
+  yield* requireShape(config.data, data.train.exampleShape, exampleShape)
+  yield* requireClasses(config.data, data.train.classes, classes)
   const { name, size } = data.train
   if (config.batchSize > size) {
     return yield* new BatchTooLarge({ dataset: name, size, batchSize: config.batchSize })

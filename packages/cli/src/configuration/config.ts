@@ -112,6 +112,22 @@ const Guidance = Schema.Struct({
   scale: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a number of at least 1" }))
 })
 
+const Conditioning = Schema.Struct({
+  /** The part of the examples that are trained without their class, which guidance towards classes needs. */
+  dropout: Fraction
+})
+
+const ClassGuidance = Schema.Struct({
+  /** How far to go from the prediction without a class towards that of the class; 1 is as without guidance. */
+  scale: NotNegative,
+  /** How much of a guided prediction is scaled back to the spread of an unguided one. */
+  rescale: Fraction.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /** The noise, sigma, above the first and up to the second of which steps are guided; all of them when `null`. */
+  interval: Schema.NullOr(Schema.Tuple([NotNegative, Positive])).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(null))
+  )
+})
+
 const Previews = Schema.Struct({
   /** Steps from one preview to the next; 0 makes none. */
   every: Natural,
@@ -121,6 +137,8 @@ const Previews = Schema.Struct({
 })
 
 const ObjectiveName = Schema.Literals(["noise", "velocity"])
+const conditioning = Schema.NullOr(Conditioning).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+const classGuidance = Schema.NullOr(ClassGuidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 
 /** The schema of {@link RunConfig}. */
 export const RunConfig = Schema.Struct({
@@ -162,12 +180,17 @@ export const RunConfig = Schema.Struct({
   previews: Previews,
   sampling: Sampling,
   /** The early state of the run that samples are steered away from (`guide` of `Sampling`); none when `null`. */
-  guidance: Schema.NullOr(Guidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+  guidance: Schema.NullOr(Guidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null))),
+  /** Whether the network is told the class of each example: it is one with `num_class_embeds` then; not when `null`. */
+  conditioning,
+  /** How samples are guided towards their classes (`classifierFree` of `Sampling`); not at all when `null`. */
+  classGuidance
 }).check(Schema.makeFilter((config) => [
   ...modelIssues(config),
   ...scheduleIssues(config),
   ...terminalIssues(config),
-  ...samplingIssues(config)
+  ...samplingIssues(config),
+  ...conditioningIssues(config)
 ]))
 
 /** The configuration of a run. */
@@ -249,6 +272,11 @@ export const decodeRunConfig = (
             Schema.Struct({ schedule: ScheduleOptions, sampling: Sampling, previews: Previews }),
             input,
             samplingIssues
+          ),
+          ...issuesAcross(
+            Schema.Struct({ model: Model, conditioning, classGuidance }),
+            input,
+            conditioningIssues
           )
         ].map((issue) => describe(issue, input, flags)))
       ]
@@ -276,10 +304,34 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
-  const { averaging, batchSize, data, model, objective, optimizer, schedule, seed, timesteps } = encodeRunConfig(config)
-  // Runs from before there was a choice have no such field, and drew uniform timesteps.
-  const choice = timesteps === "uniform" ? {} : { timesteps }
-  return { data, model, schedule, objective, ...choice, optimizer, averaging, batchSize, seed }
+  const { averaging, batchSize, conditioning, data, model, objective, optimizer, schedule, seed, timesteps } =
+    encodeRunConfig(config)
+  // Runs from before there was a choice have no such field, and drew uniform timesteps and knew no classes.
+  const choice = {
+    ...(timesteps === "uniform" ? {} : { timesteps }),
+    ...(conditioning === null ? {} : { conditioning })
+  }
+  return {
+    data,
+    model: withoutLaterFields(model as Json),
+    schedule,
+    objective,
+    ...choice,
+    optimizer,
+    averaging,
+    batchSize,
+    seed
+  }
+}
+
+/** A network without the fields that runs from before there was a choice do not have, where they say what those did. */
+const withoutLaterFields = (model: Json): Json => {
+  const later: Json = model["type"] === "mlp"
+    ? { self_condition: false, num_class_embeds: null }
+    : { self_condition: false }
+  return Object.fromEntries(
+    Object.entries(model).filter(([field, value]) => !(Object.hasOwn(later, field) && later[field] === value))
+  )
 }
 
 interface FieldIssue {
@@ -310,6 +362,39 @@ const samplingIssues = (
       path: [field, "steps"],
       issue: `expected at most schedule.steps (${config.schedule.steps}), got ${config[field].steps}`
     }))
+
+/** Classes are told to a network that has a table of them, and only then can samples be guided towards them. */
+const conditioningIssues = (
+  { classGuidance, conditioning, model }: Pick<RunConfig, "classGuidance" | "conditioning" | "model">
+): ReadonlyArray<CrossIssue> => [
+  ...(conditioning !== null && model.num_class_embeds === null
+    ? [{
+      path: ["model", "num_class_embeds"],
+      issue: "expected one more than there are classes, because of conditioning, got null"
+    }]
+    : []),
+  ...(conditioning === null && model.num_class_embeds !== null
+    ? [{
+      path: ["conditioning"],
+      issue: `expected an object such as { "dropout": 0.1 }, because of model.num_class_embeds, got null`
+    }]
+    : []),
+  ...(classGuidance !== null && (conditioning === null || conditioning.dropout === 0)
+    ? [{
+      path: ["classGuidance", "scale"],
+      issue: conditioning === null
+        ? "expected null, because the network is told no classes (conditioning)"
+        : "expected null, because the network is never trained without a class (conditioning.dropout is 0)"
+    }]
+    : []),
+  ...(classGuidance !== null && classGuidance.interval !== null &&
+      classGuidance.interval[0] >= classGuidance.interval[1]
+    ? [{
+      path: ["classGuidance", "interval"],
+      issue: `expected the smaller of the two first, got ${classGuidance.interval.join(", ")}`
+    }]
+    : [])
+]
 
 /** What a check across fields has to say of a document that may be wrong elsewhere. */
 const issuesAcross = <Fields>(

@@ -30,7 +30,20 @@ const digits: RunConfig = {
   checkpoints: { every: 500, keep: 2 },
   previews: { every: 500, count: 16, steps: 25 },
   sampling: { sampler: "ddpm", steps: 50, eta: 0, count: 64 },
-  guidance: { step: 200, scale: 3 }
+  guidance: { step: 200, scale: 3 },
+  conditioning: null,
+  classGuidance: null
+}
+
+/** Handwritten digits to order, in about the time of `digits`: the network is told which digit it is to draw. */
+const digitsClasses: RunConfig = {
+  ...digits,
+  preset: "digits-classes",
+  model: { type: "unet", ...UNet.small, num_class_embeds: 11 },
+  sampling: { ...digits.sampling, count: 60 },
+  guidance: null,
+  conditioning: { dropout: 0.1 },
+  classGuidance: { scale: 3, rescale: 0, interval: null }
 }
 
 /** Handwritten digits in less than a minute: strokes, not yet digits. For trying things out. */
@@ -72,7 +85,9 @@ const points: RunConfig = {
   checkpoints: { every: 500, keep: 2 },
   previews: { every: 1000, count: 500, steps: 50 },
   sampling: { sampler: "ddim", steps: 100, eta: 0, count: 2000 },
-  guidance: null
+  guidance: null,
+  conditioning: null,
+  classGuidance: null
 }
 
 /**
@@ -95,7 +110,9 @@ const ddpmCifar10: RunConfig = {
   checkpoints: { every: 5000, keep: 3 },
   previews: { every: 10_000, count: 16, steps: 50 },
   sampling: { sampler: "ddpm", steps: 1000, eta: 0, count: 64 },
-  guidance: null
+  guidance: null,
+  conditioning: null,
+  classGuidance: null
 }
 
 /**
@@ -106,6 +123,7 @@ const ddpmCifar10: RunConfig = {
  */
 export const presets: { readonly [name: string]: RunConfig } = {
   digits,
+  "digits-classes": digitsClasses,
   "digits-small": digitsSmall,
   fashion,
   points,

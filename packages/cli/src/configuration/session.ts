@@ -31,6 +31,16 @@ export const denoiserOf = ({ model }: RunConfig): DenoiserShape => {
 }
 
 /**
+ * The classes that samples of a run are drawn of, unless others are asked for: all of them, in turn; `undefined` where the
+ * network is told none.
+ *
+ * @example
+ * classesOf(presets["digits-classes"]) // => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+ */
+export const classesOf = ({ model: { num_class_embeds } }: RunConfig): ReadonlyArray<number> | undefined =>
+  num_class_embeds === null ? undefined : Array.from({ length: num_class_embeds - 1 }, (_, index) => index)
+
+/**
  * The number of trainable numbers of a denoiser.
  *
  * @example

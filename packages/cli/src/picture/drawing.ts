@@ -15,6 +15,7 @@ import type { FileProblem } from "../files.ts"
 import { writeWhole } from "../files.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { arePoints } from "../run/datasets.ts"
+import type { GridOptions } from "./images.ts"
 import { encodePng, grid, interleave } from "./images.ts"
 
 /** What to draw, and how. */
@@ -24,6 +25,10 @@ export interface DrawOptions extends Pick<RunConfig["sampling"], "sampler" | "et
   readonly parameters: Pipeline.HostTensors
   /** What to steer away from. */
   readonly guide?: Sampling.Guide | undefined
+  /** The classes to draw in turn, where the network is told classes. */
+  readonly labels?: ReadonlyArray<number> | undefined
+  /** How to guide samples towards them. */
+  readonly classGuidance?: RunConfig["classGuidance"] | undefined
   readonly exampleShape: Shape
 }
 
@@ -52,19 +57,24 @@ export const drawFrames = Effect.fnUntraced(function*(
   Sampling.SamplingError,
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
-  const { count, exampleShape, guide, parameters, seed, steps } = options
+  const { classGuidance, count, exampleShape, guide, labels, parameters, seed, steps } = options
+  const classifierFree = classGuidance === undefined || classGuidance === null
+    ? undefined
+    : { ...classGuidance, interval: classGuidance.interval ?? undefined }
   const { report } = yield* Reporter
   const batchSize = batchSizeOf(exampleShape)
   const frameSteps = spread(steps, options.frames)
   const frames = frameSteps.map(() => new Float32Array(count * sizeOf(exampleShape)))
   const shape = [count, ...exampleShape]
   yield* Sampling.run({
-    sampler: samplerOf({ ...options, guided: guide !== undefined }),
+    sampler: samplerOf({ ...options, guided: guide !== undefined || classifierFree !== undefined }),
     steps,
     count,
     seed,
     parameters,
     guide,
+    labels,
+    classifierFree,
     batchSize,
     trajectory: options.frames > 1
   }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
@@ -108,6 +118,8 @@ export interface PictureOptions {
   readonly frames: ReadonlyArray<HostTensor<"float32">>
   /** Points of the data, to compare with. */
   readonly data?: HostTensor<"float32">
+  /** The classes that were drawn in turn: a column of a grid of images shows one of them. */
+  readonly labels?: ReadonlyArray<number> | undefined
 }
 
 /**
@@ -144,11 +156,15 @@ export const requirePictureType = (path: string, exampleShape: Shape) =>
 const contentOf = Effect.fnUntraced(function*(
   extension: string,
   finished: HostTensor<"float32">,
-  { data, frames, title }: PictureOptions
+  { data, frames, labels = [], title }: PictureOptions
 ) {
   switch (extension) {
     case ".png":
-      return encodePng(frames.length === 1 ? grid(finished) : grid(interleave(frames), { columns: frames.length }))
+      return encodePng(
+        frames.length === 1
+          ? grid(finished, columnsFor(finished.shape[0]!, labels.length))
+          : grid(interleave(frames), { columns: frames.length })
+      )
     case ".json":
       return `${JSON.stringify(rowsOf(finished))}\n`
     case ".csv":
@@ -162,6 +178,10 @@ const contentOf = Effect.fnUntraced(function*(
     }
   }
 })
+
+/** Columns of a grid in which classes come in turn: a multiple of their number, and otherwise about square. */
+const columnsFor = (count: number, classes: number): GridOptions =>
+  classes < 2 ? {} : { columns: classes * Math.ceil(Math.sqrt(count) / classes) }
 
 /** The coordinates of each point. */
 const rowsOf = ({ data, shape }: HostTensor<"float32">): ReadonlyArray<ReadonlyArray<number>> => {

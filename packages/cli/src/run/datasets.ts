@@ -67,6 +67,39 @@ export const requireShape = (
 ): Effect.Effect<void, WrongExampleShape> =>
   sameShape(actual, expected) ? Effect.void : new WrongExampleShape({ data, actual, expected })
 
+/** The classes of a dataset are not those that the network tells apart. */
+export class WrongClasses extends Data.TaggedError("WrongClasses")<{
+  readonly data: string
+  readonly actual: number
+  readonly expected: number
+}> {
+  override get message() {
+    const remedy = this.actual === 0
+      ? "choose data with classes (--data), or train without them (conditioning null)"
+      : `set model.num_class_embeds to ${this.actual + 1}, one more, in a --config file`
+    return `the data "${this.data}" has ${showClasses(this.actual)}, but the network tells ` +
+      `${showClasses(this.expected)} apart; ${remedy}`
+  }
+}
+
+/**
+ * Fails with {@link WrongClasses} unless a network that is told classes is told as many as a dataset has.
+ *
+ * @param data what to call the dataset in the message
+ * @param expected the classes that the network is told; none where it is `undefined`, which any dataset fits
+ * @example
+ * yield* requireClasses(config.data, train.classes, denoiser.classes)
+ */
+export const requireClasses = (
+  data: string,
+  actual: number,
+  expected: number | undefined
+): Effect.Effect<void, WrongClasses> =>
+  expected === undefined || actual === expected ? Effect.void : new WrongClasses({ data, actual, expected })
+
+const showClasses = (count: number): string =>
+  count === 0 ? "no classes" : `${count} ${count === 1 ? "class" : "classes"}`
+
 const showExamples = (shape: Shape): string => {
   if (arePoints(shape)) return `points of ${shape[0]} coordinates`
   const [height, width, channels] = shape

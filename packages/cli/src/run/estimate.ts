@@ -10,7 +10,7 @@ import { Effect, Stream } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
 import { averageOf, denoiserOf, optimizerOf, parameterCount } from "../configuration/session.ts"
 import { showDuration } from "../report/progress.ts"
-import { pipeline } from "./trainRun.ts"
+import { pipelineOf } from "./trainRun.ts"
 
 /** What a run will cost. */
 export interface Estimate {
@@ -42,7 +42,7 @@ export const estimate = Effect.fnUntraced(function*(config: RunConfig) {
   const memoryBefore = yield* residentBytes
   const { memory, seconds } = yield* Effect.scoped(Effect.gen(function*() {
     const run = yield* Training.start({
-      pipeline,
+      pipeline: pipelineOf(config),
       data: blank(denoiser.exampleShape, batchSize),
       batchSize,
       optimizer: optimizerOf(config),

@@ -6,20 +6,24 @@ import { take } from "@effusion/core/data"
 import { Engine } from "@effusion/core/engine"
 import {
   asNoise,
+  classConditioning,
   Denoiser,
   forwardNoising,
   meanSquaredError,
   noisePrediction,
+  type Objective,
   Pipeline,
   scheduleSampling,
   TimestepSampler
 } from "@effusion/core/pipeline"
+import type { Labelled, Loss } from "@effusion/core/pipeline"
+import type { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Clock, Deferred, Effect, Ref, Stream } from "effect"
 import { type RunConfig, trainingIdentity } from "../configuration/config.ts"
-import { averageOf, optimizerOf, parameterCount } from "../configuration/session.ts"
+import { averageOf, classesOf, optimizerOf, parameterCount } from "../configuration/session.ts"
 import { writeWhole } from "../files.ts"
 import { invocation, quote } from "../invocation.ts"
 import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
@@ -42,27 +46,50 @@ export interface TrainRunOptions {
 
 /**
  * The pipeline of every run: the mean squared error of what the objective has predicted (Ho et al. 2020, algorithm 1).
- * The schedule, the objective and the network come with the services.
+ * The schedule, the objective and the network come with the services; a network that is told classes is so here.
  *
  * @example
- * const run = yield* Training.start({ pipeline, data, optimizer, steps: 1000, seed: 7 })
+ * const run = yield* Training.start({ pipeline: pipelineOf(config), data, optimizer, steps: 1000, seed: 7 })
  */
-export const pipeline = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+export const pipelineOf = (config: PipelineConfig): PipelineEffect =>
+  config.conditioning === null
+    ? Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+    : Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+
+/** What of a configuration decides the stages. */
+type PipelineConfig = Pick<RunConfig, "conditioning" | "model">
+
+type PipelineEffect<R = TimestepSampler> = Effect.Effect<
+  Pipeline.Pipeline<Labelled, Loss>,
+  never,
+  R | NoiseSchedule | Denoiser | Objective
+>
+
+const conditioningOf = ({ conditioning, model }: PipelineConfig) =>
+  classConditioning({ classes: model.num_class_embeds! - 1, dropout: conditioning!.dropout })
 
 /**
  * The pipeline of every evaluation. Held-out losses are errors of the noise at uniform timesteps, whatever is predicted
- * and however a run's own timesteps are drawn, so that runs can be compared.
+ * and however a run's own timesteps are drawn, so that runs can be compared. (A network that is told classes is told all
+ * of them, and one that is shown its own estimate has always got one.)
  *
  * @example
- * const { loss } = yield* Training.evaluate({ pipeline: evaluationPipeline, data: test, parameters, seed: 0 })
+ * const pipeline = evaluationPipelineOf(config)
+ * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters, seed: 0 })
  */
-export const evaluationPipeline = Pipeline.make(
-  scheduleSampling,
-  forwardNoising,
-  noisePrediction,
-  asNoise,
-  meanSquaredError
-).pipe(Effect.provide(TimestepSampler.uniform))
+export const evaluationPipelineOf = (config: PipelineConfig): PipelineEffect<never> => {
+  const pipeline: PipelineEffect = config.conditioning === null
+    ? Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
+    : Pipeline.make(
+      conditioningOf(config),
+      scheduleSampling,
+      forwardNoising,
+      noisePrediction,
+      asNoise,
+      meanSquaredError
+    )
+  return Effect.provide(pipeline, TimestepSampler.uniform)
+}
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
@@ -149,7 +176,7 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
     pinned: config.guidance === null ? [] : [config.guidance.step]
   })
   const run = yield* Training.start({
-    pipeline,
+    pipeline: pipelineOf(config),
     data: data.train,
     batchSize: config.batchSize,
     optimizer: optimizerOf(config),
@@ -224,11 +251,13 @@ const preview = Effect.fnUntraced(function*(
     ...config.sampling,
     ...config.previews,
     seed: config.seed,
+    labels: classesOf(config),
     parameters: state.average ?? state.parameters,
     exampleShape: data.train.exampleShape
   })
   yield* writePicture(path, {
     title: `step ${done.step}: ${config.previews.count} samples`,
+    labels: classesOf(config),
     frames: [samples],
     ...pointsToCompareWith(data)
   })
@@ -249,7 +278,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
   const heldOut = take(data.test, evaluationExamples)
   yield* report({ event: "evaluating", examples: heldOut.size })
   const { loss, standardError } = yield* Training.evaluate({
-    pipeline: evaluationPipeline,
+    pipeline: evaluationPipelineOf(config),
     data: heldOut,
     batchSize: Math.min(heldOut.size, 100),
     parameters,
@@ -271,11 +300,14 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
       CheckpointUnreadable: ({ message }) => withoutGuide(message)
     })
   )
-  const samples = yield* draw({ ...config.sampling, seed: config.seed, parameters, guide, exampleShape })
+  const labels = classesOf(config)
+  const { classGuidance, seed } = config
+  const samples = yield* draw({ ...config.sampling, seed, parameters, guide, labels, classGuidance, exampleShape })
   const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
   yield* Effect.forEach(types, (type) =>
     writePicture(folder.samples(type), {
       title: `${config.sampling.count} samples after ${state.step} steps`,
+      labels,
       frames: [samples],
       ...pointsToCompareWith(data)
     }), { discard: true })

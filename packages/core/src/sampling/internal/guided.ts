@@ -56,7 +56,7 @@ export interface Guidance {
  * {@link guidedParameters}, else the denoiser's own.
  */
 export const guidedDenoiser = (denoiser: DenoiserShape, { classifierFree, guideScale }: Guidance): DenoiserShape => {
-  const classes = classifierFree?.timesteps === undefined ? undefined : classifierFree
+  const classes = classifierFree?.timesteps === undefined || classifierFree.scale === 1 ? undefined : classifierFree
   if (guideScale === undefined && classes === undefined) return denoiser
   return {
     ...denoiser,
@@ -98,7 +98,7 @@ const beyondNoClass = (
   }
 ): Tensor => {
   const batch = input.x.shape[0]!
-  const none = tf.fill([batch], denoiser.classes!, "int32")
+  const none = tf.fill(input.t.shape, denoiser.classes ?? 0, "int32")
   const worse = denoiser.apply(parameters, { ...input, condition: none })
   const inside = tf.reshape(within(input.t, timesteps!), [batch, ...input.x.shape.slice(1).map(() => 1)])
   const guided = beyond(good, worse, tf.mul(inside, scale - 1), sum)
