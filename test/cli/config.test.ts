@@ -438,7 +438,7 @@ describe("resolving", () => {
       const error = yield* Effect.flip(resolve({ preset: "digit", overrides: {} }))
       assert.strictEqual(
         error.message,
-        `there is no preset "digit" (did you mean "digits"?); choose one of digits, digits-classes, digits-small, fashion, points, ddpm-cifar10`
+        `there is no preset "digit" (did you mean "digits"?); choose one of digits, digits-small, digits-classes, fashion, points, ddpm-cifar10`
       )
       const inherited = yield* Effect.flip(resolve({ preset: "constructor", overrides: {} }))
       assert.strictEqual(inherited._tag, "UnknownPreset")

@@ -35,7 +35,11 @@ const inputsOf = (denoiser: DenoiserShape): { readonly [name: string]: HostTenso
     ...parameters,
     ...draws,
     ["x", normal("x", [batch, ...denoiser.exampleShape])],
-    ["t", int32([batch], [0, 400, 999])]
+    ["t", int32([batch], [0, 400, 999])],
+    ...(denoiser.classes === undefined ? [] : [["condition", int32([batch], [1, denoiser.classes, 1])]]),
+    ...(denoiser.selfConditions === true
+      ? [["selfCondition", normal("estimate", [batch, ...denoiser.exampleShape])]]
+      : [])
   ])
 }
 
@@ -55,6 +59,8 @@ const gradients = (denoiser: DenoiserShape) => {
       denoiser.apply(Object.fromEntries(names.map((name, i) => [name, values[i]!])), {
         x: input["x"]!,
         t: input["t"]!,
+        ...(input["condition"] === undefined ? {} : { condition: input["condition"] }),
+        ...(input["selfCondition"] === undefined ? {} : { selfCondition: input["selfCondition"] }),
         draws
       })
     const values = names.map((name) => input[`parameters.${name}`]!)
@@ -87,6 +93,10 @@ const denoisers = {
     down_block_types: ["AttnDownBlock2D", "AttnDownBlock2D", "DownBlock2D"],
     up_block_types: ["UpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D"]
   }),
+  "U-Net, told classes and its own estimate": mixed({ num_class_embeds: 4, self_condition: true }),
+  "MLP, told classes and its own estimate": MLP.make(
+    MLP.Config.make({ width: 8, depth: 1, num_class_embeds: 4, self_condition: true })
+  ),
   "MLP": MLP.make(MLP.Config.make({ dimensions: 3, width: 16, depth: 2 })),
   "MLP without Fourier features": MLP.make(MLP.Config.make({ width: 8, depth: 1, octaves: 0 }))
 }
