@@ -75,7 +75,7 @@ const predict = (guidance: Guidance, input: DenoiserInput): Tensor =>
 const towardsClasses = (classifierFree: Guidance["classifierFree"], input: DenoiserInput): Tensor =>
   predict({ classifierFree }, input)
 const unconditional = (input: DenoiserInput): Tensor =>
-  denoiser.apply(weights, { ...input, condition: tf.fill([batch], classes, "int32") })
+  denoiser.apply(weights, { ...input, condition: tf.fill(input.t.shape, classes, "int32") })
 
 const scales = fc.double({ min: 0, max: 8, noNaN: true })
 
