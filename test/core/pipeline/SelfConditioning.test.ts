@@ -6,7 +6,7 @@ import { conversion, type PredictionType, predictionTypes } from "@effusion/core
 import { Engine, stateless, type Tensor, type Tensors } from "@effusion/core/engine"
 import { Denoiser, noisePrediction, Objective, Pipeline } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
-import { cosine, levelAt, NoiseSchedule } from "@effusion/core/schedule"
+import { cosine, levelAt, NoiseSchedule, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
 import { float32, type HostTensor, int32 } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, Result } from "effect"
@@ -16,6 +16,7 @@ import { forAll } from "../../support/properties.ts"
 
 const T = 20
 const schedule = Result.getOrThrow(cosine({ steps: T }))
+const zeroTerminal = Result.getOrThrow(rescaleZeroTerminalSnr(schedule))
 
 /** prediction = w x + u estimate, with dropout of the whole where there are draws. */
 const linear = Layer.succeed(Denoiser, {
@@ -108,6 +109,21 @@ describeEngines("self-conditioning", (it) => {
 })
 
 describe("self-conditioning", () => {
+  it.effect("has no estimate where a prediction says nothing of the data", () =>
+    Effect.gen(function*() {
+      const stage = yield* noisePrediction
+      yield* Effect.promise(() => tf.setBackend("cpu"))
+      const place = (shape: ReadonlyArray<number>, dtype: "float32" | "int32", values: ReadonlyArray<number>) =>
+        tf.tensor(values, [...shape], dtype)
+      const x = place([2, 2], "float32", [0.3, -0.2, 0.5, 0.9])
+      // The second example is pure noise, of which the prediction is the noise.
+      const input = { x0: x, noise: x, xt: x, t: place([2], "int32", [0, T - 1]) }
+      const { prediction } = stage.apply(input, { parameters: { w: tf.scalar(0), u: tf.scalar(1) }, draws: {} })
+      const [a, b, ...rest] = Array.from(prediction.dataSync())
+      close([a!, b!], [0.3, -0.2].map((value) => value / levelAt(zeroTerminal, 0).signal), 1e-5)
+      assert.deepStrictEqual(rest, [0, 0])
+    }).pipe(Effect.provide(Layer.mergeAll(linear, objective("epsilon"), NoiseSchedule.layer(zeroTerminal)))))
+
   it.effect("is for half of the examples, each by itself", () =>
     Effect.gen(function*() {
       const stage = yield* noisePrediction

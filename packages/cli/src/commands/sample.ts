@@ -216,7 +216,7 @@ type Settings = RunConfig["sampling"] & Pick<RunConfig, "classGuidance" | "guida
 
 const defaultName = (
   { classGuidance, guidance, sampler, seed, steps }: Settings,
-  { classGuidance: classes, guidance: given, labels, trajectory }: Input,
+  { classGuidance: classes, guidance: given, guidanceInterval, guidanceRescale, labels, trajectory }: Input,
   type: string
 ): string =>
   [
@@ -226,6 +226,8 @@ const defaultName = (
     ...(Option.isSome(given) && guidance !== null ? ["guidance", guidance.scale] : []),
     ...Option.match(labels, { onNone: () => [], onSome: (labels) => ["labels", ...labels ?? ["none"]] }),
     ...(Option.isSome(classes) && classGuidance !== null ? ["class-guidance", classGuidance.scale] : []),
+    ...Option.match(guidanceRescale, { onNone: () => [], onSome: (rescale) => ["rescale", rescale] }),
+    ...Option.match(guidanceInterval, { onNone: () => [], onSome: (interval) => ["interval", ...interval] }),
     "seed",
     `${seed}${type}`
   ].join("-")

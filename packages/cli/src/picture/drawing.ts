@@ -58,7 +58,7 @@ export const drawFrames = Effect.fnUntraced(function*(
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
   const { classGuidance, count, exampleShape, guide, labels, parameters, seed, steps } = options
-  const classifierFree = classGuidance === undefined || classGuidance === null
+  const classifierFree = classGuidance === undefined || classGuidance === null || classGuidance.scale === 1
     ? undefined
     : { ...classGuidance, interval: classGuidance.interval ?? undefined }
   const { report } = yield* Reporter
