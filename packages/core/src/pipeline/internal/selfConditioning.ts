@@ -12,11 +12,6 @@ import { clippedToData } from "../selfCondition.ts"
 import type { Noised } from "../Stage.ts"
 import { perExample } from "./marginal.ts"
 
-/** What a prediction is made with, besides what is noised. */
-export interface SelfConditioned {
-  readonly selfCondition: Tensor
-}
-
 /** Which examples are shown an estimate: each with probability 1/2. */
 export const selfConditioningDraws = (batch: number): DrawSpecs => ({
   [shown]: { distribution: Distribution.bernoulli(0.5), shape: [batch] }
