@@ -107,6 +107,21 @@ describe("a run whose network is told classes", () => {
     assert.include(await refusal("--guidance-rescale", "2"), "--guidance-rescale: expected a number from 0 to 1")
   })
 
+  it("has a bound, as any other", async () => {
+    const { code, stderr, stdout } = await cli(
+      "evaluate",
+      "bound",
+      run,
+      "--examples",
+      "10",
+      "--timesteps",
+      "5",
+      "--json"
+    )
+    assert.strictEqual(code, 0, stderr)
+    assert.isTrue(Number.isFinite(JSON.parse(stdout).total.mean))
+  })
+
   it("goes on from a checkpoint to the same end", async () => {
     const interrupted = join(folder.path, "in-two-parts")
     // The learning rate depends on the number of steps, which is therefore that of the whole from the start.

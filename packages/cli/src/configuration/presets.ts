@@ -48,7 +48,7 @@ const digitsSmall: RunConfig = {
 
 /**
  * Handwritten digits to order, in about a minute: the network is told which digit it is to draw. Guided so, the small
- * network draws better than the larger one that is told nothing (docs/decisions/0008-digits-to-order.md).
+ * network draws better than the larger one that is told nothing (docs/decisions/0009-digits-to-order.md).
  */
 const digitsClasses: RunConfig = {
   ...digitsSmall,

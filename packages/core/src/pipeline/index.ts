@@ -12,6 +12,7 @@ export { Objective } from "./Objective.ts"
 export type { ObjectiveShape } from "./Objective.ts"
 export type { Initializer, ParameterSpec, ParameterSpecs } from "./Parameter.ts"
 export * as Pipeline from "./Pipeline.ts"
+export { clippedToData } from "./selfCondition.ts"
 export type {
   Adaptation,
   Clean,
@@ -26,7 +27,6 @@ export type {
   StageContext,
   Timed
 } from "./Stage.ts"
-export { clippedToData } from "./selfCondition.ts"
 export { asNoise, forwardNoising, meanSquaredError, noisePrediction, scheduleSampling } from "./stages.ts"
 export { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timestepDistributions.ts"
 export type { LossSecondMomentOptions, NormalOptions } from "./timestepDistributions.ts"
