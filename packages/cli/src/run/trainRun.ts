@@ -16,7 +16,7 @@ import {
   scheduleSampling,
   TimestepSampler
 } from "@effusion/core/pipeline"
-import type { Labelled, Loss } from "@effusion/core/pipeline"
+import type { Clean, Labelled, Loss, Stage } from "@effusion/core/pipeline"
 import type { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
@@ -51,22 +51,29 @@ export interface TrainRunOptions {
  * @example
  * const run = yield* Training.start({ pipeline: pipelineOf(config), data, optimizer, steps: 1000, seed: 7 })
  */
-export const pipelineOf = (config: PipelineConfig): PipelineEffect =>
-  config.conditioning === null
-    ? Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
-    : Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+export const pipelineOf = (config: PipelineConfig): PipelineEffect<TimestepSampler> =>
+  Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
 
 /** What of a configuration decides the stages. */
 type PipelineConfig = Pick<RunConfig, "conditioning" | "model">
 
-type PipelineEffect<R = TimestepSampler> = Effect.Effect<
+type PipelineEffect<R = never> = Effect.Effect<
   Pipeline.Pipeline<Labelled, Loss>,
   never,
   R | NoiseSchedule | Denoiser | Objective
 >
 
-const conditioningOf = ({ conditioning, model }: PipelineConfig) =>
-  classConditioning({ classes: model.num_class_embeds! - 1, dropout: conditioning!.dropout })
+/** Tells the denoiser the classes, or, where the network knows none, leaves everything as it is. */
+const conditioningOf = ({ conditioning, model }: PipelineConfig): Effect.Effect<Stage<Labelled, Clean>> =>
+  conditioning === null || model.num_class_embeds === null
+    ? Effect.succeed({
+      name: "unconditioned",
+      parameters: {},
+      draws: () => ({}),
+      specs: (input) => input,
+      apply: (input) => input
+    })
+    : classConditioning({ classes: model.num_class_embeds - 1, dropout: conditioning.dropout })
 
 /**
  * The pipeline of every evaluation. Held-out losses are errors of the noise at uniform timesteps, whatever is predicted
@@ -77,19 +84,9 @@ const conditioningOf = ({ conditioning, model }: PipelineConfig) =>
  * const pipeline = evaluationPipelineOf(config)
  * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters, seed: 0 })
  */
-export const evaluationPipelineOf = (config: PipelineConfig): PipelineEffect<never> => {
-  const pipeline: PipelineEffect = config.conditioning === null
-    ? Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
-    : Pipeline.make(
-      conditioningOf(config),
-      scheduleSampling,
-      forwardNoising,
-      noisePrediction,
-      asNoise,
-      meanSquaredError
-    )
-  return Effect.provide(pipeline, TimestepSampler.uniform)
-}
+export const evaluationPipelineOf = (config: PipelineConfig): PipelineEffect =>
+  Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
+    .pipe(Effect.provide(TimestepSampler.uniform))
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
