@@ -197,7 +197,11 @@ const networkOf = Effect.fnUntraced(function*(
   yield* requireParameters(denoiser, parameters)
   if (guide !== undefined) {
     if (!(guide.scale >= 1 && guide.scale < Infinity)) {
-      return yield* new InvalidSampling({ option: "guide.scale", value: guide.scale, expected: "a number of at least 1" })
+      return yield* new InvalidSampling({
+        option: "guide.scale",
+        value: guide.scale,
+        expected: "a number of at least 1"
+      })
     }
     yield* requireParameters(denoiser, guide.parameters)
   }

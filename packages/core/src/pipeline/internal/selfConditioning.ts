@@ -34,8 +34,10 @@ export const ownEstimate = (
   }
 ): Tensor => {
   const { t, xt } = input
-  const toSample = Array.from({ length: schedule.steps }, (_, t) =>
-    conversion(schedule, t, { from: predictionType, to: "sample" }))
+  const toSample = Array.from(
+    { length: schedule.steps },
+    (_, t) => conversion(schedule, t, { from: predictionType, to: "sample" })
+  )
   const factor = (values: ReadonlyArray<number>) =>
     // Where a prediction says nothing of the data (noise, at zero signal) there is no estimate: zeros.
     perExample(Float32Array.from(values, (value, t) => isUsable(toSample[t]!) ? value : 0), t, xt)

@@ -35,7 +35,11 @@ export const denoisingProgram = (
   const images: TensorSpec = { shape: [options.batch, ...denoiser.exampleShape], dtype: "float32" }
   return {
     name: `sampling with ${denoiser.name}`,
-    state: { x: images, ...estimateOf(denoiser, images), ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images]))) },
+    state: {
+      x: images,
+      ...estimateOf(denoiser, images),
+      ...qualify("memory", Object.fromEntries(options.memory.map((name) => [name, images])))
+    },
     input: {
       t: { shape: [options.batch], dtype: "float32" },
       coefficients: { shape: [coefficientCount(options.memory.length)], dtype: "float32" },
