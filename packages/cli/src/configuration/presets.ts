@@ -47,8 +47,8 @@ const digitsSmall: RunConfig = {
 }
 
 /**
- * Handwritten digits to order, in about a minute: the network is told which digit it is to draw. Guided so, the small
- * network draws better than the larger one that is told nothing (docs/decisions/0009-digits-to-order.md).
+ * Handwritten digits to order, in about a minute and a half: the network is told which digit it is to draw. Guided so,
+ * the small network draws better than the larger one that is told nothing (docs/decisions/0009-digits-to-order.md).
  */
 const digitsClasses: RunConfig = {
   ...digitsSmall,
