@@ -25,7 +25,10 @@ export {
   type VariationalBoundOptions
 } from "./bound.ts"
 export { type DiagonalGaussian, kl } from "./divergence.ts"
+export { edm, type EdmOptions, type EdmPreconditioning, edmPreconditioning } from "./edm.ts"
 export { addNoise, forwardMarginal, forwardStep, type GaussianKernel } from "./forward.ts"
+export { type HuberOptions, huberScale, huberSchedules } from "./huber.ts"
+export { InvalidObjective, UndefinedWeight } from "./InvalidObjective.ts"
 export {
   type Discretization,
   discretizedGaussianLogLikelihood,
@@ -45,4 +48,20 @@ export {
   predictionTypes
 } from "./prediction.ts"
 export { fixedLogVariance, learnedRangeLogVariance, posteriorLogVariance, type VarianceType } from "./variance.ts"
-export { boundWeight } from "./weighting.ts"
+export {
+  boundWeight,
+  boundWeighting,
+  type BoundWeightingOptions,
+  edmWeighting,
+  minSnrWeighting,
+  p2Weighting,
+  simpleWeighting,
+  snrWeighting,
+  softMinSnrWeighting,
+  truncatedSnrWeighting,
+  uniformWeighting,
+  type Weighting,
+  type WeightingConfig,
+  weightOf,
+  weightTable
+} from "./weighting.ts"
