@@ -3,10 +3,12 @@
  * not an error.
  */
 import { describe, expectTypeOf, it } from "@effect/vitest"
+import type { InvalidObjective, UndefinedWeight } from "@effusion/core/diffusion"
 import {
   type Clean,
   type Denoiser,
   forwardNoising,
+  forwardNoisingWith,
   type Loss,
   meanSquaredError,
   noisePrediction,
@@ -14,7 +16,8 @@ import {
   Pipeline,
   scheduleSampling,
   type Stage,
-  TimestepSampler
+  TimestepSampler,
+  weightedLoss
 } from "@effusion/core/pipeline"
 import { NoiseSchedule } from "@effusion/core/schedule"
 import { float32 } from "@effusion/core/tensor"
@@ -27,6 +30,11 @@ describe("the types of a pipeline", () => {
     expectTypeOf(training).toEqualTypeOf<
       Effect.Effect<Pipeline.Pipeline<Clean, Loss>, never, TimestepSampler | NoiseSchedule | Denoiser | Objective>
     >()
+  })
+
+  it("say what the services may not suit", () => {
+    const weighted = Pipeline.make(scheduleSampling, forwardNoisingWith({}), noisePrediction, weightedLoss)
+    expectTypeOf<Effect.Error<typeof weighted>>().toEqualTypeOf<InvalidObjective | UndefinedWeight>()
   })
 
   it("refuse a wrong order of stages", () => {

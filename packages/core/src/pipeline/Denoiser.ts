@@ -1,6 +1,7 @@
 /**
  * The denoiser: the network that a pipeline trains, as a service, so that swapping a network is swapping a Layer.
  */
+import * as tf from "@tensorflow/tfjs"
 import { Context } from "effect"
 import type { Tensor, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
@@ -47,3 +48,44 @@ export interface DenoiserShape {
 }
 
 export class Denoiser extends Context.Service<Denoiser, DenoiserShape>()("@effusion/core/pipeline/Denoiser") {}
+
+/**
+ * What a denoiser says, taken apart: its prediction, and the variance where it learns one.
+ *
+ * @example
+ * const { prediction, variance } = splitVariance(denoiser, denoiser.apply(parameters, input))
+ */
+export const splitVariance = (
+  { learnsVariance }: Pick<DenoiserShape, "learnsVariance">,
+  output: Tensor
+): { readonly prediction: Tensor; readonly variance?: Tensor } => {
+  if (learnsVariance !== true) return { prediction: output }
+  const [prediction, variance] = tf.split(output, 2, -1)
+  return { prediction: prediction!, variance: variance! }
+}
+
+/**
+ * Of the parameters of a run, those of the denoiser: what samples and evaluations are made with, where a stage has
+ * parameters of its own, as `learnedUncertainty` has.
+ *
+ * @example
+ * const { loss } = yield* Training.evaluate({ pipeline, data, seed: 0, parameters: ownParameters(denoiser, average) })
+ */
+export const ownParameters = <Value>(
+  { parameters }: Pick<DenoiserShape, "parameters">,
+  values: { readonly [name: string]: Value }
+): { readonly [name: string]: Value } =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => Object.hasOwn(parameters, name)))
+
+/**
+ * A denoiser that keeps the variance which it learned to itself: for samplers whose variances are fixed.
+ *
+ * @example
+ * Effect.provideServiceEffect(drawing, Denoiser, Effect.map(Denoiser, withoutVariance))
+ */
+export const withoutVariance = (denoiser: DenoiserShape): DenoiserShape =>
+  denoiser.learnsVariance !== true ? denoiser : {
+    ...denoiser,
+    learnsVariance: false,
+    apply: (parameters, input) => splitVariance(denoiser, denoiser.apply(parameters, input)).prediction
+  }

@@ -25,31 +25,73 @@ export interface Pipeline<In extends Tensors, Out extends Tensors> {
   readonly fused: Stage<In, Out>
 }
 
-/** A stage that is still asking for the services it depends on. */
-export type StageEffect<In extends Tensors, Out extends Tensors, R> = Effect.Effect<Stage<In, Out>, never, R>
+/** A stage that is still asking for the services it depends on, and that they may not suit. */
+export type StageEffect<In extends Tensors, Out extends Tensors, R, Error = never> = Effect.Effect<
+  Stage<In, Out>,
+  Error,
+  R
+>
 
 /** Named host tensors. */
 export type HostTensors = { readonly [name: string]: HostTensor }
 
 interface Make {
-  <A extends Tensors, B extends Tensors, R1>(
-    first: StageEffect<A, B, R1>
-  ): Effect.Effect<Pipeline<A, B>, never, R1>
-  <A extends Tensors, B extends Tensors, C extends Tensors, R1, R2>(
-    first: StageEffect<A, B, R1>,
-    second: StageEffect<B, C, R2>
-  ): Effect.Effect<Pipeline<A, C>, never, R1 | R2>
-  <A extends Tensors, B extends Tensors, C extends Tensors, D extends Tensors, R1, R2, R3>(
-    first: StageEffect<A, B, R1>,
-    second: StageEffect<B, C, R2>,
-    third: StageEffect<C, D, R3>
-  ): Effect.Effect<Pipeline<A, D>, never, R1 | R2 | R3>
-  <A extends Tensors, B extends Tensors, C extends Tensors, D extends Tensors, E extends Tensors, R1, R2, R3, R4>(
-    first: StageEffect<A, B, R1>,
-    second: StageEffect<B, C, R2>,
-    third: StageEffect<C, D, R3>,
-    fourth: StageEffect<D, E, R4>
-  ): Effect.Effect<Pipeline<A, E>, never, R1 | R2 | R3 | R4>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    R1,
+    X1
+  >(
+    first: StageEffect<A, B, R1, X1>
+  ): Effect.Effect<Pipeline<A, B>, X1, R1>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    C extends Tensors,
+    R1,
+    R2,
+    X1,
+    X2
+  >(
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>
+  ): Effect.Effect<Pipeline<A, C>, X1 | X2, R1 | R2>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    C extends Tensors,
+    D extends Tensors,
+    R1,
+    R2,
+    R3,
+    X1,
+    X2,
+    X3
+  >(
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>,
+    third: StageEffect<C, D, R3, X3>
+  ): Effect.Effect<Pipeline<A, D>, X1 | X2 | X3, R1 | R2 | R3>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    C extends Tensors,
+    D extends Tensors,
+    E extends Tensors,
+    R1,
+    R2,
+    R3,
+    R4,
+    X1,
+    X2,
+    X3,
+    X4
+  >(
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>,
+    third: StageEffect<C, D, R3, X3>,
+    fourth: StageEffect<D, E, R4, X4>
+  ): Effect.Effect<Pipeline<A, E>, X1 | X2 | X3 | X4, R1 | R2 | R3 | R4>
   <
     A extends Tensors,
     B extends Tensors,
@@ -61,14 +103,19 @@ interface Make {
     R2,
     R3,
     R4,
-    R5
+    R5,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5
   >(
-    first: StageEffect<A, B, R1>,
-    second: StageEffect<B, C, R2>,
-    third: StageEffect<C, D, R3>,
-    fourth: StageEffect<D, E, R4>,
-    fifth: StageEffect<E, F, R5>
-  ): Effect.Effect<Pipeline<A, F>, never, R1 | R2 | R3 | R4 | R5>
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>,
+    third: StageEffect<C, D, R3, X3>,
+    fourth: StageEffect<D, E, R4, X4>,
+    fifth: StageEffect<E, F, R5, X5>
+  ): Effect.Effect<Pipeline<A, F>, X1 | X2 | X3 | X4 | X5, R1 | R2 | R3 | R4 | R5>
   <
     A extends Tensors,
     B extends Tensors,
@@ -82,22 +129,60 @@ interface Make {
     R3,
     R4,
     R5,
-    R6
+    R6,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5,
+    X6
   >(
-    first: StageEffect<A, B, R1>,
-    second: StageEffect<B, C, R2>,
-    third: StageEffect<C, D, R3>,
-    fourth: StageEffect<D, E, R4>,
-    fifth: StageEffect<E, F, R5>,
-    sixth: StageEffect<F, G, R6>
-  ): Effect.Effect<Pipeline<A, G>, never, R1 | R2 | R3 | R4 | R5 | R6>
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>,
+    third: StageEffect<C, D, R3, X3>,
+    fourth: StageEffect<D, E, R4, X4>,
+    fifth: StageEffect<E, F, R5, X5>,
+    sixth: StageEffect<F, G, R6, X6>
+  ): Effect.Effect<Pipeline<A, G>, X1 | X2 | X3 | X4 | X5 | X6, R1 | R2 | R3 | R4 | R5 | R6>
+  <
+    A extends Tensors,
+    B extends Tensors,
+    C extends Tensors,
+    D extends Tensors,
+    E extends Tensors,
+    F extends Tensors,
+    G extends Tensors,
+    H extends Tensors,
+    R1,
+    R2,
+    R3,
+    R4,
+    R5,
+    R6,
+    R7,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5,
+    X6,
+    X7
+  >(
+    first: StageEffect<A, B, R1, X1>,
+    second: StageEffect<B, C, R2, X2>,
+    third: StageEffect<C, D, R3, X3>,
+    fourth: StageEffect<D, E, R4, X4>,
+    fifth: StageEffect<E, F, R5, X5>,
+    sixth: StageEffect<F, G, R6, X6>,
+    seventh: StageEffect<G, H, R7, X7>
+  ): Effect.Effect<Pipeline<A, H>, X1 | X2 | X3 | X4 | X5 | X6 | X7, R1 | R2 | R3 | R4 | R5 | R6 | R7>
 }
 
 type AnyStage = Stage<Tensors, Tensors>
 
 const compose = (
-  ...effects: ReadonlyArray<StageEffect<Tensors, Tensors, unknown>>
-): Effect.Effect<Pipeline<Tensors, Tensors>, never, unknown> =>
+  ...effects: ReadonlyArray<StageEffect<Tensors, Tensors, unknown, unknown>>
+): Effect.Effect<Pipeline<Tensors, Tensors>, unknown, unknown> =>
   Effect.map(Effect.all(effects), (stages) => {
     const fused = fuseStages(stages)
     return { stages, parameters: fused.parameters, fused }

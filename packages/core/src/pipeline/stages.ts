@@ -1,20 +1,24 @@
 /**
- * The four stages of training with the simplified objective (Ho et al. 2020, algorithm 1).
+ * The four stages of training with the simplified objective (Ho et al. 2020, algorithm 1). Other losses are in
+ * `weightedLoss.ts`, `boundLoss.ts` and `learnedUncertainty.ts`.
  *
  * Each is an Effect that asks for the services it depends on and yields a stage.
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
+import { InvalidObjective } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
 import { Distribution } from "../random/index.ts"
-import { NoiseSchedule } from "../schedule/index.ts"
-import { Denoiser } from "./Denoiser.ts"
+import { NoiseSchedule, type Schedule } from "../schedule/index.ts"
+import type { Shape } from "../tensor/HostTensor.ts"
+import { Denoiser, splitVariance } from "./Denoiser.ts"
 import { meanOverBatch } from "./importance.ts"
+import { axesAfterBatch } from "./internal/axes.ts"
 import { marginalOf } from "./internal/marginal.ts"
 import { ownEstimate, selfConditioningDraws } from "./internal/selfConditioning.ts"
 import { timestepDraw } from "./internal/timesteps.ts"
 import { Objective } from "./Objective.ts"
-import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "./Stage.ts"
+import type { Clean, Loss, Noised, Predicted, Stage, StageContext, Timed } from "./Stage.ts"
 import { TimestepSampler } from "./TimestepSampler.ts"
 
 /**
@@ -43,28 +47,87 @@ export const scheduleSampling: Effect.Effect<Stage<Clean, Timed>, never, Timeste
   }
 )
 
+/** What {@link forwardNoisingWith} does to the noise; nothing unless given. */
+export interface NoisingOptions {
+  /**
+   * The standard deviation of noise that all positions of an example share, a number for each of its channels (for
+   * points, one number), which is added to the noise of each element: a network cannot learn otherwise to change the mean
+   * of an image, which noise of single pixels leaves as it is (Guttenberg, "Diffusion with Offset Noise", 2023, with 0.1).
+   * It is a part of the noise that is to be predicted.
+   */
+  readonly offset?: number
+  /**
+   * The standard deviation of noise that is added to the noise in x_t but is not to be predicted, in training only: a
+   * network learns to take what it has not got quite right itself (Ning et al., "Input Perturbation Reduces Exposure Bias
+   * in Diffusion Models", 2023, algorithm 1, with 0.1).
+   */
+  readonly perturbation?: number
+}
+
+/**
+ * Noises each example in closed form, as {@link forwardNoising} does, with changes to the noise.
+ *
+ * Fails with `InvalidObjective` when an option is negative.
+ *
+ * @example
+ * const pipeline = Pipeline.make(
+ *   scheduleSampling, forwardNoisingWith({ offset: 0.1 }), noisePrediction, meanSquaredError
+ * )
+ */
+export const forwardNoisingWith = (
+  { offset = 0, perturbation = 0 }: NoisingOptions
+): Effect.Effect<Stage<Timed, Noised>, InvalidObjective, NoiseSchedule> =>
+  Effect.gen(function*() {
+    for (const [option, value] of Object.entries({ offset, perturbation })) {
+      if (!(value >= 0 && value < Infinity)) {
+        return yield* new InvalidObjective({ name: "noising", reason: `"${option}" is ${value}; it is at least 0` })
+      }
+    }
+    return noisingOf(yield* NoiseSchedule, { offset, perturbation })
+  })
+
 /**
  * Noises each example in closed form: x_t = sqrt(alphaBar_t) x_0 + sqrt(1 - alphaBar_t) noise (Ho et al. 2020,
  * equation 4), with the noise drawn from a standard normal distribution.
  */
-export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSchedule> = Effect.gen(function*() {
-  const schedule = yield* NoiseSchedule
+export const forwardNoising: Effect.Effect<Stage<Timed, Noised>, never, NoiseSchedule> = Effect.map(
+  NoiseSchedule,
+  (schedule) => noisingOf(schedule, { offset: 0, perturbation: 0 })
+)
+
+const noisingOf = (
+  schedule: Schedule,
+  { offset, perturbation }: Required<NoisingOptions>
+): Stage<Timed, Noised> => {
   const marginal = marginalOf(schedule)
+  const normal = (shape: Shape) => ({ distribution: Distribution.normal, shape })
   return {
     name: "forwardNoising",
     parameters: {},
-    draws: ({ x0 }) => ({ noise: { distribution: Distribution.normal, shape: x0.shape } }),
+    draws: ({ x0 }, mode) => ({
+      noise: normal(x0.shape),
+      ...(offset === 0 ? {} : { noiseOffset: normal(sharedShape(x0.shape)) }),
+      ...(perturbation === 0 || mode === "evaluation" ? {} : { inputPerturbation: normal(x0.shape) })
+    }),
     specs: (input) => ({ ...input, noise: input.x0, xt: input.x0 }),
     apply: (input, { draws }) => {
-      const noise = draws["noise"]!
+      const noise = plus(draws["noise"]!, draws["noiseOffset"], offset)
       const xt = tf.add(
         tf.mul(input.x0, marginal.signal(input.t, input.x0)),
-        tf.mul(noise, marginal.spread(input.t, input.x0))
+        tf.mul(plus(noise, draws["inputPerturbation"], perturbation), marginal.spread(input.t, input.x0))
       )
       return { ...input, noise, xt }
     }
   }
-})
+}
+
+/** Noise and so many times other noise, where there is any. */
+const plus = (noise: Tensor, other: Tensor | undefined, times: number): Tensor =>
+  other === undefined ? noise : tf.add(noise, tf.mul(other, times))
+
+/** A number for each example and channel: [batch, 1, ..., channels], and [batch, 1] for points. */
+const sharedShape = (shape: Shape): Shape =>
+  shape.map((size, axis) => axis === 0 || (axis === shape.length - 1 && axis > 1) ? size : 1)
 
 /**
  * Lets the denoiser predict, and states what it should have predicted. The denoiser is told the condition, where there is
@@ -81,6 +144,18 @@ export const noisePrediction: Effect.Effect<
     const objective = yield* Objective
     const schedule = yield* NoiseSchedule
     const selfConditions = denoiser.selfConditions === true
+    const predict = (input: Noised, { draws, parameters }: StageContext) => {
+      const given = {
+        x: objective.shown?.(input) ?? input.xt,
+        t: input.t,
+        ...(input.condition === undefined ? {} : { condition: input.condition })
+      }
+      const first = (selfCondition: Tensor) => denoiser.apply(parameters, { ...given, selfCondition, draws: {} })
+      const estimate = selfConditions
+        ? { selfCondition: ownEstimate(schedule, objective.predictionType, { input, draws, predict: first }) }
+        : {}
+      return denoiser.apply(parameters, { ...given, ...estimate, draws })
+    }
     return {
       name: "noisePrediction",
       parameters: denoiser.parameters,
@@ -89,23 +164,17 @@ export const noisePrediction: Effect.Effect<
         const batch = x0.shape[0]!
         return { ...denoiser.draws(batch), ...(selfConditions ? selfConditioningDraws(batch) : {}) }
       },
-      specs: (input) => ({ ...input, prediction: input.x0, target: input.x0 }),
-      apply: (input, { draws, parameters }) => {
-        const given = {
-          x: input.xt,
-          t: input.t,
-          ...(input.condition === undefined ? {} : { condition: input.condition })
-        }
-        const first = (selfCondition: Tensor) => denoiser.apply(parameters, { ...given, selfCondition, draws: {} })
-        const estimate = selfConditions
-          ? { selfCondition: ownEstimate(schedule, objective.predictionType, { input, draws, predict: first }) }
-          : {}
-        return {
-          ...input,
-          prediction: denoiser.apply(parameters, { ...given, ...estimate, draws }),
-          target: objective.target(input)
-        }
-      }
+      specs: (input) => ({
+        ...input,
+        prediction: input.x0,
+        target: input.x0,
+        ...(denoiser.learnsVariance === true ? { variance: input.x0 } : {})
+      }),
+      apply: (input, context) => ({
+        ...input,
+        ...splitVariance(denoiser, predict(input, context)),
+        target: objective.target(input)
+      })
     }
   }
 )
@@ -143,5 +212,3 @@ export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.su
     return { ...input, perExample, loss: meanOverBatch(perExample, input.importance) }
   }
 })
-
-const axesAfterBatch = (x: Tensor): Array<number> => x.shape.slice(1).map((_, axis) => axis + 1)

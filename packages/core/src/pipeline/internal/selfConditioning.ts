@@ -10,7 +10,7 @@ import { Distribution } from "../../random/index.ts"
 import type { Schedule } from "../../schedule/index.ts"
 import { clippedToData } from "../selfCondition.ts"
 import type { Noised } from "../Stage.ts"
-import { perExample } from "./marginal.ts"
+import { perTimestep } from "./perTimestep.ts"
 
 /** Which examples are shown an estimate: each with probability 1/2. */
 export const selfConditioningDraws = (batch: number): DrawSpecs => ({
@@ -40,7 +40,7 @@ export const ownEstimate = (
   )
   const factor = (values: ReadonlyArray<number>) =>
     // Where a prediction says nothing of the data (noise, at zero signal) there is no estimate: zeros.
-    perExample(Float32Array.from(values, (value, t) => isUsable(toSample[t]!) ? value : 0), t, xt)
+    perTimestep(Float64Array.from(values, (value, t) => isUsable(toSample[t]!) ? value : 0))(t, xt)
   const estimate = withoutGradient(xt, () => {
     const prediction = withoutVariance(predict(tf.zerosLike(xt)), xt)
     const sample = tf.add(
