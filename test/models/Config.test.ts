@@ -135,7 +135,7 @@ describe("UNet.Config", () => {
         "attention_head_dim: Expected null or a divisor of the channels where there is attention (33, 64), got 5",
         "attn_norm_num_groups: Expected null or a divisor of the coarsest level's channels (64), got 7",
         "freq_shift: Expected less than half of the finest level's channels (32), got 16",
-        "out_channels: Expected as many as in_channels (1), got 3"
+        "out_channels: Expected as many as in_channels (1), or twice as many to learn a variance too, got 3"
       ])
     }))
 

@@ -16,13 +16,14 @@ const configs = fc.record({
   dimensions: fc.integer({ min: 1, max: 3 }),
   width: fc.integer({ min: 2, max: 9 }),
   depth: fc.integer({ min: 1, max: 3 }),
-  octaves: fc.integer({ min: 0, max: 3 })
+  octaves: fc.integer({ min: 0, max: 3 }),
+  learns_variance: fc.boolean()
 }).map((fields) => MLP.Config.make(fields))
 
 const seeds = fc.nat(1_000_000)
 
 describe("MLP", () => {
-  it("predicts in the input's shape, and zero before training", () => {
+  it("predicts in the input's shape, twice that with a variance, and zero before training", () => {
     fc.assert(
       fc.property(configs, seeds, (config, seed) =>
         tf.tidy(() => {
@@ -30,7 +31,8 @@ describe("MLP", () => {
           const x = normal(seed, [2, config.dimensions])
           const input = { x, t: timesteps(seed, 2), draws: {} }
           const untrained = denoiser.apply(initial(denoiser.parameters, seed), input)
-          assert.deepStrictEqual(untrained.shape, x.shape)
+          assert.deepStrictEqual(untrained.shape, [2, (denoiser.learnsVariance === true ? 2 : 1) * config.dimensions])
+          assert.strictEqual(denoiser.learnsVariance, config.learns_variance)
           assert.isTrue(elements(untrained).every((value) => value === 0))
           const trained = elements(denoiser.apply(perturbed(denoiser.parameters, seed), input))
           assert.isTrue(trained.every((value) => Number.isFinite(value)))

@@ -37,7 +37,8 @@ const configs = fc.record({
   addAttention: fc.boolean(),
   center: fc.boolean(),
   scale: fc.constantFrom(1, 2),
-  dropout: fc.constantFrom(0, 0.25)
+  dropout: fc.constantFrom(0, 0.25),
+  learnsVariance: fc.boolean()
 }).map((choice) => {
   const levels = choice.multiples.length
   const [first, ...rest] = choice.multiples.map((multiple) => multiple * choice.groups)
@@ -46,7 +47,7 @@ const configs = fc.record({
   return UNet.Config.make({
     sample_size: [choice.height * 2 ** (levels - 1), choice.width * 2 ** (levels - 1)],
     in_channels: choice.channels,
-    out_channels: choice.channels,
+    out_channels: (choice.learnsVariance ? 2 : 1) * choice.channels,
     center_input_sample: choice.center,
     flip_sin_to_cos: choice.flip,
     block_out_channels: [first as number, ...rest],
@@ -119,7 +120,7 @@ describe("UNet parameters", () => {
 })
 
 describe("UNet prediction", () => {
-  it("is shaped as the input, finite, and zero before training", () => {
+  it("is shaped as the input, with twice the channels where there is a variance, finite, and zero before training", () => {
     fc.assert(
       fc.property(configs, seeds, (config, seed) =>
         tf.tidy(() => {
@@ -127,7 +128,8 @@ describe("UNet prediction", () => {
           const x = normal(seed, [2, ...denoiser.exampleShape])
           const t = timesteps(seed, 2)
           const untrained = denoiser.apply(initial(denoiser.parameters, seed), { x, t, draws: {} })
-          assert.deepStrictEqual(untrained.shape, x.shape)
+          assert.strictEqual(denoiser.learnsVariance, config.out_channels > config.in_channels)
+          assert.deepStrictEqual(untrained.shape, [...x.shape.slice(0, 3), config.out_channels])
           assert.isTrue(elements(untrained).every((value) => value === 0))
           const trained = denoiser.apply(perturbed(denoiser.parameters, seed), { x, t, draws: {} })
           assert.isTrue(elements(trained).every((value) => Number.isFinite(value)))

@@ -24,7 +24,9 @@ export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")(
   /** Rows of the table of classes, one more than there are classes, as in the U-Net; `null` is none. */
   num_class_embeds: withDefault(Schema.NullOr(ClassEmbeddings), null),
   /** Whether the network is shown its earlier estimate too, as in the U-Net. */
-  self_condition: withDefault(Schema.Boolean, false)
+  self_condition: withDefault(Schema.Boolean, false),
+  /** Whether the network predicts a variance too; not when absent. */
+  learns_variance: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /**

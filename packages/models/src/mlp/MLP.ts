@@ -27,7 +27,15 @@ import type { Config } from "./Config.ts"
  * exampleShape // => [2]
  */
 export const make = (config: Config): DenoiserShape => {
-  const { depth, dimensions, num_class_embeds, octaves, self_condition, width } = config
+  const {
+    depth,
+    dimensions,
+    learns_variance: learnsVariance = false,
+    num_class_embeds,
+    octaves,
+    self_condition,
+    width
+  } = config
   const condition = conditionEmbedding({
     convention: { size: width, flipSinToCos: false, freqShift: 0 },
     outputs: width,
@@ -37,10 +45,15 @@ export const make = (config: Config): DenoiserShape => {
   const first = linear("linear_in", { inputs: coordinates * (1 + 2 * octaves), outputs: width })
   const blocks = Array.from({ length: depth }, (_, index) => residualBlock(`blocks.${index}`, width))
   const norm = layerNorm("norm_out", width)
-  const last = linear("linear_out", { inputs: width, outputs: dimensions, initializer: zeros })
+  const last = linear("linear_out", {
+    inputs: width,
+    outputs: learnsVariance ? 2 * dimensions : dimensions,
+    initializer: zeros
+  })
   return {
     name: "MLP",
     exampleShape: [dimensions],
+    learnsVariance,
     ...classesOf(num_class_embeds),
     selfConditions: self_condition,
     ...union([condition, first, ...blocks, norm, last]),

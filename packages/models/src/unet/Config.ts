@@ -9,7 +9,7 @@ const Fields = Schema.Struct({
   /** Height and width of an image in pixels, or both in a pair; divisible by 2^(levels - 1). */
   sample_size: Schema.Union([Count, Schema.Tuple([Count, Count])]),
   in_channels: withDefault(Count, 3),
-  /** As many as `in_channels`: a denoiser's prediction is shaped as its input. */
+  /** As many as `in_channels`, for a prediction that is shaped as the input; twice as many learn a variance too. */
   out_channels: withDefault(Count, 3),
   /** Whether the network maps its input from [0, 1] to [-1, 1] first. */
   center_input_sample: withDefault(Schema.Boolean, false),
@@ -135,8 +135,8 @@ const rulesOf = (config: Fields): ReadonlyArray<Rule> => {
     },
     {
       field: "out_channels",
-      wrong: [config.out_channels].filter((count) => count !== config.in_channels),
-      expected: `as many as in_channels (${config.in_channels})`
+      wrong: [config.out_channels].filter((count) => count !== config.in_channels && count !== 2 * config.in_channels),
+      expected: `as many as in_channels (${config.in_channels}), or twice as many to learn a variance too`
     }
   ]
 }

@@ -48,6 +48,7 @@ export const make = (config: Config): DenoiserShape => {
   return {
     name: "UNet",
     exampleShape: [...imageSize(config), config.in_channels],
+    learnsVariance: config.out_channels === 2 * config.in_channels,
     ...classesOf(config.num_class_embeds),
     selfConditions: config.self_condition,
     ...union([convIn, condition, ...down, ...middle, ...up, normOut, convOut]),
