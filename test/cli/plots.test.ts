@@ -37,6 +37,14 @@ describe("a loss plot", () => {
     assert.isAbove(drops[0]!, 10)
   })
 
+  it("falls on a straight axis where losses are negative", () => {
+    const svg = lossPlot({ title: "", training: [], smoothed: curve(5, (step) => 2 - step), heldOut: [] })
+    const line = strokes(svg, "#2457a6").map(placesOf).find((places) => places.length === 5)!
+    const drops = line.slice(1).map(([, y], i) => y - line[i]![1])
+    for (const drop of drops) assert.closeTo(drop, drops[0]!, 0.1)
+    assert.isAbove(drops[0]!, 10)
+  })
+
   it("thins out long curves, but keeps their ends", () => {
     const svg = lossPlot({ title: "", training: [], smoothed: curve(5000, (step) => 1 / step), heldOut: [] })
     const line = strokes(svg, "#2457a6").map(placesOf).reduce((a, b) => a.length > b.length ? a : b)

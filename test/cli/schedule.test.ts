@@ -1,5 +1,13 @@
 import { boundWeight } from "@effusion/core/diffusion"
-import { alphaBar, cosine, linear, logSnr, posteriorVariance, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
+import {
+  alphaBar,
+  cosine,
+  linear,
+  logSnr,
+  posteriorVariance,
+  rescaleZeroTerminalSnr,
+  snr
+} from "@effusion/core/schedule"
 import { Result } from "effect"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -54,13 +62,18 @@ describe("effusion schedule", () => {
     assert.strictEqual(stderr, "")
     const svg = readFileSync(out, "utf8")
     assert.match(svg, /^<svg .*<\/svg>$/s)
-    for (const text of [...scheduleTypes, "alphaBar", "log-SNR", "beta", "variational bound"]) assert.include(svg, text)
+    for (
+      const text of [...scheduleTypes, "alphaBar", "log-SNR", "beta", "variational bound, min-SNR-5, error of v"]
+    ) assert.include(svg, text)
     assert.notInclude(svg, "NaN")
     for (const type of scheduleTypes) assert.include(stdout, `${type}, 100 timesteps`)
     assert.include(stdout, `wrote ${out}`)
     const lines = stdout.split("\n")
     const first = lines.indexOf("linear, 100 timesteps")
-    assert.match(lines[first + 1]!, /^ +t +beta +alphaBar +snr +logSnr +sigma +posteriorVariance +boundWeight$/)
+    assert.match(
+      lines[first + 1]!,
+      /^ +t +beta +alphaBar +snr +logSnr +sigma +posteriorVariance +boundWeight +minSnrWeight +velocityWeight$/
+    )
     assert.deepStrictEqual(
       lines.slice(first + 2, first + 13).map((line) => Number(line.trim().split(/ +/)[0])),
       [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99]
@@ -78,6 +91,8 @@ describe("effusion schedule", () => {
       assert.strictEqual(row["logSnr"], logSnr(expected, t))
       assert.strictEqual(row["posteriorVariance"], posteriorVariance(expected, t))
       assert.strictEqual(row["boundWeight"], t === 0 ? null : boundWeight(expected, t))
+      assert.closeTo(row["minSnrWeight"] as number, Math.min(1, 5 / snr(expected, t)), 1e-12)
+      assert.closeTo((row["velocityWeight"] as number) * alphaBar(expected, t), 1, 1e-12)
     }
     assert.strictEqual(schedules[0]!.rows.length, 20)
     assert.isFalse(existsSync("schedules.svg"))
@@ -96,7 +111,9 @@ describe("effusion schedule", () => {
       "logSnr",
       "sigma",
       "posteriorVariance",
-      "boundWeight"
+      "boundWeight",
+      "minSnrWeight",
+      "velocityWeight"
     ])
     assert.deepStrictEqual(rows.map(([name, t]) => [name, t]), [
       ["linear", "0"],
@@ -121,7 +138,7 @@ describe("effusion schedule", () => {
     const expected = Result.getOrThrow(Result.flatMap(linear({ steps: 20 }), rescaleZeroTerminalSnr))
     assert.strictEqual(schedules[0]!.rows[7]!["alphaBar"], alphaBar(expected, 7))
     const { stdout } = await cli("schedule", "linear", "--zero-terminal-snr", "--out", path("zero.svg"))
-    assert.match(stdout, /^ +999 +1 +0 +0 +-Infinity +Infinity +1 +-$/m)
+    assert.match(stdout, /^ +999 +1 +0 +0 +-Infinity +Infinity +1 +- +1 +-$/m)
     assert.notMatch(readFileSync(path("zero.svg"), "utf8"), /NaN|Infinity/)
   })
 

@@ -2,9 +2,10 @@
  * `effusion evaluate bound`: the variational bound of a trained network.
  */
 import { take } from "@effusion/core/data"
-import type { Decoder, VarianceType } from "@effusion/core/diffusion"
+import type { Decoder, InvalidObjective, VarianceType } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
+import { ownParameters } from "@effusion/core/pipeline"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { InvalidEvaluation, Training } from "@effusion/core/training"
@@ -85,6 +86,7 @@ export type EvaluateError =
   | WrongExampleShape
   | EngineUnavailable
   | InvalidSchedule
+  | InvalidObjective
   | Training.BoundError
   | UnsupportedPlot
 
@@ -146,11 +148,12 @@ const measure = Effect.fnUntraced(function*(
   const { average, parameters, step } = checkpoint.state
   const settings = yield* settingsOf(config, input)
   const { test } = yield* loadData(config.data)
-  yield* requireShape(config.data, test.exampleShape, denoiserOf(config).exampleShape)
+  const denoiser = denoiserOf(config)
+  yield* requireShape(config.data, test.exampleShape, denoiser.exampleShape)
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),
-    parameters: average ?? parameters,
+    parameters: ownParameters(denoiser, average ?? parameters),
     seed: input.seed,
     onProgress: (done, count) => report({ event: "evaluatingBound", done, count })
   }).pipe(

@@ -1,6 +1,7 @@
 /**
  * `effusion sample`: draws with a trained network.
  */
+import type { InvalidObjective } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { Sampling } from "@effusion/core/sampling"
@@ -95,6 +96,7 @@ export type SampleError =
   | NoGuide
   | EngineUnavailable
   | InvalidSchedule
+  | InvalidObjective
   | Sampling.SamplingError
   | UnsupportedPicture
 

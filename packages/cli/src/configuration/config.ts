@@ -6,6 +6,7 @@ import { pointKinds } from "@effusion/core/data"
 import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
+import { chosen, learningFields, learningIssues } from "./learning.ts"
 import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
@@ -136,7 +137,6 @@ const Previews = Schema.Struct({
   steps: Count
 })
 
-const ObjectiveName = Schema.Literals(["noise", "velocity"])
 const conditioning = Schema.NullOr(Conditioning).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 const classGuidance = Schema.NullOr(ClassGuidance).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
 
@@ -147,8 +147,7 @@ export const RunConfig = Schema.Struct({
   data: DataSource,
   model: Model,
   schedule: ScheduleOptions,
-  /** What the network predicts: the noise, or v (see `Objective` of `@effusion/core/pipeline`). */
-  objective: ObjectiveName,
+  ...learningFields,
   /**
    * How a batch's timesteps are drawn (see `TimestepSampler` of `@effusion/core/pipeline`): uniform ones each by itself,
    * spread evenly or in pairs; or some likelier than others.
@@ -190,6 +189,7 @@ export const RunConfig = Schema.Struct({
   ...scheduleIssues(config),
   ...terminalIssues(config),
   ...samplingIssues(config),
+  ...learningIssues(config),
   ...conditioningIssues(config)
 ]))
 
@@ -264,7 +264,7 @@ export const decodeRunConfig = (
           ...issuesAcross(Schema.Struct({ model: Model }), input, modelIssues),
           ...issuesAcross(Schema.Struct({ schedule: ScheduleOptions }), input, scheduleIssues),
           ...issuesAcross(
-            Schema.Struct({ schedule: ScheduleOptions, objective: ObjectiveName }),
+            Schema.Struct({ schedule: ScheduleOptions, objective: learningFields.objective }),
             input,
             terminalIssues
           ),
@@ -273,6 +273,7 @@ export const decodeRunConfig = (
             input,
             samplingIssues
           ),
+          ...issuesAcross(Schema.Struct({ ...learningFields, model: Model }), input, learningIssues),
           ...issuesAcross(
             Schema.Struct({ model: Model, conditioning, classGuidance }),
             input,
@@ -304,12 +305,13 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
-  const { averaging, batchSize, conditioning, data, model, objective, optimizer, schedule, seed, timesteps } =
+  const { averaging, batchSize, conditioning, data, model, objective, optimizer, schedule, seed, timesteps, ...more } =
     encodeRunConfig(config)
   // Runs from before there was a choice have no such field, and drew uniform timesteps and knew no classes.
   const choice = {
     ...(timesteps === "uniform" ? {} : { timesteps }),
-    ...(conditioning === null ? {} : { conditioning })
+    ...(conditioning === null ? {} : { conditioning }),
+    ...chosen(more)
   }
   return {
     data,

@@ -3,6 +3,7 @@
  */
 import { MLP, UNet } from "@effusion/models"
 import type { RunConfig } from "./config.ts"
+import { simplest } from "./learning.ts"
 
 /** Handwritten digits, in about five minutes on two cores. */
 const digits: RunConfig = {
@@ -11,6 +12,7 @@ const digits: RunConfig = {
   model: { type: "unet", ...UNet.small },
   schedule: { type: "cosine", steps: 1000 },
   objective: "velocity",
+  ...simplest,
   timesteps: "stratified",
   optimizer: {
     algorithm: "adam",
@@ -81,6 +83,7 @@ const points: RunConfig = {
   model: { type: "mlp", ...MLP.Config.make({ width: 128 }) },
   schedule: { type: "cosine", steps: 200 },
   objective: "noise",
+  ...simplest,
   timesteps: "uniform",
   optimizer: { ...digits.optimizer, learningRate: 1e-3, warmUp: 0.05, beta2: 0.999 },
   averaging: { decay: 0.995, warmUp: "ratio" },
@@ -106,6 +109,7 @@ const ddpmCifar10: RunConfig = {
   model: { type: "unet", ...UNet.ddpmCifar10 },
   schedule: { type: "linear", steps: 1000, betaStart: 1e-4, betaEnd: 0.02 },
   objective: "noise",
+  ...simplest,
   timesteps: "uniform",
   optimizer: { ...digits.optimizer, learningRate: 2e-4, warmUp: 1 / 160, decay: "constant", beta2: 0.999 },
   averaging: { decay: 0.9999, warmUp: "none" },

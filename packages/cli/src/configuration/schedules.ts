@@ -4,6 +4,7 @@
 import { fromConfig, InvalidSchedule, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
 import type { Schedule } from "@effusion/core/schedule"
 import { Effect, Result, Schema } from "effect"
+import type { Learning } from "./learning.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
 const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
@@ -169,9 +170,9 @@ export const scheduleIssues = ({ schedule }: { readonly schedule: ScheduleOption
 
 /** Noise says nothing of the data where there is nothing else. */
 export const terminalIssues = (
-  { objective, schedule }: { readonly objective: string; readonly schedule: ScheduleOptions }
+  { objective, schedule }: { readonly objective: Learning["objective"]; readonly schedule: ScheduleOptions }
 ): ReadonlyArray<CrossIssue> =>
-  schedule.zeroTerminalSnr === true && ["noise", "score"].includes(objective)
+  schedule.zeroTerminalSnr === true && (objective === "noise" || objective === "score")
     ? [{
       path: ["objective"],
       issue:

@@ -1,10 +1,11 @@
 /**
  * What a configuration stands for: the services of a pipeline, the optimiser, the sampler.
  */
+import type { InvalidObjective } from "@effusion/core/diffusion"
 import { adam, adamW, chain, clipByGlobalNorm, ema, LearningRate } from "@effusion/core/optimizer"
 import type { GradientTransformation, WeightAverage } from "@effusion/core/optimizer"
-import { Denoiser, Objective, TimestepSampler } from "@effusion/core/pipeline"
-import type { DenoiserShape } from "@effusion/core/pipeline"
+import { Denoiser, TimestepSampler } from "@effusion/core/pipeline"
+import type { DenoiserShape, Distance, LossWeighting, Objective } from "@effusion/core/pipeline"
 import { ddim, ddpm } from "@effusion/core/sampling"
 import type { Sampler } from "@effusion/core/sampling"
 import { NoiseSchedule } from "@effusion/core/schedule"
@@ -13,6 +14,7 @@ import { sizeOf } from "@effusion/core/tensor"
 import { MLP, UNet } from "@effusion/models"
 import { Layer } from "effect"
 import type { RunConfig } from "./config.ts"
+import { learningServices } from "./learning.ts"
 import { scheduleFrom } from "./schedules.ts"
 
 /**
@@ -57,11 +59,14 @@ export const parameterCount = ({ parameters }: DenoiserShape): number =>
  */
 export const pipelineServices = (
   config: RunConfig
-): Layer.Layer<Denoiser | NoiseSchedule | Objective | TimestepSampler, InvalidSchedule> =>
+): Layer.Layer<
+  Denoiser | NoiseSchedule | Objective | TimestepSampler | LossWeighting | Distance,
+  InvalidSchedule | InvalidObjective
+> =>
   Layer.mergeAll(
     Layer.succeed(Denoiser, denoiserOf(config)),
     scheduleOf(config),
-    Layer.provide(config.objective === "noise" ? Objective.noise : Objective.velocity, scheduleOf(config)),
+    Layer.provide(learningServices(config), scheduleOf(config)),
     timestepSamplerOf(config)
   )
 

@@ -2,7 +2,8 @@
  * Samples of a network, and the pictures made of them.
  */
 import type { Engine } from "@effusion/core/engine"
-import type { Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
+import { Denoiser, withoutVariance } from "@effusion/core/pipeline"
+import type { Objective, Pipeline } from "@effusion/core/pipeline"
 import { Sampling } from "@effusion/core/sampling"
 import type { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor, Shape } from "@effusion/core/tensor"
@@ -77,11 +78,14 @@ export const drawFrames = Effect.fnUntraced(function*(
     classifierFree,
     batchSize,
     trajectory: options.frames > 1
-  }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
-    const frame = frames[frameSteps.indexOf(step)]
-    if (x !== undefined && frame !== undefined) frame.set(x.data, first * sizeOf(exampleShape))
-    return report({ event: "drawing", done: first + inBatch * step / of, count })
-  }))
+  }).pipe(
+    Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
+      const frame = frames[frameSteps.indexOf(step)]
+      if (x !== undefined && frame !== undefined) frame.set(x.data, first * sizeOf(exampleShape))
+      return report({ event: "drawing", done: first + inBatch * step / of, count })
+    }),
+    Effect.provideServiceEffect(Denoiser, Effect.map(Denoiser, withoutVariance))
+  )
   return frames.map((data) => float32(shape, data))
 })
 

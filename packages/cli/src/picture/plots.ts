@@ -32,25 +32,34 @@ export interface LossCurves {
 const resolution = 800
 
 /**
- * The loss over the steps, on a logarithmic axis. Curves of more than 800 places are thinned out evenly. Losses that a
- * logarithmic axis cannot show (zero, not finite) are left out.
+ * The loss over the steps, on a logarithmic axis; on a linear one where losses are negative, as log-likelihoods are. Curves
+ * of more than 800 places are thinned out evenly. Losses that the axis cannot show (not finite, or zero) are left out.
  *
  * @example
  * const svg = lossPlot({ title: "digits-1", training, smoothed, heldOut: [] })
  */
-export const lossPlot = ({ heldOut, smoothed, title, training }: LossCurves): string =>
-  render({ width: 800, height: 450 }, {
+export const lossPlot = ({ heldOut, smoothed, title, training }: LossCurves): string => {
+  const axis = [...training, ...smoothed].some(({ loss }) => loss < 0) ? "value" : "log"
+  const visible = (points: ReadonlyArray<CurvePoint>) => pairsOf(points, axis)
+  return render({ width: 800, height: 450 }, {
     title: { text: title, left: "center" },
     legend: { bottom: 0 },
     grid: { left: 70, right: 30, top: 50, bottom: 70 },
     xAxis: { type: "value", name: "step", nameLocation: "middle", nameGap: 25, min: 0 },
-    yAxis: { type: "log", name: "loss", min: "dataMin", max: "dataMax", axisLabel: { formatter: shortNumber } },
+    yAxis: {
+      type: axis,
+      name: "loss",
+      min: "dataMin",
+      max: "dataMax",
+      axisLabel: { formatter: shortNumber }
+    },
     series: [
-      curve("each batch", thin(training), { color: "#c6d3e8", width: 1 }),
-      curve("smoothed", thin(smoothed), { color: "#2457a6", width: 2 }),
-      ...(heldOut.length > 0 ? [marks("held-out data", heldOut, "#c2410c")] : [])
+      curve("each batch", visible(thin(training)), { color: "#c6d3e8", width: 1 }),
+      curve("smoothed", visible(thin(smoothed)), { color: "#2457a6", width: 2 }),
+      ...(heldOut.length > 0 ? [marks("held-out data", visible(heldOut), "#c2410c")] : [])
     ]
   })
+}
 
 /** What a scatter plot shows. */
 export interface ScatterOptions {
@@ -152,21 +161,21 @@ export const render = (
 
 const curve = (
   name: string,
-  points: ReadonlyArray<CurvePoint>,
+  points: Pairs,
   style: { readonly color: string; readonly width: number }
 ) => ({
   type: "line",
   name,
-  data: visible(points),
+  data: points,
   showSymbol: false,
   color: style.color,
   lineStyle: { width: style.width }
 })
 
-const marks = (name: string, points: ReadonlyArray<CurvePoint>, color: string) => ({
+const marks = (name: string, points: Pairs, color: string) => ({
   type: "line",
   name,
-  data: visible(points),
+  data: points,
   symbol: "diamond",
   symbolSize: 12,
   color
@@ -182,8 +191,12 @@ const cloud = (name: string, data: ReadonlyArray<ReadonlyArray<number>>, color: 
   itemStyle: { opacity: 0.7 }
 })
 
-const visible = (points: ReadonlyArray<CurvePoint>): ReadonlyArray<readonly [number, number]> =>
-  points.filter(({ loss }) => Number.isFinite(loss) && loss > 0).map(({ loss, step }) => [step, loss])
+type Pairs = ReadonlyArray<readonly [number, number]>
+
+/** The points that an axis can show. */
+const pairsOf = (points: ReadonlyArray<CurvePoint>, axis: "value" | "log"): Pairs =>
+  points.filter(({ loss }) => Number.isFinite(loss) && (axis === "value" || loss > 0))
+    .map(({ loss, step }) => [step, loss])
 
 /** At most `resolution` places, evenly spread, the last one among them. */
 const thin = (points: ReadonlyArray<CurvePoint>): ReadonlyArray<CurvePoint> => {

@@ -1,8 +1,9 @@
 /**
  * Noise schedules as tables of numbers.
  */
-import { boundWeight } from "@effusion/core/diffusion"
+import { boundWeight, minSnrWeighting, uniformWeighting, type Weighting, weightOf } from "@effusion/core/diffusion"
 import { alphaBar, beta, logSnr, posteriorVariance, type Schedule, sigma, snr, toConfig } from "@effusion/core/schedule"
+import { Result } from "effect"
 import type { NamedSchedule } from "../configuration/namedSchedules.ts"
 
 /** A quantity of a schedule at a timestep; `undefined` where there is none. */
@@ -25,8 +26,16 @@ export const lossWeights: ReadonlyArray<LossWeight> = [
     title: "variational bound",
     // The term of t = 0 is no weighted error, and where no signal is left no error of the noise is worth any of the data's.
     at: (schedule, t) => t === 0 || alphaBar(schedule, t) === 0 ? undefined : boundWeight(schedule, t)
-  }
+  },
+  { name: "minSnrWeight", title: "min-SNR-5", at: weightOfNoise(minSnrWeighting({ gamma: 5 })) },
+  { name: "velocityWeight", title: "error of v", at: weightOfNoise(Result.succeed(uniformWeighting("v_prediction"))) }
 ]
+
+/** A weighting as a quantity; there is none where it is not defined. */
+function weightOfNoise(weighting: Result.Result<Weighting, unknown>): Quantity["at"] {
+  return (schedule, t) =>
+    Result.getOrUndefined(Result.flatMap(weighting, (weighting) => weightOf(weighting, schedule, t, "epsilon")))
+}
 
 /** The columns of a table, besides the timestep. */
 export const quantities: ReadonlyArray<Quantity> = [

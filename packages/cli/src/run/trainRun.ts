@@ -3,20 +3,26 @@
  */
 import type { TrainAndTest } from "@effusion/core/data"
 import { take } from "@effusion/core/data"
+import type { InvalidObjective, UndefinedWeight } from "@effusion/core/diffusion"
 import { Engine } from "@effusion/core/engine"
 import {
   asNoise,
+  boundLoss,
   classConditioning,
   Denoiser,
   forwardNoising,
+  forwardNoisingWith,
+  hybridLoss,
+  learnedUncertainty,
   meanSquaredError,
   noisePrediction,
-  type Objective,
+  ownParameters,
   Pipeline,
   scheduleSampling,
-  TimestepSampler
+  TimestepSampler,
+  weightedLoss
 } from "@effusion/core/pipeline"
-import type { Clean, Labelled, Loss, Stage } from "@effusion/core/pipeline"
+import type { Clean, Distance, Labelled, Loss, LossWeighting, Objective, Stage } from "@effusion/core/pipeline"
 import type { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
@@ -45,26 +51,42 @@ export interface TrainRunOptions {
 }
 
 /**
- * The pipeline of every run: the mean squared error of what the objective has predicted (Ho et al. 2020, algorithm 1).
- * The schedule, the objective and the network come with the services; a network that is told classes is so here.
+ * The pipeline of a run: the loss of what the objective has predicted (Ho et al. 2020, algorithm 1), or with a learned
+ * variance the variational bound beside it or instead. The schedule, the objective, its distance and weights and the
+ * network come with the services; a network that is told classes is so here.
  *
  * @example
  * const run = yield* Training.start({ pipeline: pipelineOf(config), data, optimizer, steps: 1000, seed: 7 })
  */
-export const pipelineOf = (config: PipelineConfig): PipelineEffect<TimestepSampler> =>
-  Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
-
-/** What of a configuration decides the stages. */
-type PipelineConfig = Pick<RunConfig, "conditioning" | "model">
-
-type PipelineEffect<R = never> = Effect.Effect<
+export const pipelineOf = (
+  config: RunConfig
+): Effect.Effect<
   Pipeline.Pipeline<Labelled, Loss>,
-  never,
-  R | NoiseSchedule | Denoiser | Objective
->
+  InvalidObjective | UndefinedWeight,
+  Denoiser | Distance | LossWeighting | NoiseSchedule | Objective | TimestepSampler
+> => {
+  const { data, inputPerturbation: perturbation, learnedUncertainty: uncertain, learnedVariance, offsetNoise } = config
+  const told = conditioningOf(config)
+  const noising = forwardNoisingWith({ offset: offsetNoise, perturbation })
+  // Points are no bytes.
+  const decoder = data.startsWith("points:") ? "gaussian" as const : "discretizedGaussianTanh" as const
+  if (uncertain) {
+    return Pipeline.make(told, scheduleSampling, noising, noisePrediction, weightedLoss, learnedUncertainty({}))
+  }
+  if (learnedVariance === "none") return Pipeline.make(told, scheduleSampling, noising, noisePrediction, weightedLoss)
+  if (learnedVariance === "bound") {
+    return Pipeline.make(told, scheduleSampling, noising, noisePrediction, boundLoss({ decoder }))
+  }
+  const options = learnedVariance === "hybrid" ? {} : { lambda: learnedVariance.lambda }
+  const hybrid = hybridLoss({ ...options, decoder })
+  return Pipeline.make(told, scheduleSampling, noising, noisePrediction, weightedLoss, hybrid)
+}
+
+/** What of a configuration decides what a denoiser is told. */
+type ConditioningConfig = Pick<RunConfig, "conditioning" | "model">
 
 /** Tells the denoiser the classes, or, where the network knows none, leaves everything as it is. */
-const conditioningOf = ({ conditioning, model }: PipelineConfig): Effect.Effect<Stage<Labelled, Clean>> =>
+const conditioningOf = ({ conditioning, model }: ConditioningConfig): Effect.Effect<Stage<Labelled, Clean>> =>
   conditioning === null || model.num_class_embeds === null
     ? Effect.succeed({
       name: "unconditioned",
@@ -84,7 +106,9 @@ const conditioningOf = ({ conditioning, model }: PipelineConfig): Effect.Effect<
  * const pipeline = evaluationPipelineOf(config)
  * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters, seed: 0 })
  */
-export const evaluationPipelineOf = (config: PipelineConfig): PipelineEffect =>
+export const evaluationPipelineOf = (
+  config: ConditioningConfig
+): Effect.Effect<Pipeline.Pipeline<Labelled, Loss>, never, NoiseSchedule | Denoiser | Objective> =>
   Pipeline.make(conditioningOf(config), scheduleSampling, forwardNoising, noisePrediction, asNoise, meanSquaredError)
     .pipe(Effect.provide(TimestepSampler.uniform))
 
@@ -270,7 +294,7 @@ interface FinishOptions extends TrainRunOptions {
 /** Evaluates, draws the final samples, and returns the path of their picture. */
 const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, state }: FinishOptions) {
   const { report } = yield* Reporter
-  const parameters = state.average ?? state.parameters
+  const parameters = ownParameters(yield* Denoiser, state.average ?? state.parameters)
   const exampleShape = data.train.exampleShape
   const heldOut = take(data.test, evaluationExamples)
   yield* report({ event: "evaluating", examples: heldOut.size })
