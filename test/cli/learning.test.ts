@@ -187,6 +187,16 @@ describe("a run that learns something else", () => {
     assert.isTrue(Number.isFinite(await boundOf(by)))
   })
 
+  it("goes together with a network that is shown its own estimate", { timeout: 60_000 }, async () => {
+    const heldOut = await train("together", {
+      model: { width: 32, depth: 1, octaves: 1, learns_variance: true, self_condition: true },
+      objective: { type: "edm", sigmaData: 0.6 },
+      weighting: "edm",
+      learnedVariance: "hybrid"
+    })
+    assert.isBelow(heldOut, 1)
+  })
+
   it("learns its uncertainty, and is evaluated and drawn without it", { timeout: 60_000 }, async () => {
     const heldOut = await train("uncertain", { learnedUncertainty: true })
     assert.isBelow(heldOut, 1)
