@@ -1,32 +1,9 @@
 /**
- * Samplers that remember: solvers of second order, written as plans, against diffusers' numbers.
+ * What samplers remember from one step to the next.
  */
 import { type DenoisingStep, type Plan, sampleOnHost, startOnHost, stepOnHost } from "@effusion/core/sampling"
 import { dataLevel } from "@effusion/core/schedule"
 import { assert, describe, it } from "vitest"
-import * as diffusers from "./diffusers.ts"
-import { multistep, singlestep } from "./solvers.ts"
-
-const cases = diffusers.goldens.filter(({ name }) => name.startsWith("dpm2"))
-
-describe("DPM-Solver++ as a plan", () => {
-  it("has its numbers here", () => assert.strictEqual(cases.length, 4))
-
-  it.each(cases.map((golden) => [golden.name, golden] as const))("%s", (name, golden) => {
-    const { config, timesteps } = golden
-    const solver = name.startsWith("dpm2m") ? multistep : singlestep
-    const plan = solver(diffusers.scheduleOf(config), [...timesteps!, 0], config.prediction_type!)
-    const x = sampleOnHost(plan, { noise: diffusers.sample, predict: diffusers.model })
-    const sum = diffusers.absSum(x)
-    const reference = golden.float64_reference_abs_sum
-    if (reference !== null) assert.closeTo(sum, reference, 1e-6 * reference)
-    assert.closeTo(sum, golden.abs_sum, 1e-4 * golden.abs_sum)
-    const expected = [golden.x_0_0_0_0, golden.x_3_2_7_7, golden.x_1_1_3_4]
-    for (const [i, value] of diffusers.elements(x).entries()) {
-      assert.closeTo(value, expected[i]!, 1e-4 * Math.abs(expected[i]!) + 1e-7)
-    }
-  })
-})
 
 describe("the memory of a plan", () => {
   const step: DenoisingStep = {
@@ -49,14 +26,16 @@ describe("the memory of a plan", () => {
 
   it("is empty at first; every part of a step sees what the step found; what is not named stays", () => {
     const start = startOnHost(plan, [1])
-    assert.deepStrictEqual(start, { x: Float64Array.of(5), memory: zero(["a", "b", "c"]) })
+    assert.deepStrictEqual(start, { examples: 1, x: Float64Array.of(5), memory: zero(["a", "b", "c"]) })
     const first = stepOnHost(plan, step, start, [7], [0.5])
     assert.deepStrictEqual(first, {
+      examples: 1,
       x: Float64Array.of(10),
       memory: { a: Float64Array.of(6.5), b: Float64Array.of(7 + 5 - 14), c: Float64Array.of(0) }
     })
     const second = stepOnHost(plan, step, { ...first, memory: { ...first.memory, c: Float64Array.of(4) } }, [0])
     assert.deepStrictEqual(second, {
+      examples: 1,
       x: Float64Array.of(26.5),
       memory: { a: Float64Array.of(10), b: Float64Array.of(10 + 65 - 200), c: Float64Array.of(4) }
     })

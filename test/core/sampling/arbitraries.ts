@@ -1,7 +1,22 @@
 /**
  * Schedules, ways to go down them, and samplers, for properties.
  */
-import { ddim, ddpm, type PlanOptions, type Sampler } from "@effusion/core/sampling"
+import {
+  ddim,
+  ddpm,
+  deis,
+  dpmSolver,
+  dpmSolverAlgorithms,
+  dpmSolverSinglestep,
+  edm,
+  euler,
+  eulerAncestral,
+  heun,
+  lms,
+  type PlanOptions,
+  type Sampler,
+  uniPC
+} from "@effusion/core/sampling"
 import { fromBetas, type Schedule } from "@effusion/core/schedule"
 import { Result } from "effect"
 import * as fc from "fast-check"
@@ -35,11 +50,56 @@ export const ddims: fc.Arbitrary<Sampler> = fc
   .record({ eta: fc.double({ min: 0, max: 1, noNaN: true }), useClippedModelOutput: fc.boolean() })
   .map(ddim)
 
-/** Every sampler. */
-export const samplers: fc.Arbitrary<Sampler> = fc.oneof(
+const order = (highest: number) => fc.integer({ min: 1, max: highest })
+const lowerOrderFinal = fc.boolean()
+const churn = fc.record({
+  churn: fc.double({ min: 0, max: 20, noNaN: true }),
+  sTmin: fc.constantFrom(0, 0.3),
+  sTmax: fc.constantFrom(3, Infinity),
+  sNoise: fc.constantFrom(1, 1.007)
+})
+const dpmOptions = {
+  algorithm: fc.constantFrom(...dpmSolverAlgorithms),
+  order: order(3),
+  solverType: fc.constantFrom("midpoint" as const, "heun" as const),
+  lowerOrderFinal
+}
+
+/** Every sampler that takes one step from a timestep to the next, and remembers nothing. */
+export const onestep: fc.Arbitrary<Sampler> = fc.oneof(
   fc.constantFrom("fixedSmall", "fixedLarge").map((variance) => ddpm({ variance: variance as "fixedSmall" })),
-  ddims
+  ddims,
+  fc.constant(euler()),
+  fc.double({ min: 0, max: 1, noNaN: true }).map((eta) => eulerAncestral({ eta }))
 )
+
+/** Every solver of higher order that asks once a step. */
+export const multistep: fc.Arbitrary<Sampler> = fc.oneof(
+  fc.record({
+    ...dpmOptions,
+    eulerAtFinal: fc.boolean(),
+    thirdOrder: fc.constantFrom("published" as const, "exact" as const)
+  }).map(dpmSolver),
+  fc.record(dpmOptions).map(dpmSolverSinglestep),
+  fc.record({ order: order(3), lowerOrderFinal }).map(deis),
+  fc.record({
+    order: order(3),
+    lowerOrderFinal,
+    solverType: fc.constantFrom("bh1" as const, "bh2" as const),
+    predictX0: fc.boolean(),
+    disableCorrector: fc.constantFrom([], [0], [1, 2])
+  }).map(uniPC),
+  order(4).map((order) => lms({ order }))
+)
+
+/** Every sampler that asks the denoiser twice a step, or makes x noisier before it asks. */
+export const churning: fc.Arbitrary<Sampler> = fc.oneof(churn.map(euler), churn.map(heun), churn.map(edm))
+
+/** Every sampler that asks once at each level that it visits. */
+export const samplers: fc.Arbitrary<Sampler> = fc.oneof(onestep, multistep)
+
+/** Every sampler. */
+export const allSamplers: fc.Arbitrary<Sampler> = fc.oneof(onestep, multistep, churning)
 
 /** Well-conditioned elements: no subnormals, no huge values. */
 export const values = (length: number): fc.Arbitrary<ReadonlyArray<number>> =>

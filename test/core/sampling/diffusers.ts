@@ -16,12 +16,24 @@ export interface Golden {
     readonly prediction_type?: "epsilon" | "sample" | "v_prediction"
     readonly clip_sample?: boolean
     readonly timestep_spacing?: "leading" | "linspace" | "trailing"
+    readonly solver_order?: number
+    readonly solver_type?: string
+    readonly lower_order_final?: boolean
+    readonly thresholding?: boolean
+    readonly dynamic_thresholding_ratio?: number
+    readonly sample_max_value?: number
+    readonly use_karras_sigmas?: boolean
+    readonly use_lu_lambdas?: boolean
+    readonly final_sigmas_type?: "zero" | "sigma_min"
+    readonly set_alpha_to_one?: boolean
   }
   readonly loop: {
     readonly num_inference_steps: number
     readonly noise?: string
     readonly use_clipped_model_output?: boolean
     readonly start?: string
+    readonly step_input?: string
+    readonly init_noise_sigma?: number
   }
   readonly abs_sum: number
   readonly x_0_0_0_0: number

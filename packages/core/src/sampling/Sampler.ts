@@ -19,11 +19,11 @@
  */
 import { Result } from "effect"
 import type { Conversion, Parameterization, PredictionType } from "../diffusion/index.ts"
-import type { InvalidTimesteps, NoiseLevel, Schedule } from "../schedule/index.ts"
+import type { InvalidSigmas, InvalidTimesteps, NoiseLevel, Schedule } from "../schedule/index.ts"
 import { estimates } from "./estimates.ts"
-import type { TimestepChoice } from "./internal/chooseTimesteps.ts"
 import { type Leg, route } from "./route.ts"
 import { InvalidSampling, type UndefinedEstimate } from "./SamplingError.ts"
+import { type Spacing, type TimestepChoice, withSpacing } from "./TimestepChoice.ts"
 
 /** A linear combination of what is known once the denoiser has spoken. A term that is left out counts as 0. */
 export interface Combination {
@@ -59,13 +59,21 @@ export interface DenoisingStep {
   readonly remember: { readonly [name: string]: Combination }
 }
 
+/**
+ * What is done to estimates of x_0: they are clipped to [-clip, clip] (static thresholding); or each example to its own
+ * [-s, s] and divided by s, where s is the quantile `ratio` of its absolute values, at least 1 and at most `maximum`
+ * (dynamic thresholding: Saharia et al., "Photorealistic Text-to-Image Diffusion Models with Deep Language
+ * Understanding", 2022, section 2.3; a maximum below 1 wins, as in diffusers); or nothing.
+ */
+export type Clip = number | { readonly ratio: number; readonly maximum: number } | "none"
+
 /** Sampling as data. */
 export interface Plan {
   /** The name of the sampler. */
   readonly sampler: string
-  /** Estimates of x_0 are clipped to [-clip, clip]. */
-  readonly clip: number | "none"
-  /** The standard deviation of the noise that sampling starts from; 1 where x_T is standard normal. */
+  /** What is done to estimates of x_0. */
+  readonly clip: Clip
+  /** The factor of the standard normal noise that sampling starts from. */
   readonly initialNoiseSigma: number
   /** The names of the tensors that the sampler remembers, each shaped as x and zero at first. */
   readonly memory: ReadonlyArray<string>
@@ -81,12 +89,18 @@ export const needsNoise = (step: DenoisingStep): boolean =>
 export type PlanOptions = TimestepChoice & {
   /** What the denoiser predicts. */
   readonly predictionType: PredictionType | Parameterization
-  /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
-  readonly clip?: number | "none" | undefined
+  /** What to do to estimates of x_0; 1 unless given, the range of images. For data of any range: `"none"`. */
+  readonly clip?: Clip | undefined
+  /**
+   * What sampling starts from at the first level: `"unit"`, noise of variance 1, that of x_t for data of variance 1; or
+   * `"spread"`, the noise of x_t alone, as k-diffusion does (and diffusers' Euler, Heun and LMS where timesteps are not
+   * `"leading"`). `"unit"` unless given; the two hardly differ where the first level is nearly all noise.
+   */
+  readonly initialNoise?: "unit" | "spread" | undefined
 }
 
 /** Why there is no plan. */
-export type PlanError = InvalidTimesteps | InvalidSampling | UndefinedEstimate
+export type PlanError = InvalidTimesteps | InvalidSigmas | InvalidSampling | UndefinedEstimate
 
 /** A sampler: `ddpm()`, `ddim()`, ... */
 export interface Sampler {
@@ -97,6 +111,15 @@ export interface Sampler {
 
 /** What a sampler says of a step; the estimates are those that the prediction amounts to at the level of the step. */
 export type StepRule = Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "remember">>
+
+/** What a plan needs to know of its sampler besides its steps. */
+export interface PlanSpec {
+  readonly sampler: string
+  /** The names of what the sampler remembers; nothing unless given. */
+  readonly memory?: ReadonlyArray<string> | undefined
+  /** How the sampler spaces its steps where the options do not say; evenly, `"leading"`, unless given. */
+  readonly spacing?: Spacing | undefined
+}
 
 /**
  * The plan that goes down the chosen timesteps one by one, each step given by a function. It checks the options and
@@ -117,23 +140,54 @@ export type StepRule = Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep,
 export const planOver = (
   schedule: Schedule,
   options: PlanOptions,
-  { memory = [], sampler }: { readonly sampler: string; readonly memory?: ReadonlyArray<string> },
+  spec: PlanSpec,
+  step: (leg: Leg, position: number, legs: ReadonlyArray<Leg>) => StepRule
+): Result.Result<Plan, PlanError> =>
+  Result.flatMap(
+    route(schedule, withSpacing(options, spec.spacing)),
+    (legs) => planAlong(legs, options, spec, step)
+  )
+
+/**
+ * The plan that takes these legs, each step given by a function: what {@link planOver} makes of the legs of a route. For
+ * solvers that take two steps a leg, or go other ways.
+ *
+ * Fails with `InvalidSampling` where `clip` is out of range, and with `UndefinedEstimate` where a prediction does not
+ * determine data and noise.
+ *
+ * @example
+ * Result.flatMap(route(schedule, options), (legs) => planAlong(legs, options, { sampler: "ddim" }, (leg) => ({ next: ddimNext(leg) })))
+ */
+export const planAlong = (
+  legs: ReadonlyArray<Leg>,
+  { clip = 1, initialNoise = "unit", predictionType }: PlanOptions,
+  { memory = [], sampler }: PlanSpec,
   step: (leg: Leg, position: number, legs: ReadonlyArray<Leg>) => StepRule
 ): Result.Result<Plan, PlanError> =>
   Result.gen(function*() {
-    const clip = options.clip ?? 1
-    if (clip !== "none" && !(clip > 0 && Number.isFinite(clip))) {
-      return yield* Result.fail(
-        new InvalidSampling({ option: "clip", value: clip, expected: `a positive number, or "none"` })
-      )
-    }
-    const legs = yield* route(schedule, options)
+    const fault = faultOfClip(clip)
+    if (fault !== undefined) return yield* Result.fail(new InvalidSampling(fault))
     const steps: Array<DenoisingStep> = []
     for (const [position, leg] of legs.entries()) {
-      steps.push({ ...(yield* denoisingStep(leg, options.predictionType)), ...step(leg, position, legs) })
+      steps.push({ ...(yield* denoisingStep(leg, predictionType)), ...step(leg, position, legs) })
     }
-    return { sampler, clip, initialNoiseSigma: 1, memory, steps }
+    const initialNoiseSigma = initialNoise === "spread" ? legs[0]!.from.spread : 1
+    return { sampler, clip, initialNoiseSigma, memory, steps }
   })
+
+const faultOfClip = (clip: Clip) => {
+  if (clip === "none") return undefined
+  if (typeof clip === "number") {
+    return clip > 0 && Number.isFinite(clip)
+      ? undefined
+      : { option: "clip", value: clip, expected: `a positive number, or "none"` }
+  }
+  const { maximum, ratio } = clip
+  if (!(ratio > 0 && ratio <= 1)) {
+    return { option: "clip.ratio", value: ratio, expected: "a number above 0 and at most 1" }
+  }
+  return maximum > 0 ? undefined : { option: "clip.maximum", value: maximum, expected: "a positive number" }
+}
 
 /**
  * Everything of a step but what becomes of x: where it leads, and what the prediction amounts to there.

@@ -15,13 +15,13 @@ import { Objective } from "../pipeline/Objective.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
 import { float32, type HostTensor, sameShape, showShape, sizeOf, zeros } from "../tensor/index.ts"
-import type { TimestepChoice } from "./internal/chooseTimesteps.ts"
 import { guidedDenoiser, guidedParameters, guidedSteps } from "./internal/guided.ts"
 import { classOfSample, conditionOf } from "./internal/labels.ts"
 import { type Samples, startingNoise, stepNoise } from "./internal/noise.ts"
 import { denoisingProgram, startingState, stepInput } from "./internal/program.ts"
 import { needsNoise, type Plan, type PlanError, type PlanOptions, type Sampler } from "./Sampler.ts"
 import { InvalidSampling, ParameterMismatch } from "./SamplingError.ts"
+import type { TimestepChoice } from "./TimestepChoice.ts"
 
 /**
  * A worse version of the same network, to steer away from (Karras et al. 2024, "Guiding a diffusion model with a bad

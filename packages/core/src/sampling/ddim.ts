@@ -3,8 +3,9 @@
  */
 import { Result } from "effect"
 import { posteriorBetween } from "../diffusion/index.ts"
-import type { Leg } from "./route.ts"
-import { type Combination, planOver, type Sampler } from "./Sampler.ts"
+import { levelAt, type Schedule } from "../schedule/index.ts"
+import { type Leg, route } from "./route.ts"
+import { type Combination, planAlong, type PlanOptions, type Sampler } from "./Sampler.ts"
 import { InvalidSampling } from "./SamplingError.ts"
 
 /** Options of {@link ddim}. */
@@ -16,25 +17,85 @@ export interface DdimOptions {
    * leaving it as the prediction says (diffusers does unless told). False unless given.
    */
   readonly useClippedModelOutput?: boolean | undefined
+  /**
+   * Step from t to t - floor(T / steps), as diffusers does, in place of to the next timestep that is visited; the two differ
+   * where timesteps are not spaced by `"leading"`. Below 0 is where the way ends. False unless given.
+   */
+  readonly fixedStride?: boolean | undefined
 }
 
 /**
  * Goes from x_t to x_{t-1} along the estimated noise (Song et al. 2020, equation 12), with
  * sigma_t = eta sqrt((1 - alphaBar_{t-1}) / (1 - alphaBar_t)) sqrt(1 - alphaBar_t / alphaBar_{t-1}) (equation 16).
- * "t - 1" is the next timestep that is visited (diffusers takes t - T / steps, which differs where timesteps are spaced
- * by `"linspace"`). The last step ends at the estimate of x_0.
+ * "t - 1" is the next timestep that is visited. The last step ends at the estimate of x_0.
+ *
+ * Fails with `InvalidSampling` where eta is out of range.
  *
  * @example
  * const samples = Sampling.images({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters })
  */
 export const ddim = (options: DdimOptions = {}): Sampler => ({
   name: "ddim",
-  plan: (schedule, planOptions) => {
-    const { eta = 0 } = options
-    return eta >= 0 && eta <= 1
-      ? planOver(schedule, planOptions, { sampler: "ddim" }, (leg) => ({ next: ddimNext(leg, options) }))
-      : Result.fail(new InvalidSampling({ option: "eta", value: eta, expected: "a number from 0 to 1" }))
+  plan: (schedule, planOptions) =>
+    Result.gen(function*() {
+      const { eta = 0, fixedStride = false } = options
+      if (!(eta >= 0 && eta <= 1)) {
+        return yield* Result.fail(new InvalidSampling({ option: "eta", value: eta, expected: "a number from 0 to 1" }))
+      }
+      const legs = yield* route(schedule, planOptions)
+      const visited = fixedStride ? yield* strided(schedule, planOptions, legs) : legs
+      return yield* planAlong(visited, planOptions, { sampler: "ddim" }, (leg) => ({ next: ddimNext(leg, options) }))
+    })
+})
+
+const strided = (
+  schedule: Schedule,
+  { skip = 0 }: PlanOptions,
+  legs: ReadonlyArray<Leg>
+): Result.Result<ReadonlyArray<Leg>, InvalidSampling> => {
+  const stride = Math.floor(schedule.steps / (legs.length + skip))
+  const end = legs.at(-1)!.to
+  const between = legs.find(({ from }) => !Number.isInteger(from.timestep))
+  if (between !== undefined) {
+    return Result.fail(
+      new InvalidSampling({
+        option: "fixedStride",
+        value: true,
+        expected: `for whole timesteps, and this way visits ${between.from.timestep}`
+      })
+    )
   }
+  return Result.succeed(
+    legs.map(({ from }) => ({
+      from,
+      to: from.timestep < stride ? end : levelAt(schedule, from.timestep - stride)
+    }))
+  )
+}
+
+/**
+ * DDIM backwards: from data to the noise that DDIM with eta 0 makes that data of, as near as the steps are small (Song et
+ * al. 2020, section 4.3; Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021, appendix F). As in
+ * diffusers, the denoiser is told the timestep that a step leads up to.
+ *
+ * The plan goes up the way that another sampler's goes down, from where that ends; for use with `Sampling.encode`. Data
+ * prediction does not determine the noise of data without noise: with it, give `final: "sigmaMin"`.
+ *
+ * @example
+ * const latents = Sampling.encode({ images, steps: 50, parameters })
+ */
+export const ddimInversion = (): Sampler => ({
+  name: "ddim-inversion",
+  plan: (schedule, planOptions) =>
+    Result.flatMap(route(schedule, planOptions), (down) => {
+      const up = down.toReversed().map(({ from, to }): Leg => ({
+        from: { ...to, timestep: from.timestep },
+        to: from
+      }))
+      return planAlong(up, planOptions, { sampler: "ddim-inversion" }, ({ to }) => ({
+        next: { sample: to.signal, epsilon: to.spread }
+      }))
+    })
 })
 
 /**

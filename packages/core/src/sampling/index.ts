@@ -6,23 +6,49 @@
  *
  * const digits = Sampling.images({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters: averaged })
  */
-export { ddim, ddimNext, type DdimOptions } from "./ddim.ts"
+export { ddim, ddimInversion, ddimNext, type DdimOptions } from "./ddim.ts"
 export { ddpm, type DdpmOptions } from "./ddpm.ts"
+export { deis, type DeisOptions } from "./deis.ts"
+export {
+  dpmSolver,
+  type DpmSolverAlgorithm,
+  dpmSolverAlgorithms,
+  type DpmSolverMultistepOptions,
+  type DpmSolverOptions,
+  dpmSolverSinglestep
+} from "./dpmSolver.ts"
 export { type Estimates, estimates } from "./estimates.ts"
-export type { TimestepChoice, TimestepSpacing } from "./internal/chooseTimesteps.ts"
+export { euler, eulerAncestral, type EulerAncestralOptions } from "./euler.ts"
+export { edm, heun } from "./heun.ts"
+export type { Churn } from "./internal/churn.ts"
+export { lms, type LmsOptions } from "./lms.ts"
 export { type HostSampling, type HostState, inputOnHost, sampleOnHost, startOnHost, stepOnHost } from "./onHost.ts"
 export { type Leg, route } from "./route.ts"
 export {
+  type Clip,
   type Combination,
   type DenoisingStep,
   denoisingStep,
   needsNoise,
   type Plan,
+  planAlong,
   type PlanError,
   type PlanOptions,
   planOver,
+  type PlanSpec,
   type Sampler,
   type StepRule
 } from "./Sampler.ts"
 export * as Sampling from "./Sampling.ts"
 export { InvalidSampling, ParameterMismatch, UndefinedEstimate } from "./SamplingError.ts"
+export {
+  type RouteEnds,
+  type SigmaSpacing,
+  sigmaSpacings,
+  type Spacing,
+  type TimestepChoice,
+  type TimestepSpacing,
+  timestepSpacings,
+  withSpacing
+} from "./TimestepChoice.ts"
+export { uniPC, type UniPCOptions } from "./uniPC.ts"

@@ -1,17 +1,24 @@
 /**
  * Sampling in float64 on the host: what every engine is held to, and small enough to read.
  */
-import { becomes, clipBound } from "./internal/coefficients.ts"
+import { becomes, clipBound, quantilePlace } from "./internal/coefficients.ts"
 import { type DenoisingStep, needsNoise, type Plan } from "./Sampler.ts"
 
 /** Where sampling stands: x, and what the sampler remembers, all of one length. */
 export interface HostState {
+  /** How many examples x holds, one after the other: what dynamic thresholding goes by. */
+  readonly examples: number
   readonly x: Float64Array
   readonly memory: { readonly [name: string]: Float64Array }
 }
 
-/** The state that a plan starts from: the noise at the plan's scale, and an empty memory. */
-export const startOnHost = (plan: Plan, noise: ArrayLike<number>): HostState => ({
+/**
+ * The state that a plan starts from: the noise at the plan's scale, and an empty memory.
+ *
+ * @param examples how many examples the noise is for; 1 unless given
+ */
+export const startOnHost = (plan: Plan, noise: ArrayLike<number>, examples = 1): HostState => ({
+  examples,
   x: Float64Array.from(noise, (value) => plan.initialNoiseSigma * value),
   memory: Object.fromEntries(plan.memory.map((name) => [name, new Float64Array(noise.length)]))
 })
@@ -33,18 +40,41 @@ export const stepOnHost = (
   prediction: ArrayLike<number>,
   noise?: ArrayLike<number>
 ): HostState => {
-  const { memory, x } = state
+  const { examples, memory, x } = state
   for (const [name, given] of Object.entries({ prediction, noise: noise ?? x })) {
     if (given.length !== x.length) throw new RangeError(`${name} has ${given.length} elements where x has ${x.length}`)
   }
-  const bound = clipBound(plan)
-  const sample = x.map((value, i) =>
-    Math.min(Math.max(step.sample.xt * value + step.sample.prediction * prediction[i]!, -bound), bound)
-  )
+  const estimate = x.map((value, i) => step.sample.xt * value + step.sample.prediction * prediction[i]!)
+  const sample = clipped(plan, estimate, examples)
   const epsilon = x.map((value, i) => step.epsilon.xt * value + step.epsilon.prediction * prediction[i]!)
   const terms = [x, sample, epsilon, noise ?? new Float64Array(x.length), ...plan.memory.map((name) => memory[name]!)]
   const [next, ...remembered] = becomes(plan, step).map((factors) => sumOf(factors, terms, x.length))
-  return { x: next!, memory: Object.fromEntries(plan.memory.map((name, i) => [name, remembered[i]!])) }
+  return { examples, x: next!, memory: Object.fromEntries(plan.memory.map((name, i) => [name, remembered[i]!])) }
+}
+
+const clipped = (plan: Plan, estimate: Float64Array, examples: number): Float64Array => {
+  const { clip } = plan
+  if (typeof clip !== "object") {
+    const bound = clipBound(plan)
+    return estimate.map((value) => Math.min(Math.max(value, -bound), bound))
+  }
+  const size = estimate.length / examples
+  if (!Number.isInteger(size)) {
+    throw new RangeError(`x has ${estimate.length} elements, which ${examples} examples do not share`)
+  }
+  const result = new Float64Array(estimate.length)
+  for (let i = 0; i < examples; i++) {
+    const example = estimate.subarray(i * size, (i + 1) * size)
+    const bound = Math.min(Math.max(quantile(example.map(Math.abs).sort(), clip.ratio), 1), clip.maximum)
+    result.set(example.map((value) => Math.min(Math.max(value, -bound), bound) / bound), i * size)
+  }
+  return result
+}
+
+/** Between two sorted values it goes along a line, as NumPy's and PyTorch's do. */
+const quantile = (sorted: Float64Array, ratio: number): number => {
+  const { above, below, part } = quantilePlace(sorted.length, ratio)
+  return sorted[below]! + part * (sorted[above]! - sorted[below]!)
 }
 
 /**
@@ -64,6 +94,8 @@ export interface HostSampling {
   readonly predict: (x: Float64Array, timestep: number) => ArrayLike<number>
   /** Standard normal noise for the step at this position of the plan; zeros unless given. */
   readonly stepNoise?: ((position: number) => ArrayLike<number>) | undefined
+  /** How many examples the noise is for; 1 unless given. */
+  readonly examples?: number | undefined
 }
 
 /**
@@ -73,7 +105,7 @@ export interface HostSampling {
  * const plan = Result.getOrThrow(ddim().plan(schedule, { steps: 50, predictionType: "epsilon" }))
  * const x0 = sampleOnHost(plan, { noise, predict: (x, t) => denoiser(x, t) })
  */
-export const sampleOnHost = (plan: Plan, { noise, predict, stepNoise }: HostSampling): Float64Array =>
+export const sampleOnHost = (plan: Plan, { examples, noise, predict, stepNoise }: HostSampling): Float64Array =>
   plan.steps.reduce(
     (state, step, position) =>
       stepOnHost(
@@ -83,7 +115,7 @@ export const sampleOnHost = (plan: Plan, { noise, predict, stepNoise }: HostSamp
         predict(inputOnHost(step, state), step.timestep),
         needsNoise(step) ? stepNoise?.(position) : undefined
       ),
-    startOnHost(plan, noise)
+    startOnHost(plan, noise, examples)
   ).x
 
 const sumOf = (

@@ -2,8 +2,17 @@
  * The levels of noise that a sampler visits on its way from noise to data.
  */
 import { Result } from "effect"
-import { dataLevel, InvalidTimesteps, levelAt, type NoiseLevel, type Schedule } from "../schedule/index.ts"
-import { chooseTimesteps, type TimestepChoice } from "./internal/chooseTimesteps.ts"
+import {
+  dataLevel,
+  type InvalidSigmas,
+  InvalidTimesteps,
+  levelAt,
+  type NoiseLevel,
+  type Schedule,
+  sigmaOf
+} from "../schedule/index.ts"
+import { levelsOf } from "./internal/levelsOf.ts"
+import { isSigmaSpacing, type TimestepChoice } from "./TimestepChoice.ts"
 
 /** From one level to the next on a route. */
 export interface Leg {
@@ -12,9 +21,10 @@ export interface Leg {
 }
 
 /**
- * The way down the chosen timesteps, one leg each, noisiest first; the last leg ends at the data.
+ * The way down the chosen levels, one leg each, noisiest first; the last leg ends at the data unless `final` says
+ * otherwise.
  *
- * Fails with `InvalidTimesteps`.
+ * Fails with `InvalidTimesteps`, or `InvalidSigmas` where a spacing by sigma does not exist.
  *
  * @example
  * const legs = Result.getOrThrow(route(schedule, { steps: 50 }))
@@ -23,18 +33,24 @@ export interface Leg {
 export const route = (
   schedule: Schedule,
   choice: TimestepChoice
-): Result.Result<ReadonlyArray<Leg>, InvalidTimesteps> =>
-  Result.flatMap(chooseTimesteps(schedule, choice), (timesteps) => {
-    const fault = faultOf(schedule, timesteps)
-    if (fault !== undefined) return Result.fail(new InvalidTimesteps({ reason: fault }))
-    const levels = timesteps.map((t) => levelAt(schedule, t))
-    return Result.succeed(levels.map((from, i) => ({ from, to: levels[i + 1] ?? dataLevel })))
+): Result.Result<ReadonlyArray<Leg>, InvalidTimesteps | InvalidSigmas> =>
+  Result.gen(function*() {
+    const levels = yield* levelsOf(schedule, choice)
+    const { final = "zero", skip = 0 } = choice
+    const fail = (reason: string) => Result.fail(new InvalidTimesteps({ reason }))
+    const last = levels.at(-1)!
+    const end = final === "zero"
+      ? dataLevel
+      : final !== "sigmaMin"
+      ? final
+      : isSigmaSpacing(choice.spacing)
+      ? last
+      : levelAt(schedule, 0)
+    if (sigmaOf(end) > sigmaOf(last)) {
+      return yield* fail(`the way ends at sigma ${sigmaOf(end)}, above its last level's, ${sigmaOf(last)}`)
+    }
+    if (!(Number.isSafeInteger(skip) && skip >= 0 && skip < levels.length)) {
+      return yield* fail(`${skip} of ${levels.length} steps to leave out; leave out between 0 and ${levels.length - 1}`)
+    }
+    return levels.map((from, i) => ({ from, to: levels[i + 1] ?? end })).slice(skip)
   })
-
-const faultOf = (schedule: Schedule, timesteps: ReadonlyArray<number>): string | undefined => {
-  if (timesteps.length === 0) return "none are given; give at least one"
-  const outside = timesteps.find((t) => !(Number.isInteger(t) && t >= 0 && t < schedule.steps))
-  return outside === undefined
-    ? undefined
-    : `${outside} is not a timestep of this schedule, which are the integers from 0 to ${schedule.steps - 1}`
-}

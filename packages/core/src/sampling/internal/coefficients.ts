@@ -17,8 +17,16 @@ export const becomes = (plan: Plan, step: DenoisingStep): ReadonlyArray<Readonly
   ]
 }
 
-/** The bound that estimates of x_0 are clipped to. */
-export const clipBound = (plan: Plan): number => plan.clip === "none" ? Infinity : plan.clip
+/** The bound that estimates of x_0 are clipped to; the largest one where each example has its own. */
+export const clipBound = ({ clip }: Plan): number =>
+  clip === "none" ? Infinity : typeof clip === "number" ? clip : clip.maximum
+
+/** Where a quantile lies among so many sorted values: `part` of the way from the one at `below` to the one at `above`. */
+export const quantilePlace = (count: number, ratio: number) => {
+  const place = ratio * (count - 1)
+  const below = Math.floor(place)
+  return { below, above: Math.min(below + 1, count - 1), part: place - below }
+}
 
 /** How many coefficients a step of a plan with a memory of this size has. */
 export const coefficientCount = (memory: number): number => 6 + (1 + memory) * (4 + memory)
