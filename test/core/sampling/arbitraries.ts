@@ -80,7 +80,8 @@ export const multistep: fc.Arbitrary<Sampler> = fc.oneof(
     eulerAtFinal: fc.boolean(),
     thirdOrder: fc.constantFrom("published" as const, "exact" as const)
   }).map(dpmSolver),
-  fc.record(dpmOptions).map(dpmSolverSinglestep),
+  fc.record({ ...dpmOptions, algorithm: fc.constantFrom("dpmsolver++", "dpmsolver", "sde-dpmsolver++") })
+    .map(dpmSolverSinglestep),
   fc.record({ order: order(3), lowerOrderFinal }).map(deis),
   fc.record({
     order: order(3),

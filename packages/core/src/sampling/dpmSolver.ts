@@ -35,10 +35,8 @@ export const dpmSolverAlgorithms = ["dpmsolver++", "dpmsolver", "sde-dpmsolver++
 
 export type DpmSolverAlgorithm = typeof dpmSolverAlgorithms[number]
 
-/** Options of {@link dpmSolver} and {@link dpmSolverSinglestep}. */
-export interface DpmSolverOptions {
-  /** `"dpmsolver++"` unless given. */
-  readonly algorithm?: DpmSolverAlgorithm | undefined
+/** Options that both solvers have. */
+interface SolverOptions {
   /** The order of the solver, 1 to 3; 2 unless given. */
   readonly order?: number | undefined
   /**
@@ -54,8 +52,20 @@ export interface DpmSolverOptions {
   readonly lowerOrderFinal?: boolean | undefined
 }
 
+/** Options of {@link dpmSolverSinglestep}. */
+export interface DpmSolverSinglestepOptions extends SolverOptions {
+  /**
+   * `"dpmsolver++"` unless given. With noise (`sde`), a group's steps all draw theirs from where the group begins, so that
+   * it converges as order 1 does.
+   */
+  readonly algorithm?: Exclude<DpmSolverAlgorithm, "sde-dpmsolver"> | undefined
+}
+
 /** Options of {@link dpmSolver}. */
-export interface DpmSolverMultistepOptions extends DpmSolverOptions {
+export interface DpmSolverOptions extends SolverOptions {
+  /** `"dpmsolver++"` unless given. */
+  readonly algorithm?: DpmSolverAlgorithm | undefined
+
   /** Make the last step one of first order, however many there are. False unless given. */
   readonly eulerAtFinal?: boolean | undefined
   /**
@@ -83,7 +93,7 @@ const formOf = (algorithm: DpmSolverAlgorithm): ExponentialForm => ({
  * @example
  * Sampling.images({ sampler: dpmSolver(), steps: 20, count: 16, seed: 7, parameters })
  */
-export const dpmSolver = (options: DpmSolverMultistepOptions = {}): Sampler => ({
+export const dpmSolver = (options: DpmSolverOptions = {}): Sampler => ({
   name: "dpm-solver",
   plan: (schedule, planOptions) => {
     const { algorithm = "dpmsolver++", eulerAtFinal = false, lowerOrderFinal = true, order = 2 } = options
@@ -110,7 +120,7 @@ const multistepRule = (
   position: number,
   legs: ReadonlyArray<Leg>,
   order: number,
-  { algorithm = "dpmsolver++", solverType = "midpoint", thirdOrder = "published" }: DpmSolverMultistepOptions
+  { algorithm = "dpmsolver++", solverType = "midpoint", thirdOrder = "published" }: DpmSolverOptions
 ): MultistepRule => {
   if (leg.to.spread === 0) return toEstimate
   const { k, noise, scale, x } = transition(leg, formOf(algorithm))
@@ -144,7 +154,7 @@ const withoutHalfOfSecondDifference = (nodes: ReadonlyArray<number>, k: number):
  * @example
  * Sampling.images({ sampler: dpmSolverSinglestep({ order: 3 }), steps: 20, count: 16, seed: 7, parameters })
  */
-export const dpmSolverSinglestep = (options: DpmSolverOptions = {}): Sampler => ({
+export const dpmSolverSinglestep = (options: DpmSolverSinglestepOptions = {}): Sampler => ({
   name: "dpm-solver-singlestep",
   plan: (schedule, planOptions) => {
     const { algorithm = "dpmsolver++", order = 2 } = options
@@ -179,7 +189,7 @@ const orderInGroup = (
   legs: ReadonlyArray<Leg>,
   position: number,
   skip: number,
-  { lowerOrderFinal = false, order = 2 }: DpmSolverOptions
+  { lowerOrderFinal = false, order = 2 }: DpmSolverSinglestepOptions
 ): number => {
   const toData = legs.at(-1)!.to.spread === 0
   if (toData && position === legs.length - 1) return 1
@@ -196,7 +206,7 @@ const orderInGroup = (
 const singlestepNext = (
   group: ReadonlyArray<Leg>,
   value: Combination,
-  { algorithm = "dpmsolver++", solverType = "midpoint" }: DpmSolverOptions
+  { algorithm = "dpmsolver++", solverType = "midpoint" }: DpmSolverSinglestepOptions
 ): Combination => {
   const whole = { from: group[0]!.from, to: group.at(-1)!.to }
   if (whole.to.spread === 0) return { sample: 1 }

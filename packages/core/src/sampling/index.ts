@@ -13,9 +13,9 @@ export {
   dpmSolver,
   type DpmSolverAlgorithm,
   dpmSolverAlgorithms,
-  type DpmSolverMultistepOptions,
   type DpmSolverOptions,
-  dpmSolverSinglestep
+  dpmSolverSinglestep,
+  type DpmSolverSinglestepOptions
 } from "./dpmSolver.ts"
 export { type Estimates, estimates } from "./estimates.ts"
 export { euler, eulerAncestral, type EulerAncestralOptions } from "./euler.ts"
