@@ -23,7 +23,7 @@ const refused = (program: Program<{}, { x: Tensor }, Named>) =>
 /** Programs that no engine that traces can compile, by the error that they must be refused with. */
 const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named>, string, ReadonlyArray<string>]> = [
   ["a Fourier transform", ofX("fft", (x) => tf.real(tf.fft(tf.complex(x, x)))), "UnsupportedOperation", ["fft"]],
-  ["a sort", ofX("sort", (x) => tf.topk(x, 2).values), "UnsupportedOperation", ["sort", "TopK"]],
+  ["a running product", ofX("products", (x) => tf.cumprod(x)), "UnsupportedOperation", ["products", "Cumprod"]],
   [
     "non-maximum suppression",
     ofX("suppress", (x) => tf.image.nonMaxSuppression(tf.reshape(x, [1, 4]) as tf.Tensor2D, tf.tensor1d([1]), 1)),
@@ -76,9 +76,9 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
   ],
   [
     "an unsupported operation in a gradient",
-    ofX("sort late", (x) => tf.grad((x) => tf.sum(tf.topk(tf.square(tf.sigmoid(x)), 2).values))(x)),
+    ofX("products late", (x) => tf.grad((x) => tf.sum(tf.cumprod(tf.square(tf.sigmoid(x)))))(x)),
     "UnsupportedOperation",
-    ["sort late", "TopK"]
+    ["products late", "Cumprod"]
   ],
   ["shapes that do not fit", ofX("misfit", (x) => tf.add(x, tf.zeros([3]))), "InvalidProgram", ["misfit"]],
   [

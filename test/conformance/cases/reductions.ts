@@ -122,6 +122,23 @@ const along: ReadonlyArray<Case> = [
     )
   },
   {
+    name: "topk",
+    instances: fc.tuple(shapes({ minRank: 1, maxRank: 4 }), seeds, fc.nat(), fc.boolean()).map(
+      ([shape, seed, k, equals]) => {
+        const count = 1 + k % shape.at(-1)!
+        return instance(
+          `the ${count} largest${equals ? " where equals meet" : ""}`,
+          { x: float(equals ? integers(seed, shape, 0, 2) : distinctValues(seed, shape)) },
+          ({ x }) => {
+            const { indices, values } = tf.topk(x!, count)
+            return [values, indices]
+          },
+          ({ x }) => [reference.largest(x!, count), reference.placesOfLargest(x!, count)]
+        )
+      }
+    )
+  },
+  {
     name: "cumsum",
     instances: fc.tuple(axisOfShape, fc.boolean(), fc.boolean()).map(([{ axis, seed, shape }, exclusive, reverse]) =>
       instance(

@@ -53,6 +53,21 @@ export const argMax = (x: NdArray, axis: number): NdArray =>
 export const argMin = (x: NdArray, axis: number): NdArray =>
   reduce((elements) => elements.indexOf(Math.min(...elements)))(x, axis)
 
+/** The places of the largest elements along the last axis, falling; the first of equals comes first. */
+export const placesOfLargest = (x: NdArray, count: number): NdArray =>
+  build([...x.shape.slice(0, -1), count], (index) => {
+    const last = x.shape.length - 1
+    const row = Array.from({ length: x.shape[last]! }, (_, i) => get(x, at(index, last, i)))
+    return Array.from(row.keys()).toSorted((a, b) => row[b]! - row[a]! || a - b)[index[last]!]!
+  })
+
+/** The largest elements along the last axis, falling. */
+export const largest = (x: NdArray, count: number): NdArray => {
+  const places = placesOfLargest(x, count)
+  const last = x.shape.length - 1
+  return build(places.shape, (index) => get(x, at(index, last, get(places, index))))
+}
+
 const at = (index: Index, axis: number, i: number): Index => index.map((value, a) => a === axis ? i : value)
 
 /** The running sum along an axis; `exclusive` leaves out the element itself, `reverse` runs from the end. */

@@ -33,7 +33,7 @@ export interface Combination {
   readonly sample?: number
   /** The estimate of the noise in x_t, made from the prediction before anything is clipped. */
   readonly epsilon?: number
-  /** Standard normal noise, drawn afresh for this step. */
+  /** Standard normal noise, drawn afresh for this step; where the plan's variance is learned, of that variance. */
   readonly noise?: number
   /** What the sampler remembers, by name. */
   readonly memory?: { readonly [name: string]: number }
@@ -53,6 +53,11 @@ export interface DenoisingStep {
   readonly sample: Conversion
   /** The estimate of the noise. */
   readonly epsilon: Conversion
+  /**
+   * Where the logarithm of the variance is learned: what the denoiser means by -1 and by 1 (Nichol & Dhariwal, "Improved
+   * Denoising Diffusion Probabilistic Models", 2021, equation 15). [-1, 1] unless given: the logarithm itself.
+   */
+  readonly logVariance?: readonly [number, number]
   /** What x becomes. */
   readonly next: Combination
   /** What the sampler's memory becomes, of what the step found; a tensor that is not named stays as it is. */
@@ -67,12 +72,17 @@ export interface DenoisingStep {
  */
 export type Clip = number | { readonly ratio: number; readonly maximum: number } | "none"
 
+/** What a denoiser that `learnsVariance` says of it. */
+export type LearnedVariance = "logarithm" | "variance"
+
 /** Sampling as data. */
 export interface Plan {
   /** The name of the sampler. */
   readonly sampler: string
   /** What is done to estimates of x_0. */
   readonly clip: Clip
+  /** What the denoiser says of the variance of the noise: its logarithm, or the variance; nothing unless given. */
+  readonly variance?: LearnedVariance | undefined
   /** The factor of the standard normal noise that sampling starts from. */
   readonly initialNoiseSigma: number
   /** The names of the tensors that the sampler remembers, each shaped as x and zero at first. */
@@ -110,7 +120,7 @@ export interface Sampler {
 }
 
 /** What a sampler says of a step; the estimates are those that the prediction amounts to at the level of the step. */
-export type StepRule = Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "remember">>
+export type StepRule = Pick<DenoisingStep, "next"> & Partial<Pick<DenoisingStep, "logVariance" | "remember">>
 
 /** What a plan needs to know of its sampler besides its steps. */
 export interface PlanSpec {
@@ -119,6 +129,8 @@ export interface PlanSpec {
   readonly memory?: ReadonlyArray<string> | undefined
   /** How the sampler spaces its steps where the options do not say; evenly, `"leading"`, unless given. */
   readonly spacing?: Spacing | undefined
+  /** What the denoiser is to say of the variance; nothing unless given. */
+  readonly variance?: LearnedVariance | undefined
 }
 
 /**
@@ -161,7 +173,7 @@ export const planOver = (
 export const planAlong = (
   legs: ReadonlyArray<Leg>,
   { clip = 1, initialNoise = "unit", predictionType }: PlanOptions,
-  { memory = [], sampler }: PlanSpec,
+  { memory = [], sampler, variance }: PlanSpec,
   step: (leg: Leg, position: number, legs: ReadonlyArray<Leg>) => StepRule
 ): Result.Result<Plan, PlanError> =>
   Result.gen(function*() {
@@ -172,7 +184,7 @@ export const planAlong = (
       steps.push({ ...(yield* denoisingStep(leg, predictionType)), ...step(leg, position, legs) })
     }
     const initialNoiseSigma = initialNoise === "spread" ? legs[0]!.from.spread : 1
-    return { sampler, clip, initialNoiseSigma, memory, steps }
+    return { sampler, clip, variance, initialNoiseSigma, memory, steps }
   })
 
 const faultOfClip = (clip: Clip) => {

@@ -7,18 +7,21 @@
  * parameters took 300 to 550 MiB and 0.4 to 0.9 seconds (measured), beside the parameters on the host, and other
  * parameters mean compiling again. An engine that does not trace builds its constants anew at every step.
  */
-import { Effect, Stream } from "effect"
+import { Effect, Result, Stream } from "effect"
 import { Engine } from "../engine/Engine.ts"
 import type { CompileError, RunError } from "../engine/EngineError.ts"
 import { Denoiser, type DenoiserShape } from "../pipeline/Denoiser.ts"
 import { Objective } from "../pipeline/Objective.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { NoiseSchedule } from "../schedule/index.ts"
-import { float32, type HostTensor, sameShape, showShape, sizeOf, zeros } from "../tensor/index.ts"
+import { float32, type HostTensor, sameShape, type Shape, showShape, sizeOf, zeros } from "../tensor/index.ts"
+import { ddimInversion } from "./ddim.ts"
 import { guidedDenoiser, guidedParameters, guidedSteps } from "./internal/guided.ts"
+import { knownInput, knownState, requireKnown, withKnown } from "./internal/known.ts"
 import { classOfSample, conditionOf } from "./internal/labels.ts"
-import { type Samples, startingNoise, stepNoise } from "./internal/noise.ts"
+import { knownNoise, type Samples, startingNoise, stepNoise } from "./internal/noise.ts"
 import { denoisingProgram, startingState, stepInput } from "./internal/program.ts"
+import { requireExamples, skippedOf, startOf } from "./internal/start.ts"
 import { needsNoise, type Plan, type PlanError, type PlanOptions, type Sampler } from "./Sampler.ts"
 import { InvalidSampling, ParameterMismatch } from "./SamplingError.ts"
 import type { TimestepChoice } from "./TimestepChoice.ts"
@@ -63,6 +66,35 @@ export interface ClassifierFree {
   readonly interval?: readonly [above: number, upTo: number] | undefined
 }
 
+/**
+ * What to start from, in place of noise.
+ *
+ * `images`: their noised versions, part of the way down: the larger the strength, the more is made anew (Meng et al.,
+ * "SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations", 2022). Of N steps the last
+ * floor(N strength) are taken.
+ *
+ * `latents`: these very values of x at the first step, such as {@link encode} gives.
+ *
+ * Both are [rows, ...exampleShape]; sample i begins with row i, and with the first again after the last.
+ */
+export type From =
+  | { readonly images: HostTensor<"float32">; readonly strength: number; readonly latents?: undefined }
+  | { readonly latents: HostTensor<"float32">; readonly images?: undefined; readonly strength?: undefined }
+
+/**
+ * What is known of the samples: `images` where `mask` is 1. After every step that part of x is put back, noised afresh to
+ * the level that x has (Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", 2021,
+ * appendix I.2; Lugmayr et al., "RePaint", 2022, equation 8), and so it is the data itself at the end. `repaint` makes the
+ * rest fit it better.
+ *
+ * Both are [rows, ...exampleShape]; sample i is given row i, and the first again after the last.
+ */
+export interface Known {
+  readonly images: HostTensor<"float32">
+  /** 1 where the image is known, 0 where it is to be made. */
+  readonly mask: HostTensor<"float32">
+}
+
 /** What to sample, and how. */
 export type SamplingOptions = TimestepChoice & {
   readonly sampler: Sampler
@@ -83,8 +115,14 @@ export type SamplingOptions = TimestepChoice & {
   readonly classifierFree?: ClassifierFree | undefined
   /** The most samples to denoise at once; 64 unless given. */
   readonly batchSize?: number | undefined
-  /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
+  /** What to do to estimates of x_0; 1 unless given, the range of images. For data of any range: `"none"`. */
   readonly clip?: PlanOptions["clip"]
+  /** What the noise that sampling starts from is scaled to; `"unit"` unless given. */
+  readonly initialNoise?: PlanOptions["initialNoise"]
+  /** What to start from; noise unless given. */
+  readonly from?: From | undefined
+  /** What is known of the samples; nothing unless given. */
+  readonly known?: Known | undefined
   /** Read x after every step, in place of after the last; false unless given. */
   readonly trajectory?: boolean | undefined
 }
@@ -128,14 +166,28 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
     const { count, sampler, seed, trajectory = false } = options
 
     const batches = yield* batchesOf(options)
-    const plan = yield* Effect.fromResult(sampler.plan(schedule, { ...options, predictionType }))
+    const { from, known } = options
+    const skip = yield* Effect.fromResult(requireStart(options, denoiser.exampleShape))
+    const plan = yield* Effect.fromResult(sampler.plan(schedule, { ...options, skip, predictionType }))
+    if (plan.variance !== undefined && denoiser.learnsVariance !== true) {
+      return yield* new InvalidSampling({
+        option: "variance",
+        value: plan.variance,
+        expected: `for networks that learn the variance, which "${denoiser.name}" does not`
+      })
+    }
     const classOf = yield* Effect.fromResult(classOfSample(denoiser, options))
     const network = yield* networkOf(denoiser, options, plan)
-    const executable = yield* engine.compile(
-      denoisingProgram(network.denoiser, network.parameters, { batch: batches.size, memory: plan.memory })
-    )
+    const program = denoisingProgram(network.denoiser, network.parameters, { ...plan, batch: batches.size })
+    const executable = yield* engine.compile(known === undefined ? program : withKnown(program))
     const noNoise = zeros([batches.size, ...denoiser.exampleShape])
-    const instance = yield* executable.start(startingState(plan, noNoise, denoiser))
+    const stateOf = (samples: Samples, noise: HostTensor<"float32">) => ({
+      ...startingState(plan, noise, denoiser),
+      ...(from === undefined ? {} : { x: startOf(plan, samples, from) }),
+      ...(known === undefined ? {} : knownState(known, samples.first, samples.count))
+    })
+    const everySample = { seed, first: 0, count: batches.size, exampleShape: denoiser.exampleShape }
+    const instance = yield* executable.start(stateOf(everySample, noNoise))
 
     const denoise = (first: number): Stream.Stream<Denoised, RunError> => {
       // The last batch may have fewer samples than the program: those beyond `count` are computed and left out.
@@ -146,7 +198,10 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
       const steps = Stream.fromIterable(plan.steps.entries()).pipe(
         Stream.mapEffect(Effect.fnUntraced(function*([position, step]) {
           const noise = needsNoise(step) ? stepNoise(samples, position) : noNoise
-          yield* instance.step(stepInput(plan, step, noise, condition))
+          yield* instance.step({
+            ...stepInput(plan, step, noise, condition),
+            ...(known === undefined ? {} : knownInput(step.to, knownNoise(samples, position)))
+          })
           yield* Effect.yieldNow
           const denoised = { first, count: wanted, step: position + 1, of, timestep: step.timestep }
           if (!trajectory && position + 1 < of) return denoised
@@ -154,7 +209,7 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
           return { ...denoised, x: beginning(x!, wanted) }
         }))
       )
-      return Stream.unwrap(Effect.as(instance.write(startingState(plan, startingNoise(samples), denoiser)), steps))
+      return Stream.unwrap(Effect.as(instance.write(stateOf(samples, startingNoise(samples))), steps))
     }
     return Stream.fromIterable(batches.starts).pipe(Stream.flatMap(denoise))
   }))
@@ -175,6 +230,44 @@ export const images = (
     const all = new Float32Array(options.count * size)
     for (const { first, x } of steps) if (x !== undefined) all.set(x.data, first * size)
     return float32([options.count, ...exampleShape], all)
+  })
+
+/** What {@link encode} is given. */
+export type EncodingOptions = Omit<SamplingOptions, "count" | "from" | "known" | "sampler" | "seed" | "trajectory"> & {
+  /** The images to encode: [count, ...exampleShape]. */
+  readonly images: HostTensor<"float32">
+}
+
+/**
+ * The noise that DDIM would make images of, [count, ...exampleShape]: what is left of them at the first level of the same
+ * steps, as near as the steps are small (`ddimInversion`). `from: { latents }` with DDIM gives the images again.
+ *
+ * @example
+ * const latents = yield* Sampling.encode({ images: digits, steps: 100, parameters: averaged })
+ * const again = yield* Sampling.images({ sampler: ddim(), from: { latents }, steps: 100, count: 4, seed: 0, parameters: averaged })
+ */
+export const encode = (
+  options: EncodingOptions
+): Effect.Effect<HostTensor<"float32">, SamplingError, SamplingServices> =>
+  images({
+    ...options,
+    sampler: ddimInversion(),
+    count: options.images.shape[0]!,
+    seed: 0,
+    from: { latents: options.images }
+  } as SamplingOptions)
+
+/** Checks what to start from and what is known; gives how many steps are left out. */
+const requireStart = (
+  options: SamplingOptions,
+  exampleShape: Shape
+): Result.Result<number, InvalidSampling> =>
+  Result.gen(function*() {
+    const { from, known } = options
+    if (from?.images !== undefined) yield* requireExamples("from.images", from.images, exampleShape)
+    if (from?.latents !== undefined) yield* requireExamples("from.latents", from.latents, exampleShape)
+    if (known !== undefined) yield* requireKnown(known, exampleShape)
+    return yield* skippedOf(options, from)
   })
 
 const batchesOf = Effect.fnUntraced(function*({ batchSize = 64, count }: Pick<SamplingOptions, "batchSize" | "count">) {

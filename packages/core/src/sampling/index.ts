@@ -7,7 +7,7 @@
  * const digits = Sampling.images({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters: averaged })
  */
 export { ddim, ddimInversion, ddimNext, type DdimOptions } from "./ddim.ts"
-export { ddpm, type DdpmOptions } from "./ddpm.ts"
+export { ddpm, type DdpmOptions, type DdpmVariance, ddpmVariances } from "./ddpm.ts"
 export { deis, type DeisOptions } from "./deis.ts"
 export {
   dpmSolver,
@@ -21,14 +21,17 @@ export { type Estimates, estimates } from "./estimates.ts"
 export { euler, eulerAncestral, type EulerAncestralOptions } from "./euler.ts"
 export { edm, heun } from "./heun.ts"
 export type { Churn } from "./internal/churn.ts"
+export { lerp, slerp } from "./interpolate.ts"
 export { lms, type LmsOptions } from "./lms.ts"
 export { type HostSampling, type HostState, inputOnHost, sampleOnHost, startOnHost, stepOnHost } from "./onHost.ts"
+export { repaint, type RepaintOptions } from "./repaint.ts"
 export { type Leg, route } from "./route.ts"
 export {
   type Clip,
   type Combination,
   type DenoisingStep,
   denoisingStep,
+  type LearnedVariance,
   needsNoise,
   type Plan,
   planAlong,

@@ -1,8 +1,8 @@
 /**
  * Sampling in float64 on the host: what every engine is held to, and small enough to read.
  */
-import { becomes, clipBound, quantilePlace } from "./internal/coefficients.ts"
-import { type DenoisingStep, needsNoise, type Plan } from "./Sampler.ts"
+import { becomes, clipBound, logVarianceOf, quantilePlace } from "./internal/coefficients.ts"
+import { type DenoisingStep, type LearnedVariance, needsNoise, type Plan } from "./Sampler.ts"
 
 /** Where sampling stands: x, and what the sampler remembers, all of one length. */
 export interface HostState {
@@ -28,7 +28,9 @@ export const startOnHost = (plan: Plan, noise: ArrayLike<number>, examples = 1):
  *
  * @param prediction what the denoiser says at `step.timestep` of `state.x`, multiplied by `step.inputScale`
  * @param noise standard normal; zeros unless given
- * @throws RangeError when prediction or noise have not as many elements as x
+ * @param variance what the denoiser says of the variance, where the plan's is learned
+ * @throws RangeError when prediction, noise or variance have not as many elements as x, or there is no variance where the
+ *   plan's is learned
  * @example
  * let state = startOnHost(plan, noise)
  * for (const step of plan.steps) state = stepOnHost(plan, step, state, predict(inputOnHost(step, state), step.timestep))
@@ -38,18 +40,35 @@ export const stepOnHost = (
   step: DenoisingStep,
   state: HostState,
   prediction: ArrayLike<number>,
-  noise?: ArrayLike<number>
+  noise?: ArrayLike<number>,
+  variance?: ArrayLike<number>
 ): HostState => {
   const { examples, memory, x } = state
-  for (const [name, given] of Object.entries({ prediction, noise: noise ?? x })) {
+  for (const [name, given] of Object.entries({ prediction, noise: noise ?? x, variance: variance ?? x })) {
     if (given.length !== x.length) throw new RangeError(`${name} has ${given.length} elements where x has ${x.length}`)
   }
   const estimate = x.map((value, i) => step.sample.xt * value + step.sample.prediction * prediction[i]!)
   const sample = clipped(plan, estimate, examples)
   const epsilon = x.map((value, i) => step.epsilon.xt * value + step.epsilon.prediction * prediction[i]!)
-  const terms = [x, sample, epsilon, noise ?? new Float64Array(x.length), ...plan.memory.map((name) => memory[name]!)]
+  const drawn = Float64Array.from({ length: x.length }, (_, i) => noise?.[i] ?? 0)
+  const scaled = plan.variance === undefined ? drawn : scaledBy(plan.variance, step, drawn, variance)
+  const terms = [x, sample, epsilon, scaled, ...plan.memory.map((name) => memory[name]!)]
   const [next, ...remembered] = becomes(plan, step).map((factors) => sumOf(factors, terms, x.length))
   return { examples, x: next!, memory: Object.fromEntries(plan.memory.map((name, i) => [name, remembered[i]!])) }
+}
+
+/** Noise of the variance that the denoiser says. */
+const scaledBy = (
+  kind: LearnedVariance,
+  step: DenoisingStep,
+  noise: Float64Array,
+  variance: ArrayLike<number> | undefined
+): Float64Array => {
+  if (variance === undefined) throw new RangeError("the plan's variance is learned, and none is given")
+  const { constant, factor } = logVarianceOf(step)
+  return noise.map((z, i) =>
+    z * (kind === "variance" ? Math.sqrt(Math.max(variance[i]!, 0)) : Math.exp((constant + factor * variance[i]!) / 2))
+  )
 }
 
 const clipped = (plan: Plan, estimate: Float64Array, examples: number): Float64Array => {
@@ -96,6 +115,8 @@ export interface HostSampling {
   readonly stepNoise?: ((position: number) => ArrayLike<number>) | undefined
   /** How many examples the noise is for; 1 unless given. */
   readonly examples?: number | undefined
+  /** What the denoiser says of the variance, where the plan's is learned. */
+  readonly variance?: ((x: Float64Array, timestep: number) => ArrayLike<number>) | undefined
 }
 
 /**
@@ -105,7 +126,10 @@ export interface HostSampling {
  * const plan = Result.getOrThrow(ddim().plan(schedule, { steps: 50, predictionType: "epsilon" }))
  * const x0 = sampleOnHost(plan, { noise, predict: (x, t) => denoiser(x, t) })
  */
-export const sampleOnHost = (plan: Plan, { examples, noise, predict, stepNoise }: HostSampling): Float64Array =>
+export const sampleOnHost = (
+  plan: Plan,
+  { examples, noise, predict, stepNoise, variance }: HostSampling
+): Float64Array =>
   plan.steps.reduce(
     (state, step, position) =>
       stepOnHost(
@@ -113,7 +137,8 @@ export const sampleOnHost = (plan: Plan, { examples, noise, predict, stepNoise }
         step,
         state,
         predict(inputOnHost(step, state), step.timestep),
-        needsNoise(step) ? stepNoise?.(position) : undefined
+        needsNoise(step) ? stepNoise?.(position) : undefined,
+        variance?.(inputOnHost(step, state), step.timestep)
       ),
     startOnHost(plan, noise, examples)
   ).x

@@ -13,7 +13,7 @@ export interface Value {
   readonly dtype: ValueType
 }
 
-/** An operation applied to values. Only `split`, `groupNorm`, `attention` and their gradients have several outputs. */
+/** An operation applied to values. Only `split`, `largest`, `groupNorm`, `attention` and their gradients have several outputs. */
 export interface Node {
   readonly operation: Operation
   readonly inputs: ReadonlyArray<Value>

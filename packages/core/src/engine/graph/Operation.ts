@@ -90,6 +90,8 @@ export type Operation =
     readonly keepDims: boolean
   }
   | { readonly kind: "argMax" | "argMin"; readonly axis: number }
+  /** The largest along the last axis, falling, and their places. */
+  | { readonly kind: "largest"; readonly count: number }
   | { readonly kind: "reshape" }
   /** Axis i of the output is axis permutation[i] of the input. */
   | { readonly kind: "transpose"; readonly permutation: ReadonlyArray<number> }

@@ -29,9 +29,20 @@ export const quantilePlace = (count: number, ratio: number) => {
 }
 
 /** How many coefficients a step of a plan with a memory of this size has. */
-export const coefficientCount = (memory: number): number => 6 + (1 + memory) * (4 + memory)
+export const coefficientCount = (memory: number): number => 8 + (1 + memory) * (4 + memory)
 
-/** All coefficients of a step: the scale of the denoiser's input, the bound, the two estimates, and what everything becomes. */
+/**
+ * The logarithm of a learned variance, as a constant and a factor of what the denoiser says.
+ */
+export const logVarianceOf = ({ logVariance: [low, high] = [-1, 1] }: DenoisingStep) => ({
+  constant: (low + high) / 2,
+  factor: (high - low) / 2
+})
+
+/**
+ * All coefficients of a step: the scale of the denoiser's input, the bound, the two estimates, the logarithm of the
+ * variance, and what everything becomes.
+ */
 export const coefficients = (plan: Plan, step: DenoisingStep): ReadonlyArray<number> => [
   step.inputScale,
   clipBound(plan),
@@ -39,6 +50,7 @@ export const coefficients = (plan: Plan, step: DenoisingStep): ReadonlyArray<num
   step.sample.prediction,
   step.epsilon.xt,
   step.epsilon.prediction,
+  ...Object.values(logVarianceOf(step)),
   ...becomes(plan, step).flat()
 ]
 

@@ -20,8 +20,16 @@ export const startingNoise = (samples: Samples): HostTensor<"float32"> => noise(
 /** The noise of the step at this position of the plan: [count, ...exampleShape]. */
 export const stepNoise = (samples: Samples, position: number): HostTensor<"float32"> => noise(samples, position)
 
-const noise = ({ count, exampleShape, first, seed }: Samples, purpose: "start" | number): HostTensor<"float32"> => {
-  const key = Key.fold(Key.make(seed), "sampling")
+/** The noise of what is known of the samples, after the step at this position: [count, ...exampleShape]. */
+export const knownNoise = (samples: Samples, position: number): HostTensor<"float32"> =>
+  noise(samples, position, "known")
+
+const noise = (
+  { count, exampleShape, first, seed }: Samples,
+  purpose: "start" | number,
+  use: "known" | "sampling" = "sampling"
+): HostTensor<"float32"> => {
+  const key = Key.fold(Key.make(seed), use)
   const size = sizeOf(exampleShape)
   const data = new Float32Array(count * size)
   for (let i = 0; i < count; i++) {

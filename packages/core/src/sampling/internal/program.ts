@@ -8,8 +8,8 @@ import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
 import type { DenoiserShape } from "../../pipeline/Denoiser.ts"
 import { clippedToData } from "../../pipeline/selfCondition.ts"
 import { float32, type HostTensor, type TensorSpec, zeros } from "../../tensor/index.ts"
-import type { DenoisingStep, Plan } from "../Sampler.ts"
-import { coefficientCount, coefficients } from "./coefficients.ts"
+import type { Clip, DenoisingStep, Plan } from "../Sampler.ts"
+import { coefficientCount, coefficients, quantilePlace } from "./coefficients.ts"
 
 /** What one step is given. */
 export type StepInput = {
@@ -30,7 +30,12 @@ export type StepInput = {
 export const denoisingProgram = (
   denoiser: DenoiserShape,
   parameters: { readonly [name: string]: HostTensor },
-  options: { readonly batch: number; readonly memory: ReadonlyArray<string> }
+  options: {
+    readonly batch: number
+    readonly memory: ReadonlyArray<string>
+    readonly clip?: Plan["clip"]
+    readonly variance?: Plan["variance"]
+  }
 ): Program<Tensors, StepInput, {}> => {
   const images: TensorSpec = { shape: [options.batch, ...denoiser.exampleShape], dtype: "float32" }
   return {
@@ -52,20 +57,30 @@ export const denoisingProgram = (
       )
       const names = ["x", ...options.memory.map((name) => `memory.${name}`)]
       const [x, ...memory] = names.map((name) => state[name]!)
-      const [inputScale, bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...factors] = scalars(
+      const [inputScale, bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...rest] = scalars(
         input.coefficients
       )
-      const prediction = denoiser.apply(constants, {
+      const [logVariance, logVarianceOfPrediction, ...factors] = rest
+      const output = denoiser.apply(constants, {
         x: tf.mul(x!, inputScale!),
         t: input.t,
         draws: {},
         ...(input.condition === undefined ? {} : { condition: input.condition }),
         ...estimateOf(denoiser, state[estimateName])
       })
-      const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction])
-      const sample = tf.minimum(tf.maximum(estimate, tf.neg(bound!)), bound!)
-      const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction])
-      const terms = [x!, sample, epsilon, input.noise, ...memory]
+      const [prediction, variance] = denoiser.learnsVariance === true ? halves(output) : [output]
+      const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction!])
+      const sample = clipped(estimate, bound!, options.clip)
+      const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction!])
+      const noise = options.variance === undefined || variance === undefined
+        ? input.noise
+        : tf.mul(
+          input.noise,
+          options.variance === "variance"
+            ? tf.sqrt(tf.relu(variance))
+            : tf.exp(tf.mul(tf.add(tf.mul(variance, logVarianceOfPrediction!), logVariance!), 0.5))
+        )
+      const terms = [x!, sample, epsilon, noise, ...memory]
       const next = names.map((_, i) => sum(factors.slice(i * terms.length, (i + 1) * terms.length), terms))
       return {
         state: {
@@ -110,6 +125,25 @@ const estimateOf = <A>(
   { selfConditions = false }: Pick<DenoiserShape, "selfConditions">,
   estimate: A
 ): { readonly [estimateName]?: A } => selfConditions ? { [estimateName]: estimate } : {}
+
+/** A prediction, and what the denoiser says of the variance: the two halves of the last axis. */
+const halves = (output: Tensor): Array<Tensor> => tf.split(output, 2, -1)
+
+/** Clipped to one bound, or each example to its own and scaled by it. */
+const clipped = (estimate: Tensor, bound: Tensor, clip: Clip | undefined): Tensor => {
+  if (typeof clip !== "object") return tf.minimum(tf.maximum(estimate, tf.neg(bound)), bound)
+  const batch = estimate.shape[0]!
+  const elements = tf.reshape(tf.abs(estimate), [batch, -1])
+  const count = elements.shape[1]!
+  const { above, below, part } = quantilePlace(count, clip.ratio)
+  // Sorted falling, so that the place from the end is the place from the largest.
+  const largest = tf.topk(elements, count - below).values
+  const low = tf.slice(largest, [0, count - 1 - below], [batch, 1])
+  const high = tf.slice(largest, [0, count - 1 - above], [batch, 1])
+  const quantile = tf.add(low, tf.mul(tf.sub(high, low), part))
+  const own = tf.reshape(tf.minimum(tf.maximum(quantile, 1), bound), [batch, ...estimate.shape.slice(1).map(() => 1)])
+  return tf.div(tf.minimum(tf.maximum(estimate, tf.neg(own)), own), own)
+}
 
 const scalars = (vector: Tensor): Array<Tensor> =>
   Array.from({ length: vector.shape[0]! }, (_, i) => tf.reshape(tf.slice(vector, [i], [1]), []))

@@ -21,7 +21,7 @@ import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerMatMul } from "./matMul.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
-import { lowerArgument, lowerCumulativeSum, lowerReduce, lowerSoftmax } from "./reductions.ts"
+import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
 import {
   lowerBroadcast,
   lowerConcat,
@@ -79,6 +79,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
     case "argMax":
     case "argMin":
       return lowerArgument(model, node, operation)
+    case "largest":
+      return lowerLargest(model, node, operation)
     case "reshape":
       return lowerReshape(model, node)
     case "transpose":

@@ -41,6 +41,18 @@ export const lowerArgument = (model: ModelBuilder, node: Node, operation: Of<"ar
   model.place(node.outputs[0]!, cast(model, indices, "int32"), withoutAxes(order, [axis]))
 }
 
+/** Along the last axis, which is brought last in memory. */
+export const lowerLargest = (model: ModelBuilder, node: Node, { count }: Of<"largest">): void => {
+  const [values, places] = node.outputs as [Value, Value]
+  const [largest, indices] = model.nodeMany("TopK", [model.plain(node.inputs[0]!), model.integers([count])], 2, {
+    axis: -1,
+    largest: 1,
+    sorted: 1
+  })
+  model.place(values, largest!)
+  model.place(places, cast(model, indices!, "int32"))
+}
+
 export const lowerCumulativeSum = (model: ModelBuilder, node: Node, operation: Of<"cumulativeSum">): void => {
   const { name, order } = model.placement(node.inputs[0]!)
   const axis = model.constant([order.indexOf(operation.axis)], [], "int64")

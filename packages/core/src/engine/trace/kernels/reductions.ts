@@ -39,6 +39,16 @@ export const reductions: Kernels = {
   ArgMax: argument("argMax"),
   ArgMin: argument("argMin"),
 
+  TopK: ({ attributes, input, recorder }) => {
+    const x = input("x")
+    const count = numberOf(attributes, "k")
+    const shape = [...x.shape.slice(0, -1), count]
+    return recorder.builder.appendMany({ kind: "largest", count }, [x], [
+      { shape, dtype: x.dtype },
+      { shape, dtype: "int32" }
+    ])
+  },
+
   Cumsum: ({ attributes, input, recorder }) => {
     const x = input("x")
     const axis = numberOf(attributes, "axis")
