@@ -6,21 +6,28 @@ import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { Sampling } from "@effusion/core/sampling"
 import type { InvalidSchedule } from "@effusion/core/schedule"
+import { NoiseSchedule } from "@effusion/core/schedule"
 import type { Shape } from "@effusion/core/tensor"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { Clock, Data, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
-import { decodeRunConfig, encodeRunConfig, overlay, samplers } from "../configuration/config.ts"
-import { classesOf, denoiserOf, pipelineServices } from "../configuration/session.ts"
-import type { UnsupportedPicture } from "../picture/drawing.ts"
+import { decodeRunConfig, encodeRunConfig, overlay } from "../configuration/config.ts"
+import { override } from "../configuration/resolve.ts"
+import { scheduleTypes } from "../configuration/schedules.ts"
+import { classesOf, denoiserOf, pipelineServices, scheduleOf } from "../configuration/session.ts"
+import type { FileProblem } from "../files.ts"
+import type { DrawOptions, UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
+import { readImage, type UnusableImage } from "../picture/readImage.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { guideOf, latestCheckpoint, NoCheckpoint, NoGuide } from "../run/checkpoints.ts"
 import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { classesFlag, pairFlag } from "./lists.ts"
+import { givenSampling, samplerFlagNames, samplerFlags } from "./samplerFlags.ts"
+import { latentsBetween, type MisusedFlag, requirePictures, startsOf } from "./starts.ts"
 
 const input = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a run, such as runs/digits-1")),
@@ -29,11 +36,38 @@ const input = {
     Flag.withDescription("What the noise comes from; another seed draws other samples"),
     Flag.optional
   ),
-  steps: Flag.Int("steps").pipe(Flag.withDescription("Denoising steps: more are slower and better"), Flag.optional),
-  sampler: Flag.Literals("sampler", samplers).pipe(Flag.withDescription("How to denoise"), Flag.optional),
-  eta: Flag.Finite("eta").pipe(
-    Flag.withMetavar("number"),
-    Flag.withDescription("Noise that a step of ddim adds, from 0 to 1"),
+  ...samplerFlags,
+  schedule: Flag.Literals("schedule", scheduleTypes).pipe(
+    Flag.withDescription("Go down this schedule's noise levels in place of those of the training"),
+    Flag.optional
+  ),
+  image: Flag.String("image").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("Start from this picture with noise on it, a .png file of the size of the samples"),
+    Flag.optional
+  ),
+  strength: Flag.Finite("strength").pipe(
+    Flag.withMetavar("part"),
+    Flag.withDescription("How much of --image is made anew, from 0 to 1; 0.5 when not given"),
+    Flag.optional
+  ),
+  to: Flag.String("to").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("Go from --image to this picture, through what lies between them"),
+    Flag.optional
+  ),
+  inpaint: Flag.String("inpaint").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("Make a part of this picture anew, and keep the rest"),
+    Flag.optional
+  ),
+  mask: Flag.String("mask").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("A picture that is white where --inpaint is made anew, and black where it is kept"),
+    Flag.optional
+  ),
+  resamplings: Flag.Int("resamplings").pipe(
+    Flag.withDescription("How often to go through every stretch of steps with --inpaint, to fit the rest better"),
     Flag.optional
   ),
   guidance: Flag.Finite("guidance").pipe(
@@ -99,6 +133,9 @@ export type SampleError =
   | InvalidObjective
   | Sampling.SamplingError
   | UnsupportedPicture
+  | UnusableImage
+  | MisusedFlag
+  | FileProblem
 
 /** The `sample` command. */
 export const sample: Command.Command<"sample", Input, {}, SampleError, SampleServices> = Command.make(
@@ -115,6 +152,9 @@ export const sample: Command.Command<"sample", Input, {}, SampleError, SampleSer
     { command: "effusion sample runs/digits-1 --count 100", description: "A grid of 100 pictures" },
     { command: "effusion sample runs/digits-1 --trajectory --count 8", description: "How they come out of noise" },
     { command: "effusion sample runs/digits-classes-1 --labels 3,7", description: "Digits to order" },
+    { command: "effusion sample runs/digits-1 --sampler unipc --steps 10", description: "Ten steps of a fast solver" },
+    { command: "effusion sample runs/digits-1 --image 7.png --strength 0.4", description: "Variations of a picture" },
+    { command: "effusion sample runs/digits-1 --inpaint 7.png --mask half.png", description: "A part made anew" },
     { command: "effusion sample runs/points-1 --out points.csv", description: "Points, as numbers" }
   ])
 )
@@ -139,18 +179,21 @@ const drawRun = Effect.fnUntraced(function*(
   if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
     return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance, or it is too short)" })
   }
+  yield* requirePictures(input, guide !== undefined)
+  const starts = yield* startsOf(input, exampleShape)
+  const schedule = yield* otherSchedule(config, input)
+  const parameters = checkpoint.state.average ?? checkpoint.state.parameters
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
   yield* requirePictureType(path, exampleShape)
   const labels = Option.getOrElse(input.labels, () => classesOf(config))
-  const frames = yield* drawFrames({
-    ...settings,
-    labels,
-    parameters: checkpoint.state.average ?? checkpoint.state.parameters,
-    guide,
-    exampleShape,
-    frames: input.trajectory ? trajectoryFrames : 1
+  const drawing = { ...settings, ...starts, labels, schedule, parameters, guide, exampleShape }
+  const frames = yield* Effect.gen(function*() {
+    const way = Option.isSome(input.image) && Option.isSome(input.to)
+      ? yield* between([input.image.value, input.to.value], drawing)
+      : drawing
+    return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
   }).pipe(Effect.provide(servicesOf(config, input)))
   const title = `${settings.count} samples after ${checkpoint.state.step} steps`
   yield* writePicture(path, { title, frames, labels })
@@ -166,6 +209,26 @@ const classFlags = [
   ["guidanceInterval", "--guidance-interval"]
 ] as const
 
+/** From one picture to another: by DDIM, which undoes the encoding; both are of no class. */
+const between = Effect.fnUntraced(function*(paths: readonly [string, string], drawing: DrawOptions) {
+  const [from, to] = paths
+  const ends = [
+    yield* readImage(from, drawing.exampleShape),
+    yield* readImage(to, drawing.exampleShape)
+  ] as const
+  const latents = yield* latentsBetween(ends, { sampling: drawing, parameters: drawing.parameters })
+  const { count, steps } = drawing
+  const classless = { labels: undefined, classGuidance: null }
+  return { ...drawing, ...classless, sampler: "ddim" as const, eta: 0, count, steps, from: { latents } }
+})
+
+/** The schedule that `--schedule` names, with as many timesteps as the run's. */
+const otherSchedule = Effect.fnUntraced(function*(config: RunConfig, { schedule }: Input) {
+  if (Option.isNone(schedule)) return undefined
+  const other = yield* decodeRunConfig(override(encodeRunConfig(config), { schedule: schedule.value }), "--schedule")
+  return yield* Effect.provide(NoiseSchedule, scheduleOf(other))
+})
+
 /** So many rows make a trajectory of images that can be looked at; points are all in one plot. */
 const trajectoryRows = 8
 
@@ -178,11 +241,6 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
         ? Math.min(trajectoryRows, config.sampling.count)
         : config.sampling.count
   )
-  const given = {
-    ...Option.match(input.sampler, { onNone: () => ({}), onSome: (sampler) => ({ sampler }) }),
-    ...Option.match(input.steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
-    ...Option.match(input.eta, { onNone: () => ({}), onSome: (eta) => ({ eta }) })
-  }
   const seed = Option.getOrElse(input.seed, () => config.seed + 1)
   const guidance = config.guidance === null
     ? {}
@@ -198,7 +256,13 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
     : Object.keys(classGuidance).length === 0
     ? {}
     : { classGuidance }
-  const json = overlay(encodeRunConfig(config), { seed, sampling: { ...given, count }, ...guidance, ...guidedTo })
+  // The sampling is not laid over the run's: a sampler forgets what another one was told.
+  const json = overlay({ ...encodeRunConfig(config), sampling: {} }, {
+    seed,
+    sampling: { ...givenSampling(config.sampling, input), count },
+    ...guidance,
+    ...guidedTo
+  })
   const settings = yield* decodeRunConfig(json, "what to draw", flagNames)
   return { ...settings.sampling, guidance: settings.guidance, classGuidance: settings.classGuidance, seed }
 })
@@ -206,8 +270,7 @@ const settingsOf = Effect.fnUntraced(function*(config: RunConfig, input: Input, 
 const flagNames = {
   "seed": "--seed",
   "sampling.count": "--count",
-  "sampling.steps": "--steps",
-  "sampling.eta": "--eta",
+  ...samplerFlagNames,
   "guidance.scale": "--guidance",
   "classGuidance.scale": "--class-guidance",
   "classGuidance.rescale": "--guidance-rescale",
@@ -217,13 +280,15 @@ const flagNames = {
 type Settings = RunConfig["sampling"] & Pick<RunConfig, "classGuidance" | "guidance" | "seed">
 
 const defaultName = (
-  { classGuidance, guidance, sampler, seed, steps }: Settings,
+  { classGuidance, guidance, order, sampler, seed, spacing, steps }: Settings,
   { classGuidance: classes, guidance: given, guidanceInterval, guidanceRescale, labels, trajectory }: Input,
   type: string
 ): string =>
   [
     trajectory ? "trajectory" : "samples",
     sampler,
+    ...(spacing === undefined ? [] : [spacing]),
+    ...(order === undefined ? [] : ["order", order]),
     steps,
     ...(Option.isSome(given) && guidance !== null ? ["guidance", guidance.scale] : []),
     ...Option.match(labels, { onNone: () => [], onSome: (labels) => ["labels", ...labels ?? ["none"]] }),

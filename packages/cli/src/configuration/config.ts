@@ -7,6 +7,7 @@ import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
 import { chosen, learningFields, learningIssues } from "./learning.ts"
+import { samplerFields, samplerIssues, samplers } from "./samplers.ts"
 import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
@@ -93,15 +94,13 @@ const Optimizer = Schema.Struct({
   clipNorm: Schema.NullOr(Positive)
 })
 
-/** The samplers that there are. */
-export const samplers = ["ddpm", "ddim"] as const
-
 const Sampling = Schema.Struct({
   sampler: Schema.Literals(samplers),
   /** Denoising steps, at most as many as the schedule has. */
   steps: Count,
   /** How much noise a DDIM step adds: 0 is none, 1 as much as DDPM. */
   eta: Fraction,
+  ...samplerFields,
   /** How many samples a finished run draws. */
   count: Count
 })
@@ -357,13 +356,15 @@ const decodeMLP = Schema.decodeUnknownResult(MLP.Config, parseOptions)
 
 const samplingIssues = (
   config: Pick<RunConfig, "previews" | "sampling" | "schedule">
-): ReadonlyArray<CrossIssue> =>
-  (["sampling", "previews"] as const)
+): ReadonlyArray<CrossIssue> => [
+  ...(["sampling", "previews"] as const)
     .filter((field) => config[field].steps > config.schedule.steps)
     .map((field) => ({
       path: [field, "steps"],
       issue: `expected at most schedule.steps (${config.schedule.steps}), got ${config[field].steps}`
-    }))
+    })),
+  ...samplerIssues(config.sampling).map(({ field, issue }) => ({ path: ["sampling", field], issue }))
+]
 
 /** Classes are told to a network that has a table of them, and only then can samples be guided towards them. */
 const conditioningIssues = (

@@ -6,8 +6,6 @@ import { adam, adamW, chain, clipByGlobalNorm, ema, LearningRate } from "@effusi
 import type { GradientTransformation, WeightAverage } from "@effusion/core/optimizer"
 import { Denoiser, TimestepSampler } from "@effusion/core/pipeline"
 import type { DenoiserShape, Distance, LossWeighting, Objective } from "@effusion/core/pipeline"
-import { ddim, ddpm } from "@effusion/core/sampling"
-import type { Sampler } from "@effusion/core/sampling"
 import { NoiseSchedule } from "@effusion/core/schedule"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import { sizeOf } from "@effusion/core/tensor"
@@ -83,7 +81,8 @@ const timestepSamplerOf = ({ timesteps }: RunConfig): Layer.Layer<TimestepSample
   }
 }
 
-const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
+/** The noise schedule of a configuration. */
+export const scheduleOf = ({ schedule }: RunConfig): Layer.Layer<NoiseSchedule, InvalidSchedule> =>
   NoiseSchedule.fromResult(scheduleFrom(schedule))
 
 /**
@@ -115,15 +114,3 @@ const learningRateOf = ({ optimizer, steps }: Pick<RunConfig, "optimizer" | "ste
  * averageOf(config).decay(1000) // => 0.99
  */
 export const averageOf = ({ averaging }: RunConfig): WeightAverage => ema(averaging)
-
-/**
- * A sampler by its name.
- *
- * @example
- * samplerOf({ sampler: "ddim", eta: 0 }).name // => "ddim"
- */
-export const samplerOf = (
-  { eta, guided = false, sampler }: Pick<RunConfig["sampling"], "sampler" | "eta"> & { readonly guided?: boolean }
-): Sampler =>
-  // Guided estimates are clipped so much that DDIM drifts off with the noise that goes with them unclipped.
-  sampler === "ddim" ? ddim({ eta, useClippedModelOutput: guided }) : ddpm()

@@ -2,16 +2,16 @@
  * Samples of a network, and the pictures made of them.
  */
 import type { Engine } from "@effusion/core/engine"
-import { Denoiser, withoutVariance } from "@effusion/core/pipeline"
-import type { Objective, Pipeline } from "@effusion/core/pipeline"
-import { Sampling } from "@effusion/core/sampling"
-import type { NoiseSchedule } from "@effusion/core/schedule"
+import type { Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
+import { levelsFor, repaint, Sampling } from "@effusion/core/sampling"
+import type { Schedule } from "@effusion/core/schedule"
+import { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor, Shape } from "@effusion/core/tensor"
 import { float32, sizeOf } from "@effusion/core/tensor"
 import { Data, Effect, Path, Stream } from "effect"
 import type { FileSystem } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
-import { samplerOf } from "../configuration/session.ts"
+import { samplerOf } from "../configuration/samplers.ts"
 import type { FileProblem } from "../files.ts"
 import { writeWhole } from "../files.ts"
 import { Reporter } from "../report/Reporter.ts"
@@ -20,7 +20,7 @@ import type { GridOptions } from "./images.ts"
 import { encodePng, grid, interleave } from "./images.ts"
 
 /** What to draw, and how. */
-export interface DrawOptions extends Pick<RunConfig["sampling"], "sampler" | "eta" | "steps" | "count"> {
+export type DrawOptions = RunConfig["sampling"] & Pick<Sampling.SamplingOptions, "from" | "known"> & {
   readonly seed: number
   /** The weights to draw with. */
   readonly parameters: Pipeline.HostTensors
@@ -31,6 +31,10 @@ export interface DrawOptions extends Pick<RunConfig["sampling"], "sampler" | "et
   /** How to guide samples towards them. */
   readonly classGuidance?: RunConfig["classGuidance"] | undefined
   readonly exampleShape: Shape
+  /** How often to go through every stretch of steps, where pixels are known; once unless given. */
+  readonly resamplings?: number | undefined
+  /** Another schedule, whose levels of noise to go down; that of the training unless given. */
+  readonly schedule?: Schedule | undefined
 }
 
 /** So many samples are denoised at once. */
@@ -58,35 +62,61 @@ export const drawFrames = Effect.fnUntraced(function*(
   Sampling.SamplingError,
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
-  const { classGuidance, count, exampleShape, guide, labels, parameters, seed, steps } = options
+  const {
+    classGuidance,
+    count,
+    exampleShape,
+    from,
+    guide,
+    known,
+    labels,
+    parameters,
+    resamplings = 1,
+    seed,
+    threshold
+  } = options
   const classifierFree = classGuidance === undefined || classGuidance === null || classGuidance.scale === 1
     ? undefined
     : { ...classGuidance, interval: classGuidance.interval ?? undefined }
   const { report } = yield* Reporter
-  const batchSize = batchSizeOf(exampleShape)
-  const frameSteps = spread(steps, options.frames)
-  const frames = frameSteps.map(() => new Float32Array(count * sizeOf(exampleShape)))
-  const shape = [count, ...exampleShape]
+  const size = sizeOf(exampleShape)
+  const sampler = samplerOf({ ...options, guided: guide !== undefined || classifierFree !== undefined })
+  const frames = new Map<number, Float32Array>()
   yield* Sampling.run({
-    sampler: samplerOf({ ...options, guided: guide !== undefined || classifierFree !== undefined }),
-    steps,
+    sampler: resamplings === 1 ? sampler : repaint(sampler, { resamplings }),
+    ...yield* choiceOf(options),
     count,
     seed,
     parameters,
     guide,
     labels,
     classifierFree,
-    batchSize,
+    from,
+    known,
+    ...(threshold === undefined ? {} : { clip: { ratio: threshold, maximum: Infinity } }),
+    batchSize: batchSizeOf(exampleShape),
     trajectory: options.frames > 1
-  }).pipe(
-    Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
-      const frame = frames[frameSteps.indexOf(step)]
-      if (x !== undefined && frame !== undefined) frame.set(x.data, first * sizeOf(exampleShape))
-      return report({ event: "drawing", done: first + inBatch * step / of, count })
-    }),
-    Effect.provideServiceEffect(Denoiser, Effect.map(Denoiser, withoutVariance))
-  )
-  return frames.map((data) => float32(shape, data))
+  }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
+    if (x !== undefined && spread(of, options.frames).includes(step)) {
+      const frame = frames.get(step) ?? new Float32Array(count * size)
+      frames.set(step, frame)
+      frame.set(x.data, first * size)
+    }
+    return report({ event: "drawing", done: first + inBatch * step / of, count })
+  }))
+  return Array.from(frames.values(), (data) => float32([count, ...exampleShape], data))
+})
+
+/** The levels to visit. */
+const choiceOf = Effect.fnUntraced(function*({ final, schedule, spacing, steps }: DrawOptions) {
+  const choice = {
+    steps,
+    ...(spacing === undefined ? {} : { spacing }),
+    ...(final === undefined ? {} : { final })
+  }
+  if (schedule === undefined) return choice
+  const levels = yield* Effect.fromResult(levelsFor(yield* NoiseSchedule, schedule, choice))
+  return { levels, ...(final === undefined ? {} : { final }) }
 })
 
 /** At most `count` of the steps 1 to `steps`, evenly spread, the last one among them. */

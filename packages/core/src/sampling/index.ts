@@ -24,6 +24,7 @@ export type { Churn } from "./internal/churn.ts"
 export { lerp, slerp } from "./interpolate.ts"
 export { lms, type LmsOptions } from "./lms.ts"
 export { type HostSampling, type HostState, inputOnHost, sampleOnHost, startOnHost, stepOnHost } from "./onHost.ts"
+export { levelsFor } from "./otherSchedule.ts"
 export { repaint, type RepaintOptions } from "./repaint.ts"
 export { type Leg, route } from "./route.ts"
 export {
