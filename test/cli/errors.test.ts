@@ -210,7 +210,32 @@ describe("of a run that is there", () => {
     assertRefused(await cli("sample", run, "--steps", "51"), /--steps: expected at most schedule.steps \(50\), got 51/)
     assertRefused(await cli("sample", run, "--eta", "2"), /--eta: expected a number from 0 to 1, got 2/)
     assertRefused(await cli("sample", run, "--out", "x.png"), /cannot write "x.png": .* as .svg, .json, .csv; give /)
-    assertRefused(await cli("sample", run, "--sampler", "euler"), /Invalid value for flag --sampler: "euler"/)
+    assertRefused(await cli("sample", run, "--sampler", "rk45"), /Invalid value for flag --sampler: "rk45"/)
+    assertRefused(await cli("sample", run, "--order", "2"), /--order: ddim has none; it is for dpm-solver, /)
+    assertRefused(
+      await cli("sample", run, "--sampler", "unipc", "--solver-type", "heun"),
+      /--solver-type: of unipc it is bh1 or bh2, and not heun/
+    )
+    assertRefused(await cli("sample", run, "--sampler", "deis", "--order", "4"), /--order: of deis it is at most 3/)
+    assertRefused(await cli("sample", run, "--threshold", "0"), /--threshold: expected a number above 0 and at most 1/)
+    assertRefused(
+      await cli("sample", run, "--sampler", "ddpm", "--variance", "learnedRange"),
+      /"variance" logarithm: it is for networks that learn the variance/
+    )
+  })
+
+  it("samples are refused that begin with what cannot be used", async () => {
+    assertRefused(await cli("sample", run, "--strength", "0.5"), /--strength: it goes with --image, which is not given/)
+    assertRefused(await cli("sample", run, "--inpaint", "x.png"), /--inpaint: it goes with --mask, which is not given/)
+    assertRefused(await cli("sample", run, "--to", "x.png"), /--to: it goes with --image, which is not given/)
+    assertRefused(
+      await cli("sample", run, "--image", "missing.png"),
+      /cannot read "missing.png": it does not exist; check the path/
+    )
+    assertRefused(
+      await cli("sample", run, "--image", `${run}/config.json`),
+      /cannot use the image ".*": the network of this run makes no images/
+    )
   })
 })
 

@@ -15,6 +15,13 @@ export const samplerFlags = {
     Flag.withDescription("How the steps are spread over the schedule"),
     Flag.optional
   ),
+  sigmaMax: Flag.Finite("sigma-max").pipe(
+    Flag.withMetavar("number"),
+    Flag.withDescription(
+      "Leave out noise above this sigma, where the network says little; 80 of heun and edm when not given"
+    ),
+    Flag.optional
+  ),
   final: Flag.Literals("final", ["zero", "sigmaMin"]).pipe(
     Flag.withDescription("Where the last step ends: at the data, or at the least noise of the schedule"),
     Flag.optional
@@ -56,6 +63,7 @@ type Given = Command.Command.Config.Infer<typeof samplerFlags>
 export const samplerFlagNames = {
   "sampling.steps": "--steps",
   "sampling.eta": "--eta",
+  "sampling.sigmaMax": "--sigma-max",
   "sampling.threshold": "--threshold",
   "sampling.variance": "--variance",
   "sampling.order": "--order",
@@ -79,7 +87,7 @@ export const givenSampling = (sampling: RunConfig["sampling"], input: Given): { 
   )
   const forgotten: ReadonlyArray<string> = given["sampler"] === undefined || given["sampler"] === sampling.sampler
     ? []
-    : [...ownFields, "spacing"]
+    : [...ownFields, "spacing", "sigmaMax"]
   const kept = Object.entries(sampling).filter(([field]) => !forgotten.includes(field))
   return { ...Object.fromEntries(kept), ...given }
 }

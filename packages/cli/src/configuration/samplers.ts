@@ -51,6 +51,8 @@ export const solverTypes = ["midpoint", "heun", "bh1", "bh2"] as const
 export const samplerFields = {
   /** How the steps are spread over the schedule; the sampler's own spacing when absent. */
   spacing: Schema.optionalKey(Schema.Literals(spacings)),
+  /** Leave out noise above this sigma, where a network says little of the data; 80 of heun and edm when absent, else none. */
+  sigmaMax: Schema.optionalKey(Positive),
   /** Where the last step ends: at the data, or at the least noise that the network has seen. The data when absent. */
   final: Schema.optionalKey(Schema.Literals(["zero", "sigmaMin"])),
   /**
@@ -128,6 +130,16 @@ export const samplerIssues = (
   }
   return issues
 }
+
+/**
+ * Where a sampler starts unless told: Heun's method, whose errors grow with the ratio of one sigma to the next, makes noise
+ * of the noisiest levels of a cosine schedule, sigma 20,000; 80 is what EDM starts from.
+ *
+ * @example
+ * usualSigmaMax("heun") // => 80
+ */
+export const usualSigmaMax = (sampler: SamplerName): number | undefined =>
+  sampler === "heun" || sampler === "edm" ? 80 : undefined
 
 /**
  * A sampler by its name.

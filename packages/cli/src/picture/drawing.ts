@@ -5,13 +5,13 @@ import type { Engine } from "@effusion/core/engine"
 import type { Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
 import { levelsFor, repaint, Sampling } from "@effusion/core/sampling"
 import type { Schedule } from "@effusion/core/schedule"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { NoiseSchedule, Sigmas } from "@effusion/core/schedule"
 import type { HostTensor, Shape } from "@effusion/core/tensor"
 import { float32, sizeOf } from "@effusion/core/tensor"
 import { Data, Effect, Path, Stream } from "effect"
 import type { FileSystem } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
-import { samplerOf } from "../configuration/samplers.ts"
+import { samplerOf, usualSigmaMax } from "../configuration/samplers.ts"
 import type { FileProblem } from "../files.ts"
 import { writeWhole } from "../files.ts"
 import { Reporter } from "../report/Reporter.ts"
@@ -108,15 +108,21 @@ export const drawFrames = Effect.fnUntraced(function*(
 })
 
 /** The levels to visit. */
-const choiceOf = Effect.fnUntraced(function*({ final, schedule, spacing, steps }: DrawOptions) {
+const choiceOf = Effect.fnUntraced(function*(options: DrawOptions) {
+  const { final, sampler, schedule, spacing, steps } = options
+  const trained = yield* NoiseSchedule
+  const sigmaMax = options.sigmaMax ?? usualSigmaMax(sampler)
   const choice = {
     steps,
     ...(spacing === undefined ? {} : { spacing }),
-    ...(final === undefined ? {} : { final })
+    // The one is for spacings by sigma, the other for those of timesteps.
+    ...(sigmaMax === undefined
+      ? {}
+      : { sigmaMax: Math.min(sigmaMax, Sigmas.rangeOf(schedule ?? trained).sigmaMax), lambdaMin: -Math.log(sigmaMax) })
   }
-  if (schedule === undefined) return choice
-  const levels = yield* Effect.fromResult(levelsFor(yield* NoiseSchedule, schedule, choice))
-  return { levels, ...(final === undefined ? {} : { final }) }
+  const end = final === undefined ? {} : { final }
+  if (schedule === undefined) return { ...choice, ...end }
+  return { levels: yield* Effect.fromResult(levelsFor(trained, schedule, choice)), ...end }
 })
 
 /** At most `count` of the steps 1 to `steps`, evenly spread, the last one among them. */

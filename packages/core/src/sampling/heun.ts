@@ -19,6 +19,9 @@ import { type Spacing, withSpacing } from "./TimestepChoice.ts"
  * denoiser there, and goes again from where it began with the mean of the two slopes. The last step, to the data, is
  * Euler's. So N steps ask the denoiser 2 N - 1 times.
  *
+ * Its error grows with the ratio of one sigma to the next, so where a schedule goes up to sigmas far above the data's (a
+ * cosine one to 20,000), leave them out: `sigmaMax: 80` in a spacing by sigma, `lambdaMin: -Math.log(80)` in the others.
+ *
  * With `churn` it is the stochastic sampler of Karras et al. (2022, algorithm 2).
  *
  * Fails with `InvalidSampling` where an option is out of range.
