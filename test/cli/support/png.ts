@@ -1,8 +1,8 @@
 /**
- * A PNG decoder for 8-bit grey and RGB pictures without interlacing, independent of the encoder under test.
+ * A PNG decoder for 8-bit grey and RGB pictures without interlacing, and an encoder, independent of those under test.
  */
 import { Buffer } from "node:buffer"
-import { crc32, inflateSync } from "node:zlib"
+import { crc32, deflateSync, inflateSync } from "node:zlib"
 
 export interface Picture {
   readonly width: number
@@ -62,4 +62,38 @@ const paeth = (left: number, up: number, upLeft: number): number => {
   const estimate = left + up - upLeft
   const distances = [left, up, upLeft].map((value) => Math.abs(estimate - value))
   return [left, up, upLeft][distances.indexOf(Math.min(...distances))]!
+}
+
+/** The bytes of a PNG file without filters or interlacing; 16-bit channels in a `Uint16Array`. */
+export const encodePng = (
+  { channels, data, height, width }: Omit<Picture, "data"> & { readonly data: Uint8Array | Uint16Array }
+): Buffer => {
+  const depth = 8 * data.BYTES_PER_ELEMENT
+  const row = width * channels
+  const rows = Array.from({ length: height }, (_, y) => {
+    const line = Buffer.alloc(1 + row * data.BYTES_PER_ELEMENT)
+    for (let i = 0; i < row; i++) {
+      if (depth === 8) line[1 + i] = data[y * row + i]!
+      else line.writeUInt16BE(data[y * row + i]!, 1 + 2 * i)
+    }
+    return line
+  })
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(width, 0)
+  header.writeUInt32BE(height, 4)
+  header.set([depth, [0, 4, 2, 6][channels - 1]!, 0, 0, 0], 8)
+  return Buffer.concat([
+    Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]),
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(Buffer.concat(rows))),
+    chunk("IEND", Buffer.alloc(0))
+  ])
+}
+
+const chunk = (type: string, content: Buffer): Buffer => {
+  const named = Buffer.concat([Buffer.from(type, "latin1"), content])
+  const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(content.length)
+  check.writeUInt32BE(crc32(named))
+  return Buffer.concat([length, named, check])
 }
