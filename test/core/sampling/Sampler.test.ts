@@ -9,7 +9,10 @@ import {
   deis,
   dpmSolver,
   dpmSolverSinglestep,
+  edm,
+  euler,
   eulerAncestral,
+  heun,
   lms,
   type Plan,
   type PlanOptions,
@@ -155,6 +158,44 @@ describe("a plan", () => {
       failureOf(ddpm(), schedule, { steps: 5, predictionType: "epsilon", clip })._tag,
       "InvalidSampling"
     )
+  })
+
+  it.each(
+    [
+      [ddpm(), { clip: { ratio: 0, maximum: 1 } }, `"clip.ratio" 0`],
+      [ddpm(), { clip: { ratio: 1.1, maximum: 1 } }, `"clip.ratio" 1.1`],
+      [ddpm(), { clip: { ratio: 0.9, maximum: 0 } }, `"clip.maximum" 0`],
+      [euler({ churn: -1 }), {}, `"churn" -1`],
+      [euler({ churn: Infinity }), {}, `"churn" Infinity`],
+      [heun({ sTmin: NaN }), {}, `"sTmin" NaN`],
+      [edm({ sTmin: 3, sTmax: 2 }), {}, `"sTmax" 2`],
+      [eulerAncestral({ eta: 2 }), {}, `"eta" 2`],
+      [eulerAncestral({ sNoise: -1 }), {}, `"sNoise" -1`],
+      [dpmSolver({ order: 4 }), {}, `"order" 4`],
+      [dpmSolverSinglestep({ order: 0 }), {}, `"order" 0`],
+      [deis({ order: 1.5 }), {}, `"order" 1.5`],
+      [uniPC({ order: NaN }), {}, `"order" NaN`],
+      [lms({ order: 5 }), {}, `"order" 5`],
+      [ddim({ fixedStride: true }), { steps: 5, spacing: "linspace", fractional: true }, `"fixedStride" true`]
+    ] as const
+  )("refuses options out of range (%#)", (sampler, options, message) => {
+    const schedule = Result.getOrThrow(linear({ steps: 10 }))
+    const error = failureOf(sampler, schedule, { steps: 5, predictionType: "epsilon", ...options } as PlanOptions)
+    assert.strictEqual(error._tag, "InvalidSampling")
+    assert.include(error.message, message)
+  })
+
+  it("starts from noise of variance 1, or of x_t's noise alone", () => {
+    const schedule = Result.getOrThrow(linear({ steps: 10 }))
+    const scale = (initialNoise?: "unit" | "spread", sampler = euler()) =>
+      planOf(sampler, schedule, { steps: 10, spacing: "trailing", predictionType: "epsilon", initialNoise })
+        .initialNoiseSigma
+    assert.strictEqual(scale(), 1)
+    assert.strictEqual(scale("unit"), 1)
+    close(scale("spread"), Math.sqrt(1 - schedule.alphaBar[9]!), 1e-15)
+    // Noise that churn adds before the first step is part of what sampling starts from; with its scale 1 nothing changes.
+    close(scale("unit", euler({ churn: 5 })), 1, 1e-12)
+    assert.isAbove(scale("unit", euler({ churn: 5, sNoise: 1.1 })), 1)
   })
 
   describe("at zero signal-to-noise ratio", () => {
