@@ -4,6 +4,7 @@
  * Each case is held to the float64 reimplementation's sum where there is one, and to diffusers' float32 sum, its three
  * single elements and the number its own tests assert, as closely as float32 allows.
  */
+import type { Parameterization } from "@effusion/core/diffusion"
 import {
   ddim,
   ddimInversion,
@@ -24,6 +25,7 @@ import {
   stepOnHost,
   uniPC
 } from "@effusion/core/sampling"
+import { levelOfSigma, sigmaOf, Sigmas } from "@effusion/core/schedule"
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
 import * as diffusers from "./diffusers.ts"
@@ -164,6 +166,34 @@ describe("reference numbers of diffusers", () => {
       stepNoise: () => normals(diffusers.size)
     })
     close(diffusers.absSum(x), expected, 1e-4 * expected, "sum of |x|")
+  })
+})
+
+describe("EDM's scheduler, by levels of one's own and EDM's preconditioning", () => {
+  // Karras et al. 2022, table 1: D = c_skip x + c_out F(c_in x), with x = x_t / signal and sigma_data 0.5.
+  const edm: Parameterization = {
+    name: "edm",
+    mixture: (level) => {
+      const sigma = sigmaOf(level)
+      const skip = 0.25 / (sigma ** 2 + 0.25)
+      const out = sigma * 0.5 / Math.hypot(sigma, 0.5)
+      return { x0: (1 - skip) / out, noise: -skip * sigma / out }
+    },
+    inputScale: (level) => 1 / (Math.hypot(sigmaOf(level), 0.5) * level.signal)
+  }
+
+  it("meets the number that diffusers asserts", () => {
+    const sigmas = Result.getOrThrow(Sigmas.karras({ sigmaMin: 0.002, sigmaMax: 80, count: 10 }))
+    const plan = Result.getOrThrow(
+      euler().plan(diffusers.scheduleOf(diffusers.goldens[0]!.config), {
+        levels: sigmas.map((sigma) => levelOfSigma(sigma, Math.log(sigma) / 4)),
+        predictionType: edm,
+        clip: "none"
+      })
+    )
+    // It starts from the sample times sqrt(sigma_max^2 + 1), and x_t is that times signal: the sample.
+    const x = sampleOnHost(plan, { noise: diffusers.sample, predict: diffusers.model })
+    close(diffusers.absSum(x), 34.1855, 4e-3, "sum of |x|")
   })
 })
 

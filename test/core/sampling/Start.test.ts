@@ -104,6 +104,23 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
       }).pipe(Effect.provide(services(withVariance))))
   }
 
+  it.effect("guides the prediction, and leaves what is said of the variance", () =>
+    Effect.gen(function*() {
+      const sampler = ddpm({ variance: "learnedRange" })
+      const worse = { ...parameters, bias: float32(exampleShape, parameters.bias.data.map((b) => b - 0.2)) }
+      const x = yield* Sampling.images({ ...options, sampler, guide: { parameters: worse, scale: 2 } })
+      const expected = sampleOnHost(planOf(sampler), {
+        noise: startingNoise(samples).data,
+        predict: (x, t) => {
+          const bad = onHost(x, t, worse)
+          return onHost(x, t).map((good, i) => bad[i]! + 2 * (good - bad[i]!))
+        },
+        variance: (x, t) => onHost(x, t).map((value) => value / 2),
+        stepNoise: (i) => stepNoise(samples, i).data
+      })
+      closeAll(x.data, expected, 2e-4)
+    }).pipe(Effect.provide(services(withVariance))))
+
   it.effect("refuses a learned variance of a denoiser that learns none", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Sampling.images({ ...options, sampler: ddpm({ variance: "learnedRange" }) }))

@@ -66,15 +66,30 @@ export const guidedDenoiser = (denoiser: DenoiserShape, { classifierFree, guideS
       : { ...qualify(trained, denoiser.parameters), ...qualify(guide, denoiser.parameters) },
     apply: (parameters, input) => {
       const own = guideScale === undefined ? parameters : unqualify(trained, parameters)
-      const good = denoiser.apply(own, input)
+      const { prediction: good, rest } = partsOf(denoiser, denoiser.apply(own, input))
+      const bare = { ...denoiser, apply: (...given: Given) => partsOf(denoiser, denoiser.apply(...given)).prediction }
       const beyondGuide = guideScale === undefined
         ? good
-        : beyond(good, denoiser.apply(unqualify(guide, parameters), input), guideScale - 1, good)
-      return classes === undefined
+        : beyond(good, bare.apply(unqualify(guide, parameters), input), guideScale - 1, good)
+      const guided = classes === undefined
         ? beyondGuide
-        : beyondNoClass(denoiser, own, input, { good, sum: beyondGuide, classes })
+        : beyondNoClass(bare, own, input, { good, sum: beyondGuide, classes })
+      // What is said of the variance is no prediction to go beyond: it stays as the network says.
+      return rest === undefined ? guided : tf.concat([guided, rest], -1)
     }
   }
+}
+
+type Given = Parameters<DenoiserShape["apply"]>
+
+/** What a denoiser predicts, and what it says of the variance. */
+const partsOf = (
+  { learnsVariance = false }: DenoiserShape,
+  output: Tensor
+): { readonly prediction: Tensor; readonly rest?: Tensor } => {
+  if (!learnsVariance) return { prediction: output }
+  const [prediction, rest] = tf.split(output, 2, -1)
+  return { prediction: prediction!, rest: rest! }
 }
 
 /** The parameters of {@link guidedDenoiser} with a guide. */
