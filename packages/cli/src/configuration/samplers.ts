@@ -66,7 +66,7 @@ export const samplerFields = {
       })
     )
   ),
-  /** The variance that a step of ddpm adds. */
+  /** The variance that a step of ddpm adds; when absent, that which the network has learned, or else fixedSmall. */
   variance: Schema.optionalKey(Schema.Literals(ddpmVariances)),
   /** The order of a solver. */
   order: Schema.optionalKey(

@@ -2,7 +2,8 @@
  * Samples of a network, and the pictures made of them.
  */
 import type { Engine } from "@effusion/core/engine"
-import type { Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
+import { Denoiser } from "@effusion/core/pipeline"
+import type { Objective, Pipeline } from "@effusion/core/pipeline"
 import { levelsFor, repaint, Sampling } from "@effusion/core/sampling"
 import type { Schedule } from "@effusion/core/schedule"
 import { NoiseSchedule, Sigmas } from "@effusion/core/schedule"
@@ -80,7 +81,13 @@ export const drawFrames = Effect.fnUntraced(function*(
     : { ...classGuidance, interval: classGuidance.interval ?? undefined }
   const { report } = yield* Reporter
   const size = sizeOf(exampleShape)
-  const sampler = samplerOf({ ...options, guided: guide !== undefined || classifierFree !== undefined })
+  const { learnsVariance = false } = yield* Denoiser
+  const sampler = samplerOf({
+    ...options,
+    guided: guide !== undefined || classifierFree !== undefined,
+    // What a network has learned of the variance is used, but for resampling, which needs a fixed one.
+    ...(learnsVariance && resamplings === 1 && options.variance === undefined ? { variance: "learnedRange" } : {})
+  })
   const frames = new Map<number, Float32Array>()
   yield* Sampling.run({
     sampler: resamplings === 1 ? sampler : repaint(sampler, { resamplings }),

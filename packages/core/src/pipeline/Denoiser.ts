@@ -78,10 +78,10 @@ export const ownParameters = <Value>(
   Object.fromEntries(Object.entries(values).filter(([name]) => Object.hasOwn(parameters, name)))
 
 /**
- * A denoiser that keeps the variance which it learned to itself: for samplers whose variances are fixed.
+ * A denoiser that keeps the variance which it learned to itself.
  *
  * @example
- * Effect.provideServiceEffect(drawing, Denoiser, Effect.map(Denoiser, withoutVariance))
+ * const prediction = withoutVariance(denoiser).apply(parameters, input)
  */
 export const withoutVariance = (denoiser: DenoiserShape): DenoiserShape =>
   denoiser.learnsVariance !== true ? denoiser : {

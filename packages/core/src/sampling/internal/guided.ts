@@ -14,7 +14,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { qualify, unqualify } from "../../engine/names.ts"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
-import type { DenoiserInput, DenoiserShape } from "../../pipeline/Denoiser.ts"
+import { type DenoiserInput, type DenoiserShape, splitVariance, withoutVariance } from "../../pipeline/Denoiser.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
 import { sigmaOf } from "../../schedule/index.ts"
 import type { Plan } from "../Sampler.ts"
@@ -66,8 +66,8 @@ export const guidedDenoiser = (denoiser: DenoiserShape, { classifierFree, guideS
       : { ...qualify(trained, denoiser.parameters), ...qualify(guide, denoiser.parameters) },
     apply: (parameters, input) => {
       const own = guideScale === undefined ? parameters : unqualify(trained, parameters)
-      const { prediction: good, rest } = partsOf(denoiser, denoiser.apply(own, input))
-      const bare = { ...denoiser, apply: (...given: Given) => partsOf(denoiser, denoiser.apply(...given)).prediction }
+      const { prediction: good, variance: said } = splitVariance(denoiser, denoiser.apply(own, input))
+      const bare = withoutVariance(denoiser)
       const beyondGuide = guideScale === undefined
         ? good
         : beyond(good, bare.apply(unqualify(guide, parameters), input), guideScale - 1, good)
@@ -75,21 +75,9 @@ export const guidedDenoiser = (denoiser: DenoiserShape, { classifierFree, guideS
         ? beyondGuide
         : beyondNoClass(bare, own, input, { good, sum: beyondGuide, classes })
       // What is said of the variance is no prediction to go beyond: it stays as the network says.
-      return rest === undefined ? guided : tf.concat([guided, rest], -1)
+      return said === undefined ? guided : tf.concat([guided, said], -1)
     }
   }
-}
-
-type Given = Parameters<DenoiserShape["apply"]>
-
-/** What a denoiser predicts, and what it says of the variance. */
-const partsOf = (
-  { learnsVariance = false }: DenoiserShape,
-  output: Tensor
-): { readonly prediction: Tensor; readonly rest?: Tensor } => {
-  if (!learnsVariance) return { prediction: output }
-  const [prediction, rest] = tf.split(output, 2, -1)
-  return { prediction: prediction!, rest: rest! }
 }
 
 /** The parameters of {@link guidedDenoiser} with a guide. */

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { qualify } from "../../engine/names.ts"
 import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
-import type { DenoiserShape } from "../../pipeline/Denoiser.ts"
+import { type DenoiserShape, splitVariance } from "../../pipeline/Denoiser.ts"
 import { clippedToData } from "../../pipeline/selfCondition.ts"
 import { float32, type HostTensor, type TensorSpec, zeros } from "../../tensor/index.ts"
 import type { Clip, DenoisingStep, Plan } from "../Sampler.ts"
@@ -68,10 +68,10 @@ export const denoisingProgram = (
         ...(input.condition === undefined ? {} : { condition: input.condition }),
         ...estimateOf(denoiser, state[estimateName])
       })
-      const [prediction, variance] = denoiser.learnsVariance === true ? halves(output) : [output]
-      const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction!])
+      const { prediction, variance } = splitVariance(denoiser, output)
+      const estimate = sum([sampleOfX!, sampleOfPrediction!], [x!, prediction])
       const sample = clipped(estimate, bound!, options.clip)
-      const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction!])
+      const epsilon = sum([epsilonOfX!, epsilonOfPrediction!], [x!, prediction])
       const noise = options.variance === undefined || variance === undefined
         ? input.noise
         : tf.mul(
@@ -125,9 +125,6 @@ const estimateOf = <A>(
   { selfConditions = false }: Pick<DenoiserShape, "selfConditions">,
   estimate: A
 ): { readonly [estimateName]?: A } => selfConditions ? { [estimateName]: estimate } : {}
-
-/** A prediction, and what the denoiser says of the variance: the two halves of the last axis. */
-const halves = (output: Tensor): Array<Tensor> => tf.split(output, 2, -1)
 
 /** Clipped to one bound, or each example to its own and scaled by it. */
 const clipped = (estimate: Tensor, bound: Tensor, clip: Clip | undefined): Tensor => {
