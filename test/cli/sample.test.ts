@@ -187,3 +187,34 @@ describe("drawing with a network for images", () => {
     assert.match(strong.stderr, /cannot draw with --strength: with --to, pictures are encoded whole/)
   })
 })
+
+describe("drawing with a network that has learned the variance", () => {
+  it("uses it in ddpm unless told, and only there", async () => {
+    writeFileSync(
+      path("learned.json"),
+      JSON.stringify({
+        preset: "points",
+        model: { width: 16, depth: 1, octaves: 1, learns_variance: true },
+        learnedVariance: "hybrid",
+        schedule: { type: "cosine", steps: 20 },
+        steps: 20,
+        batchSize: 8,
+        threads: 1,
+        checkpoints: { every: 20, keep: 1 },
+        previews: { every: 0, count: 5, steps: 5 },
+        sampling: { sampler: "ddpm", steps: 5, count: 5 }
+      })
+    )
+    const run = path("learned")
+    assert.strictEqual((await cli("train", "--config", path("learned.json"), "--out", run)).code, 0)
+    const draw = async (...args: ReadonlyArray<string>): Promise<string> => {
+      const { code, stderr } = await cli("sample", run, "--out", path("points.json"), ...args)
+      assert.strictEqual(code, 0, stderr)
+      return readFileSync(path("points.json"), "utf8")
+    }
+    const learned = await draw()
+    assert.strictEqual(await draw("--variance", "learnedRange"), learned)
+    assert.notStrictEqual(await draw("--variance", "fixedSmall"), learned)
+    await draw("--sampler", "dpm-solver")
+  }, 60_000)
+})
