@@ -193,7 +193,7 @@ describe("a network that is told classes", () => {
 
   it("has a column for each class in its picture", async () => {
     const config = tinyConfig(folder.path, {
-      preset: "digits-classes",
+      preset: "digits",
       schedule: { steps: 10 },
       sampling: { steps: 2, count: 25 },
       model: { sample_size: 28, block_out_channels: [8, 8, 8], type: "unet" },
@@ -212,7 +212,7 @@ describe("what a checkpoint says of its run's configuration", () => {
     Effect.map(decodeRunConfig(config, "the configuration"), trainingIdentity).pipe(Effect.runSync)
 
   it("is what it was before there were classes, so that those runs go on", () => {
-    for (const [name, mlp] of [["points", true], ["digits", false]] as const) {
+    for (const [name, mlp] of [["points", true], ["digits-small", false]] as const) {
       const { classGuidance: _, conditioning: __, ...config } = encodeRunConfig(presets[name]!)
       const { self_condition: ___, ...model } = config["model"] as { readonly [field: string]: unknown }
       const { num_class_embeds: ____, ...before } = model
@@ -223,7 +223,7 @@ describe("what a checkpoint says of its run's configuration", () => {
   })
 
   it("names the dropout of labels, and not the guidance of samples", () => {
-    const config = encodeRunConfig(presets["digits-classes"]!)
+    const config = encodeRunConfig(presets["digits"]!)
     const identity = identityOf(config)
     assert.deepInclude(identity, { conditioning: { dropout: 0.1 } })
     assert.deepStrictEqual(identityOf(overlay(config, { classGuidance: { scale: 5 } })), identity)

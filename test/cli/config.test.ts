@@ -125,7 +125,7 @@ describe("a configuration", () => {
   })
 
   it("names a field that it does not know, and the one that was meant", () => {
-    const problems = problemsOf(overlay(presets["digits"]!, {
+    const problems = problemsOf(overlay(presets["fashion"]!, {
       batchsize: 1,
       optimizer: { learning_rate: 1 },
       model: { dropuot: 0.1 },
@@ -438,7 +438,7 @@ describe("resolving", () => {
       const error = yield* Effect.flip(resolve({ preset: "digit", overrides: {} }))
       assert.strictEqual(
         error.message,
-        `there is no preset "digit" (did you mean "digits"?); choose one of digits, digits-small, digits-classes, fashion, points, ddpm-cifar10`
+        `there is no preset "digit" (did you mean "digits"?); choose one of digits, digits-small, fashion, points, ddpm-cifar10`
       )
       const inherited = yield* Effect.flip(resolve({ preset: "constructor", overrides: {} }))
       assert.strictEqual(inherited._tag, "UnknownPreset")

@@ -116,7 +116,7 @@ const trajectoryFrames = 12
 export class NoClasses extends Data.TaggedError("NoClasses")<{ readonly path: string; readonly flag: string }> {
   override get message() {
     return `${this.flag} is for networks that are told classes, and that of "${this.path}" is not; ` +
-      `leave it out, or train one that is (--preset digits-classes)`
+      `leave it out, or train one that is (--preset digits)`
   }
 }
 
@@ -151,7 +151,7 @@ export const sample: Command.Command<"sample", Input, {}, SampleError, SampleSer
   Command.withExamples([
     { command: "effusion sample runs/digits-1 --count 100", description: "A grid of 100 pictures" },
     { command: "effusion sample runs/digits-1 --trajectory --count 8", description: "How they come out of noise" },
-    { command: "effusion sample runs/digits-classes-1 --labels 3,7", description: "Digits to order" },
+    { command: "effusion sample runs/digits-1 --labels 3,7", description: "Threes and sevens" },
     { command: "effusion sample runs/digits-1 --sampler unipc --steps 10", description: "Ten steps of a fast solver" },
     { command: "effusion sample runs/digits-1 --image 7.png --strength 0.4", description: "Variations of a picture" },
     { command: "effusion sample runs/digits-1 --inpaint 7.png --mask half.png", description: "A part made anew" },

@@ -35,7 +35,7 @@ export const denoiserOf = ({ model }: RunConfig): DenoiserShape => {
  * network is told none.
  *
  * @example
- * classesOf(presets["digits-classes"]) // => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+ * classesOf(presets.digits) // => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
  */
 export const classesOf = ({ model: { num_class_embeds } }: RunConfig): ReadonlyArray<number> | undefined =>
   num_class_embeds === null ? undefined : Array.from({ length: num_class_embeds - 1 }, (_, index) => index)
