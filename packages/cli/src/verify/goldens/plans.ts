@@ -3,7 +3,7 @@
  *
  * The samplers under test make all coefficients; what diffusers does otherwise is in `departures.ts`.
  */
-import type { Parameterization } from "@effusion/core/diffusion"
+import { edm, type Parameterization } from "@effusion/core/diffusion"
 import {
   type Clip,
   ddim,
@@ -70,19 +70,12 @@ const along = (
   sampler: Sampler,
   skip: number,
   { final, levels }: Pick<Way, "final" | "levels"> = way
-): Result.Result<Plan, GoldenProblem> => {
-  const options: PlanOptions = {
-    levels,
-    final,
-    skip,
-    predictionType: predictionOf(kind, config),
-    clip: clipOf(kind, config)
-  }
-  return Result.mapError(
-    sampler.plan(way.schedule, options),
-    ({ message }) => new GoldenProblem({ option: "plan", reason: message })
-  )
-}
+): Result.Result<Plan, GoldenProblem> =>
+  Result.flatMap(predictionOf(kind, config), (predictionType) =>
+    Result.mapError(
+      sampler.plan(way.schedule, { levels, final, skip, predictionType, clip: clipOf(kind, config) }),
+      ({ message }) => new GoldenProblem({ option: "plan", reason: message })
+    ))
 
 const samplerOf = (
   { config, kind }: PlanSetup
@@ -191,32 +184,27 @@ const withChurn = (setup: PlanSetup): Result.Result<Plan, GoldenProblem> =>
   })
 
 /** What the denoiser predicts. */
-const predictionOf = (kind: SchedulerKind, config: Config): PlanOptions["predictionType"] => {
-  if (kind === "edmEuler" || kind === "edmDpmMultistep") {
-    return edmPreconditioning(config.sigma_data, config.prediction_type === "v_prediction" ? -1 : 1)
+const predictionOf = (
+  kind: SchedulerKind,
+  { prediction_type, sigma_data: sigmaData }: Config
+): Result.Result<PlanOptions["predictionType"], GoldenProblem> => {
+  if (kind !== "edmEuler" && kind !== "edmDpmMultistep") {
+    return Result.succeed(prediction_type === "original_sample" ? "sample" : prediction_type)
   }
-  return config.prediction_type === "original_sample" ? "sample" : config.prediction_type
+  return Result.mapBoth(edm({ sigmaData }), {
+    onFailure: ({ message }) => new GoldenProblem({ option: "config.sigma_data", reason: message }),
+    // Of v, diffusers turns what EDM's network predicts round.
+    onSuccess: (edm) => prediction_type === "v_prediction" ? negated(edm) : edm
+  })
 }
 
-/**
- * EDM's preconditioning (Karras et al. 2022, table 1): D(x; sigma) = c_skip x + c_out F(c_in x), where x = x_t / signal.
- *
- * @param sign of c_out: diffusers turns it round for v-prediction
- */
-const edmPreconditioning = (sigmaData: number, sign: 1 | -1): Parameterization => {
-  const total = (level: NoiseLevel) => Math.hypot(sigmaOf(level), sigmaData)
-  return {
-    name: "edm",
-    // F = (x_0 - c_skip (x_0 + sigma epsilon)) / c_out.
-    mixture: (level) => {
-      const sigma = sigmaOf(level)
-      const skip = (sigmaData / total(level)) ** 2
-      const out = sign * sigma * sigmaData / total(level)
-      return { x0: (1 - skip) / out, noise: -skip * sigma / out }
-    },
-    inputScale: (level) => 1 / (total(level) * level.signal)
+const negated = (parameterization: Parameterization): Parameterization => ({
+  ...parameterization,
+  mixture: (level) => {
+    const { noise, x0 } = parameterization.mixture(level)
+    return { noise: -noise, x0: -x0 }
   }
-}
+})
 
 /** What is done to estimates of x_0. */
 const clipOf = (kind: SchedulerKind, config: Config): Clip => {

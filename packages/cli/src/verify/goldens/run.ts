@@ -69,7 +69,7 @@ export const runCase = (
     const first = plan.steps[0]!.from
     let state: HostState = {
       ...startOnHost(plan, inputs.sample, inputs.shape[0]!),
-      x: initial(kind, config, way, inputs, isNoisy ? first : undefined, first)
+      x: initial(kind, config, loop, way, inputs, isNoisy ? first : undefined, first)
     }
     const variance = plan.variance === undefined ? undefined : dummyVariance(loop, inputs.sample.length)
     let size = 0
@@ -77,7 +77,8 @@ export const runCase = (
     for (const exact of plan.steps) {
       const step = format === "float32" ? roundedStep(exact) : exact
       if (format === "float32") state = { ...state, x: state.x.map(round) }
-      const prediction = dummyModel(inputOnHost(step, state), step.timestep).map(round)
+      const shown = showsOwn(kind, loop) ? state.x.map((value) => value / step.from.signal) : inputOnHost(step, state)
+      const prediction = dummyModel(shown, step.timestep).map(round)
       if (scaled) state = { ...state, x: state.x.map((value) => step.from.signal * value) }
       const before = largest(state.x) / ownScale(kind, step.from)
       // What was uncertain has since been scaled with x.
@@ -178,10 +179,17 @@ const startOf = (
   if (start === undefined || /^deter(\s*\*\s*init_noise_sigma)?$/.test(start)) {
     return Result.succeed({ isNoisy: false, skip: 0 })
   }
-  const position = /^add_noise at timesteps\[(\d+)\]$/.exec(start)?.[1]
+  const isNoisy = start.startsWith("add_noise")
+  const position = /^(?:add_noise|deter(?:\s*\*\s*init_noise_sigma)?) at timesteps\[(\d+):?\]$/.exec(start)?.[1]
   const timestep = /^add_noise at t=(\d+)$/.exec(start)?.[1]
   if (position === undefined && timestep === undefined) {
-    const known = ["deter", "deter*init_noise_sigma", "add_noise at timesteps[8]", "add_noise at t=1"]
+    const known = [
+      "deter",
+      "deter*init_noise_sigma",
+      "deter at timesteps[3]",
+      "add_noise at timesteps[8]",
+      "add_noise at t=1"
+    ]
     return Result.fail(unknownValue("loop.start", start, known))
   }
   if (timestep !== undefined) {
@@ -192,7 +200,7 @@ const startOf = (
   const skip = kind === "heun" ? Math.ceil(Number(position) / 2) : Number(position)
   if (skip >= levels.length) return fail(`timesteps[${position}] is beyond the last of ${levels.length} steps`)
   return timesteps.indexOf(timesteps[skip]!) === timesteps.lastIndexOf(timesteps[skip]!)
-    ? Result.succeed({ isNoisy: true, skip })
+    ? Result.succeed({ isNoisy, skip })
     : fail(
       `timesteps[${position}] is ${timesteps[skip]}, and so are others; where diffusers starts then is not known here`
     )
@@ -205,6 +213,7 @@ type Level = DenoisingStep["from"]
 const initial = (
   kind: SchedulerKind,
   config: Config,
+  loop: Loop,
   way: Way,
   { noise, sample }: Dummies,
   noisy: Level | undefined,
@@ -216,7 +225,8 @@ const initial = (
     return sample.map((value, i) => factor * value + spread * noise[i]!)
   }
   // The scheduler's x is `init_noise_sigma` times the sample, plus sigma times the noise; x_t is signal times that.
-  const sigma = initNoiseSigma(kind, config, way)
+  const plain = showsOwn(kind, loop) || (loop.start?.startsWith("deter") && !loop.start.includes("init_noise_sigma"))
+  const sigma = plain ? 1 : initNoiseSigma(kind, config, way)
   return sample.map((value, i) => signal * sigma * value + spread * noise[i]!)
 }
 
@@ -225,6 +235,13 @@ const initNoiseSigma = (kind: SchedulerKind, config: Config, { sigmas = [] }: Wa
   const largest = Math.max(...sigmas)
   return config.timestep_spacing === "leading" ? Math.hypot(largest, 1) : largest
 }
+
+/**
+ * Whether the denoiser is shown the scheduler's own x, unscaled, as diffusers' tests of EDM's DPM-Solver do; they start from
+ * the plain sample, too.
+ */
+const showsOwn = (kind: SchedulerKind, { step_input }: Loop): boolean =>
+  kind === "edmDpmMultistep" && step_input === undefined
 
 /** Whether a step is given the sample that the denoiser was shown, as in the loops of diffusers' tests. */
 const scaledInput = (kind: SchedulerKind, { step_input }: Loop): Result.Result<boolean, GoldenProblem> => {
