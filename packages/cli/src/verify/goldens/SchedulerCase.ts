@@ -7,11 +7,18 @@ import { decode } from "./decode.ts"
 import { GoldenProblem } from "./GoldenProblem.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
+/** Far more than any schedule has, and it keeps a slip from filling the memory. */
+const Timesteps = Schema.Int.check(
+  Schema.isBetween({ minimum: 1, maximum: 1_000_000 }, { expected: "a whole number from 1 to 1000000" })
+)
+const Seed = Schema.Int.check(
+  Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }, { expected: "a whole number from 0 to 4294967295" })
+)
 const Index = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))
 const Order = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }, { expected: "an order from 1 to 4" }))
 
 const configFields = {
-  num_train_timesteps: Count,
+  num_train_timesteps: Timesteps,
   beta_start: Schema.Finite,
   beta_end: Schema.Finite,
   beta_schedule: Schema.Literals([
@@ -77,9 +84,14 @@ const loopFields = {
   start: Schema.String,
   /** Where a step's noise comes from: `zero`, or `torch CPU mt19937 seed 0`, which is meant where nothing is said. */
   noise: Schema.String,
-  seed: Index,
+  seed: Seed,
   /** The shape of x, [4, 3, 8, 8] where nothing is said. */
-  shape: Schema.Array(Count),
+  shape: Schema.Array(Count).check(
+    Schema.makeFilter<ReadonlyArray<number>>((shape) => {
+      const size = shape.reduce((product, length) => product * length, 1)
+      return (size >= 16 && size <= 1_000_000) || `expected a shape of 16 to 1000000 elements, got ${size}`
+    })
+  ),
   eta: Schema.Finite,
   use_clipped_model_output: Schema.Boolean,
   init_noise_sigma: Schema.Finite,

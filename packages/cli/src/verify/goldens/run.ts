@@ -260,7 +260,10 @@ const drawsOf = ({ noise, seed }: Loop): Result.Result<(size: number) => ArrayLi
   if (noise !== undefined && said === undefined) {
     return Result.fail(unknownValue("loop.noise", noise, ["zero", "torch CPU mt19937 seed 0"]))
   }
-  return Result.succeed(torchNormals(Number(said ?? seed ?? 0)))
+  const chosen = Number(said ?? seed ?? 0)
+  return chosen < 2 ** 32
+    ? Result.succeed(torchNormals(chosen))
+    : Result.fail(new GoldenProblem({ option: "loop.noise", reason: `the seed ${chosen} is not below 2^32` }))
 }
 
 /** Whether a scheduler draws noise for a step, whatever it does with it. */
