@@ -8,6 +8,7 @@ import { evaluate } from "./commands/evaluate.ts"
 import { sample } from "./commands/sample.ts"
 import { schedule } from "./commands/schedule.ts"
 import { train } from "./commands/train.ts"
+import { verify } from "./commands/verify.ts"
 import { messageOf } from "./report/Reporter.ts"
 
 /**
@@ -18,7 +19,7 @@ import { messageOf } from "./report/Reporter.ts"
  */
 export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
-  Command.withSubcommands([train, sample, evaluate, schedule]),
+  Command.withSubcommands([train, sample, evaluate, schedule, verify]),
   Command.withExamples([
     { command: "effusion train", description: "Learn to draw handwritten digits in about four minutes" },
     { command: "effusion sample runs/digits-1", description: "Draw digits with what was learned" }

@@ -1,10 +1,7 @@
 /**
- * Every sampler in float64 against diffusers' numbers.
- *
- * Each case is held to the float64 reimplementation's sum where there is one, and to diffusers' float32 sum, its three
- * single elements and the number its own tests assert, as closely as float32 allows.
+ * Spacings, ends and starts as samplers take them, against the ways of diffusers' schedulers that reference numbers are run
+ * on (`effusion verify --goldens`, of which all cases are tested in test/cli/verify): both make the same plans.
  */
-import type { Parameterization } from "@effusion/core/diffusion"
 import {
   ddim,
   ddimInversion,
@@ -15,21 +12,19 @@ import {
   euler,
   eulerAncestral,
   heun,
-  inputOnHost,
   lms,
   type Plan,
   type PlanOptions,
-  sampleOnHost,
   type Sampler,
-  startOnHost,
-  stepOnHost,
   uniPC
 } from "@effusion/core/sampling"
-import { levelOfSigma, sigmaOf, Sigmas } from "@effusion/core/schedule"
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
+import { planOf as verifiedPlan } from "../../../packages/cli/src/verify/goldens/plans.ts"
+import { decodeSchedulerCase } from "../../../packages/cli/src/verify/goldens/SchedulerCase.ts"
+import { configOf, kindOf } from "../../../packages/cli/src/verify/goldens/schedulers.ts"
+import { wayOf } from "../../../packages/cli/src/verify/goldens/way.ts"
 import * as diffusers from "./diffusers.ts"
-import { torchNormals } from "./torchRandom.ts"
 
 type Family = "ddim" | "ddpm" | "deis" | "dpm" | "euler" | "eulerA" | "heun" | "lms" | "inverse" | "unipc"
 
@@ -102,98 +97,40 @@ const planOf = (golden: diffusers.Golden): Plan => {
   return Result.getOrThrow(samplerOf(golden).plan(diffusers.scheduleOf(config), options))
 }
 
-/** What sampling starts from, in x_t. */
-const startOf = (golden: diffusers.Golden, plan: Plan): Float64Array => {
-  const level = plan.steps[0]!.from
-  if (skipped(golden) === 0) return startOnHost(plan, diffusers.sample).x
-  // diffusers' solvers by sigma start from sample * init_noise_sigma + noise * sigma, and x_t is that times signal.
-  const factor = golden.loop.init_noise_sigma ?? 1
-  return diffusers.sample.map((value, i) => level.signal * factor * value + level.spread * diffusers.noise[i]!)
+/** The plan of a case in float64, from its levels of noise. */
+const verified = (golden: diffusers.Golden): Plan =>
+  Result.getOrThrow(Result.gen(function*() {
+    const decoded = yield* decodeSchedulerCase(golden.name, { ...golden })
+    const kind = yield* kindOf(decoded)
+    const config = configOf(kind, decoded.config)
+    const way = yield* wayOf(kind, config, decoded.loop, "float64")
+    return yield* verifiedPlan({ kind, config, loop: decoded.loop, way, skip: skipped(golden) })
+  }))
+
+/** All numbers of a plan, by where they are. */
+const numbersOf = (value: unknown, path = ""): ReadonlyArray<readonly [string, number]> => {
+  if (typeof value === "number") return [[path, value]]
+  return typeof value === "object" && value !== null
+    ? Object.entries(value).flatMap(([key, field]) => numbersOf(field, `${path}.${key}`))
+    : []
 }
 
-const run = (golden: diffusers.Golden): Float64Array => {
-  const plan = planOf(golden)
-  const normals = torchNormals(0)
-  let state = { ...startOnHost(plan, diffusers.sample, 4), x: startOf(golden, plan) }
-  for (const step of plan.steps) {
-    const prediction = diffusers.model(inputOnHost(step, state), step.timestep)
-    // The upstream loops of the solvers by sigma take a step from what the model was shown, the scaled sample.
-    if (golden.loop.step_input === "SCALED sample") {
-      state = { ...state, x: state.x.map((value) => step.from.signal * value) }
-    }
-    const draws = step.to.spread > 0 && (step.next.noise ?? 0) !== 0 && golden.loop.noise !== "zero"
-    state = stepOnHost(plan, step, state, prediction, draws ? normals(diffusers.size) : undefined)
-  }
-  return state.x
-}
-
-const close = (actual: number, expected: number, tolerance: number, what: string): void =>
-  assert.isAtMost(Math.abs(actual - expected), tolerance, `${what}: ${actual} is not ${expected}`)
-
-describe("reference numbers of diffusers", () => {
+describe("the plans of reference numbers", () => {
   it("are all here", () => assert.strictEqual(diffusers.goldens.length, 55))
 
   it.each(diffusers.goldens.map((golden) => [golden.name, golden] as const))("%s", (_, golden) => {
-    const x = run(golden)
-    const sum = diffusers.absSum(x)
-    const reference = golden.float64_reference_abs_sum
-    if (reference !== null) close(sum, reference, 2e-6 * reference, "sum of |x| in float64")
-    close(sum, golden.abs_sum, 3e-4 * golden.abs_sum + 1e-5, "sum of |x|")
-    const expected = [golden.x_0_0_0_0, golden.x_3_2_7_7, golden.x_1_1_3_4]
-    for (const [i, value] of diffusers.elements(x).entries()) {
-      close(value, expected[i]!, 5e-4 * Math.abs(expected[i]!) + 2e-5, `element ${i}`)
+    const [actual, expected] = [planOf(golden), verified(golden)]
+    assert.strictEqual(actual.steps.length, expected.steps.length)
+    const wanted = new Map(numbersOf(expected.steps))
+    let compared = 0
+    for (const [path, value] of numbersOf(actual.steps)) {
+      // The timestep that a level is said to have does not matter, only what the denoiser is told.
+      if (/\.(from|to)\.timestep$/.test(path)) continue
+      assert.closeTo(value, wanted.get(path)!, 1e-9 * Math.max(1, Math.abs(value)), path)
+      compared++
     }
-    if (golden.upstream_assert !== null) {
-      const { on, tol, value } = golden.upstream_assert
-      close(on === "sum" ? sum : sum / diffusers.size, value, Math.max(tol, 1e-4 * value), "diffusers' own assertion")
-    }
-  })
-
-  it.each(
-    [
-      ["fixedLarge", "fixedLarge", 1, "epsilon", 261.205],
-      ["no clipping", "fixedSmall", "none", "epsilon", 263.345],
-      ["no clipping, v-prediction", "fixedSmall", "none", "v_prediction", 202.296]
-    ] as const
-  )("ddpm with %s", (_, variance, clip, predictionType, expected) => {
-    const plan = Result.getOrThrow(
-      ddpm({ variance }).plan(diffusers.scheduleOf(diffusers.goldens[0]!.config), { steps: 1000, predictionType, clip })
-    )
-    const normals = torchNormals(0)
-    const x = sampleOnHost(plan, {
-      noise: diffusers.sample,
-      predict: diffusers.model,
-      stepNoise: () => normals(diffusers.size)
-    })
-    close(diffusers.absSum(x), expected, 1e-4 * expected, "sum of |x|")
-  })
-})
-
-describe("EDM's scheduler, by levels of one's own and EDM's preconditioning", () => {
-  // Karras et al. 2022, table 1: D = c_skip x + c_out F(c_in x), with x = x_t / signal and sigma_data 0.5.
-  const edm: Parameterization = {
-    name: "edm",
-    mixture: (level) => {
-      const sigma = sigmaOf(level)
-      const skip = 0.25 / (sigma ** 2 + 0.25)
-      const out = sigma * 0.5 / Math.hypot(sigma, 0.5)
-      return { x0: (1 - skip) / out, noise: -skip * sigma / out }
-    },
-    inputScale: (level) => 1 / (Math.hypot(sigmaOf(level), 0.5) * level.signal)
-  }
-
-  it("meets the number that diffusers asserts", () => {
-    const sigmas = Result.getOrThrow(Sigmas.karras({ sigmaMin: 0.002, sigmaMax: 80, count: 10 }))
-    const plan = Result.getOrThrow(
-      euler().plan(diffusers.scheduleOf(diffusers.goldens[0]!.config), {
-        levels: sigmas.map((sigma) => levelOfSigma(sigma, Math.log(sigma) / 4)),
-        predictionType: edm,
-        clip: "none"
-      })
-    )
-    // It starts from the sample times sqrt(sigma_max^2 + 1), and x_t is that times signal: the sample.
-    const x = sampleOnHost(plan, { noise: diffusers.sample, predict: diffusers.model })
-    close(diffusers.absSum(x), 34.1855, 4e-3, "sum of |x|")
+    assert.isAtLeast(compared, 10 * actual.steps.length)
+    assert.deepStrictEqual(actual.clip, expected.clip)
   })
 })
 
@@ -207,11 +144,11 @@ describe("variances of diffusers' own tests", () => {
 
   it.each([[0, -1, 0], [487, 486, 0.00979], [999, 998, 0.02]])(
     "ddpm from %i to %i",
-    (t, previous, expected) => close(variance(ddpm(), t, previous), expected, 1e-5, "variance")
+    (t, previous, expected) => assert.closeTo(variance(ddpm(), t, previous), expected, 1e-5)
   )
 
   it.each([[420, 400, 0.14771], [980, 960, 0.3246], [487, 486, 0.00979], [999, 998, 0.02]])(
     "ddim with eta = 1 from %i to %i",
-    (t, previous, expected) => close(variance(ddim({ eta: 1 }), t, previous), expected, 1e-5, "variance")
+    (t, previous, expected) => assert.closeTo(variance(ddim({ eta: 1 }), t, previous), expected, 1e-5)
   )
 })

@@ -84,7 +84,7 @@ export const multistep: fc.Arbitrary<Sampler> = fc.oneof(
     .map(dpmSolverSinglestep),
   fc.record({ order: order(3), lowerOrderFinal }).map(deis),
   fc.record({
-    order: order(3),
+    order: order(4),
     lowerOrderFinal,
     solverType: fc.constantFrom("bh1" as const, "bh2" as const),
     predictX0: fc.boolean(),

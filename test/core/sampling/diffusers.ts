@@ -1,5 +1,5 @@
 /**
- * The configurations, inputs and denoiser of diffusers' scheduler tests, and its reference numbers.
+ * The configurations and inputs of diffusers' scheduler tests, and its reference numbers.
  */
 import { cosine, fromBetas, linear, type Schedule } from "@effusion/core/schedule"
 import { Result } from "effect"
@@ -47,9 +47,9 @@ export interface Golden {
 export const goldens: ReadonlyArray<Golden> =
   JSON.parse(readFileSync(new URL("../../fixtures/sampling-goldens.json", import.meta.url), "utf8")).cases
 
-/** The shape of `sample` and `noise`, channels before height and width. */
+/** The shape of `sample`, channels before height and width. */
 export const shape = [4, 3, 8, 8] as const
-export const size = 4 * 3 * 8 * 8
+const size = 4 * 3 * 8 * 8
 
 const element = (flat: number): number => {
   const [b, chw] = [Math.floor(flat / 192), flat % 192]
@@ -58,12 +58,6 @@ const element = (flat: number): number => {
 
 /** `dummy_sample_deter`. */
 export const sample = Float64Array.from({ length: size }, (_, i) => element(i) / size)
-
-/** `dummy_noise_deter`. */
-export const noise = Float64Array.from({ length: size }, (_, i) => (size - 1 - element(i)) / size)
-
-/** `dummy_model`. */
-export const model = (x: Float64Array, t: number): Float64Array => x.map((value) => value * t / (t + 1))
 
 /** The schedule of a configuration. */
 export const scheduleOf = (
@@ -84,12 +78,6 @@ export const scheduleOf = (
     default:
       throw new Error(`no schedule ${beta_schedule}`)
   }
-}
-
-/** x_t of `sample` and `noise`. */
-export const noised = (schedule: Schedule, t: number): Float64Array => {
-  const alphaBar = schedule.alphaBar[t]!
-  return sample.map((value, i) => Math.sqrt(alphaBar) * value + Math.sqrt(1 - alphaBar) * noise[i]!)
 }
 
 export const absSum = (x: Float64Array): number => x.reduce((sum, value) => sum + Math.abs(value), 0)

@@ -125,7 +125,7 @@ export const samplerIssues = (
   if (solverType !== undefined && !misplaced.includes("solverType") && !types.includes(solverType)) {
     issues.push({ field: "solverType", issue: `of ${sampler} it is ${types.join(" or ")}, and not ${solverType}` })
   }
-  if (order === 4 && !misplaced.includes("order") && sampler !== "lms") {
+  if (order === 4 && !misplaced.includes("order") && sampler !== "lms" && sampler !== "unipc") {
     issues.push({ field: "order", issue: `of ${sampler} it is at most 3` })
   }
   return issues

@@ -11,7 +11,7 @@ import type { Combination, Sampler } from "./Sampler.ts"
 
 /** Options of {@link uniPC}. */
 export interface UniPCOptions {
-  /** The order of the predictor, 1 to 3; the corrector's is one more. 2 unless given. */
+  /** The order of the predictor, 1 to 4; the corrector's is one more. 2 unless given. */
   readonly order?: number | undefined
   /**
    * B(h) of the paper, h (`"bh1"`) or e^h - 1 (`"bh2"`). It only makes a difference to the second-order predictor and the
@@ -76,7 +76,7 @@ export const uniPC = (options: UniPCOptions = {}): Sampler => ({
       return stepBy(step, weights, x, values)
     }
 
-    return Result.flatMap(requireOrder(order, 3), () =>
+    return Result.flatMap(requireOrder(order, 4), () =>
       planLegs(schedule, planOptions, spec, (leg, position, legs) => {
         const values = [valueAt(leg.from, form.predicts), ...estimates.map(recalled)]
         const x = corrected(legs, position, values)
