@@ -15,7 +15,7 @@ const files = {
   "sampling-goldens.json": 55,
   "scheduler-goldens-upstream.json": 26,
   "scheduler-goldens-further.json": 596,
-  "vlb-goldens.json": 6,
+  "vlb-goldens.json": 12,
   "vlb-goldens-further.json": 52
 }
 
@@ -53,6 +53,48 @@ const named = (name: string): Json => {
 const changed = (golden: Json, part: "config" | "loop", changes: Json): Json => ({
   ...golden,
   [part]: { ...(golden[part] as Json), ...changes }
+})
+
+describe("a table", () => {
+  const table = (tables: Json): ReadonlyArray<Golden> => Result.getOrThrow(goldensOf("a file", JSON.stringify(tables)))
+  const verdicts = (tables: Json) =>
+    table(tables).map((golden) => {
+      const { checks, problem, verdict } = resultOf("a file", golden)
+      return verdict === "pass" ? "pass" : problem ?? checks.filter((check) => !passes(check)).map(({ what }) => what)
+    })
+  const { discretized_gaussian_log_likelihood: likelihoods } = JSON.parse(textOf("vlb-goldens.json"))
+
+  it("of likelihoods does not pass with a number that is off, or with the two forms exchanged", () => {
+    const { exact_erf, tanh_approx } = likelihoods
+    const off = exact_erf.map((value: number, i: number) => i === 3 ? value * (1 + 3e-4) : value)
+    assert.deepStrictEqual(verdicts({ discretized_gaussian_log_likelihood: { ...likelihoods, exact_erf: off } }), [[
+      "exact_erf[3]"
+    ]])
+    const exchanged = { ...likelihoods, exact_erf: tanh_approx, tanh_approx: exact_erf }
+    assert.include(verdicts({ discretized_gaussian_log_likelihood: exchanged })[0], "tanh_approx[3]")
+    assert.deepStrictEqual(verdicts({ discretized_gaussian_log_likelihood: { ...likelihoods, mean: [0] } }), [
+      "discretized_gaussian_log_likelihood.mean: it has 1 numbers where x has 8"
+    ])
+  })
+
+  it.each<readonly [string, unknown, unknown]>([
+    ["10,[3]", [0, 4, 9], "pass"],
+    ["10,[3]", [0, 5, 9], ["timesteps[1]"]],
+    ["10,[3]", [0, 4, 9, 9], ["timesteps", "timesteps[3]"]],
+    ["10,[3]", "ValueError", ["timesteps"]],
+    ["10,ddim5", "ValueError", ["timesteps"]],
+    // Not a divisor, and no stride either; not a divisor, though there is a stride; too many of a section.
+    ["10,ddim7", "ValueError", "pass"],
+    ["1000,ddim30", "ValueError", "pass"],
+    ["10,'11'", "ValueError", "pass"],
+    ["1000,ddim30", Array.from({ length: 30 }, (_, i) => 34 * i), "pass"],
+    ["10,ddim7", [0, 1, 2, 3, 4, 5, 6], /^space_timesteps\.10,ddim7: no such timesteps/],
+    ["ten", [0], /^space_timesteps\.ten: it is no request/]
+  ])("of timesteps: %s is %j", (key, expected, verdict) => {
+    const [got] = verdicts({ space_timesteps: { [key]: expected } })
+    if (verdict instanceof RegExp) assert.match(got as string, verdict)
+    else assert.deepStrictEqual(got, verdict)
+  })
 })
 
 describe("a case does not pass", () => {

@@ -1,6 +1,7 @@
 /**
  * Files of reference numbers: `{ "source": ..., "cases": [...] }`, of samplers (each case with a name, a `config` and a
- * `loop`) or of the variational bound (each with a `schedule`, `T` and a `variance`; and `bpd_loops` besides).
+ * `loop`) or of the variational bound (each with a `schedule`, `T` and a `variance`; and `bpd_loops`,
+ * `discretized_gaussian_log_likelihood` and `space_timesteps` besides).
  */
 import { Predicate, Result } from "effect"
 import { boundChecksOf, boundName } from "./BoundCase.ts"
@@ -8,6 +9,7 @@ import type { Check } from "./Check.ts"
 import { GoldenProblem, InvalidGoldens } from "./GoldenProblem.ts"
 import { decodeSchedulerCase } from "./SchedulerCase.ts"
 import { kindOf } from "./schedulers.ts"
+import { likelihoodChecksOf, likelihoodName, sectionsChecksOf, sectionsName } from "./TableCase.ts"
 import { checksOf } from "./verdict.ts"
 
 /** A case that can be run. */
@@ -36,13 +38,30 @@ export const goldensOf = (path: string, text: string): Result.Result<ReadonlyArr
     if (!isRecord(json)) return yield* fail(`it is no object with a list of "cases"`)
     const { bpd_loops: loops = [], cases = [], inputs } = json
     if (!Array.isArray(cases) || !Array.isArray(loops)) return yield* fail(`"cases" and "bpd_loops" are no lists`)
-    if (cases.length + loops.length === 0) return yield* fail(`it has no "cases"`)
     const said = typeof inputs === "string" ? inputs : ""
-    return [
+    const goldens = [
       ...cases.map((golden: unknown, i) => goldenOf(golden, "term", said, `case ${i}`)),
-      ...loops.map((golden: unknown, i) => goldenOf(golden, "loop", said, `loop ${i}`))
+      ...loops.map((golden: unknown, i) => goldenOf(golden, "loop", said, `loop ${i}`)),
+      ...tablesOf(json)
     ]
+    return goldens.length === 0 ? yield* fail(`it has no "cases"`) : goldens
   })
+
+/** The tables of a file, each a case; of timesteps, one for each request. */
+const tablesOf = (json: { readonly [field: string]: unknown }): ReadonlyArray<Golden> => {
+  const { [likelihoodName]: likelihoods, [sectionsName]: sections } = json
+  return [
+    ...(likelihoods === undefined
+      ? []
+      : [{ name: likelihoodName, checks: () => Result.flatMap(likelihoodChecksOf(likelihoods), requireChecks) }]),
+    ...(isRecord(sections)
+      ? Object.entries(sections).map(([key, expected]) => ({
+        name: `${sectionsName}.${key}`,
+        checks: () => Result.flatMap(sectionsChecksOf(key, expected), requireChecks)
+      }))
+      : [])
+  ]
+}
 
 const isRecord = (value: unknown): value is { readonly [field: string]: unknown } =>
   Predicate.isObject(value) && !Array.isArray(value)
