@@ -1,0 +1,27 @@
+/**
+ * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
+ */
+export { anySchedule } from "./arbitraries.ts"
+export {
+  brokenLaws,
+  check,
+  type CheckOptions,
+  type LawReport,
+  LawsBroken,
+  type Replay,
+  showBroken,
+  type SuiteReport
+} from "./check.ts"
+export {
+  type Counterexample,
+  type Law,
+  law,
+  type LawDefinition,
+  type Outcome,
+  type Search,
+  type Suite,
+  suite,
+  type Violation
+} from "./Law.ts"
+export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
+export { type DeclareTest, test } from "./vitest.ts"
