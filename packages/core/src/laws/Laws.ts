@@ -2,6 +2,8 @@
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
 export { anySchedule } from "./arbitraries.ts"
+export { expose, type Fault, type FaultReport } from "./Fault.ts"
+export { faults } from "./faults/index.ts"
 export {
   brokenLaws,
   check,
@@ -23,5 +25,6 @@ export {
   suite,
   type Violation
 } from "./Law.ts"
+export { type Noising, noising, type NoisingLawOptions } from "./noising.ts"
 export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
 export { type DeclareTest, test } from "./vitest.ts"

@@ -1,0 +1,14 @@
+/**
+ * All planted faults.
+ */
+import type { Fault } from "../Fault.ts"
+import { noisingFaults } from "./noising.ts"
+import { scheduleFaults } from "./schedule.ts"
+
+/**
+ * Subjects with one mistake each, every one of which a law catches.
+ *
+ * @example
+ * for (const { caughtBy, mistake } of Laws.faults) console.log(`${mistake}: ${caughtBy}`)
+ */
+export const faults: ReadonlyArray<Fault> = [...scheduleFaults, ...noisingFaults]
