@@ -26,5 +26,6 @@ export {
   type Violation
 } from "./Law.ts"
 export { type Noising, noising, type NoisingLawOptions } from "./noising.ts"
+export { sampler, type SamplerLawOptions } from "./sampler.ts"
 export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
 export { type DeclareTest, test } from "./vitest.ts"
