@@ -3,6 +3,7 @@
  */
 import type { Fault } from "../Fault.ts"
 import { noisingFaults } from "./noising.ts"
+import { samplerFaults } from "./sampler.ts"
 import { scheduleFaults } from "./schedule.ts"
 
 /**
@@ -11,4 +12,4 @@ import { scheduleFaults } from "./schedule.ts"
  * @example
  * for (const { caughtBy, mistake } of Laws.faults) console.log(`${mistake}: ${caughtBy}`)
  */
-export const faults: ReadonlyArray<Fault> = [...scheduleFaults, ...noisingFaults]
+export const faults: ReadonlyArray<Fault> = [...scheduleFaults, ...noisingFaults, ...samplerFaults]
