@@ -2,12 +2,14 @@
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
 export { anySchedule } from "./arbitraries.ts"
+export { builtIn } from "./builtIn.ts"
 export { expose, type Fault, type FaultReport } from "./Fault.ts"
 export { faults } from "./faults/index.ts"
 export {
   brokenLaws,
   check,
   type CheckOptions,
+  isNamed,
   type LawReport,
   LawsBroken,
   type Replay,

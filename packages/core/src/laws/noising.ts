@@ -34,8 +34,8 @@ export interface Noising {
 export interface NoisingLawOptions {
   /** What the suite is called: `noising` unless given. */
   readonly subject?: string | undefined
-  /** The schedules to noise by; {@link anySchedule} unless given. */
-  readonly schedules?: fc.Arbitrary<Schedule> | undefined
+  /** The schedule to noise by, or an arbitrary of several; {@link anySchedule} unless given. */
+  readonly schedule?: Schedule | fc.Arbitrary<Schedule> | undefined
 }
 
 /**
@@ -45,7 +45,10 @@ export interface NoisingLawOptions {
  * Laws.test(it, Laws.noising({ addNoise: myAddNoise }))
  */
 export const noising = (noising: Partial<Noising> = {}, options: NoisingLawOptions = {}): Suite =>
-  suite(options.subject ?? "noising", lawsOf({ ...effusion, ...noising }, options.schedules ?? anySchedule))
+  suite(options.subject ?? "noising", lawsOf({ ...effusion, ...noising }, arbitraryOf(options.schedule)))
+
+const arbitraryOf = (schedule: NoisingLawOptions["schedule"] = anySchedule): fc.Arbitrary<Schedule> =>
+  "alphaBar" in schedule ? fc.constant(schedule) : schedule
 
 const effusion: Noising = {
   addNoise,
