@@ -33,7 +33,7 @@ export interface VerifyLawsOptions {
 /** Laws are broken; what and how is in the report. */
 export class BrokenLaws extends Data.TaggedError("BrokenLaws")<{ readonly broken: number; readonly laws: number }> {
   override get message() {
-    return `${this.broken} of ${this.laws} ${this.laws === 1 ? "law is" : "laws are"} broken`
+    return `${this.broken} of ${this.laws} laws ${this.broken === 1 ? "is" : "are"} broken`
   }
 }
 

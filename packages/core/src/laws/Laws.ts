@@ -1,7 +1,7 @@
 /**
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
-export { anySchedule } from "./arbitraries.ts"
+export { anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
 export { builtIn } from "./builtIn.ts"
 export { expose, type Fault, type FaultReport } from "./Fault.ts"
 export { faults } from "./faults/index.ts"
