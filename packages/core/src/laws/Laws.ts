@@ -31,3 +31,10 @@ export { type Noising, noising, type NoisingLawOptions } from "./noising.ts"
 export { sampler, type SamplerLawOptions } from "./sampler.ts"
 export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
 export { type DeclareTest, test } from "./vitest.ts"
+export {
+  type StatedWeight,
+  type WeightBounds,
+  weighting,
+  type WeightingLawOptions,
+  type WeightOf
+} from "./weighting.ts"

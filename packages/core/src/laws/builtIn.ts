@@ -1,12 +1,52 @@
 /**
  * The laws of what Effusion brings along.
  */
+import { Result } from "effect"
+import * as D from "../diffusion/index.ts"
 import { ddim, ddpm } from "../sampling/index.ts"
 import { anyDerivedSchedule } from "./arbitraries.ts"
 import type { Suite } from "./Law.ts"
 import { noising } from "./noising.ts"
 import { sampler } from "./sampler.ts"
 import { schedules } from "./schedule.ts"
+import { weighting } from "./weighting.ts"
+
+const minSnr = (snr: number) => Math.min(snr, 5)
+
+const weightings: ReadonlyArray<Suite> = [
+  weighting(D.simpleWeighting, { stated: { of: "epsilon", formula: "1", weight: () => 1 } }),
+  weighting(D.uniformWeighting("v_prediction"), {
+    stated: { of: "sample", formula: "SNR + 1", weight: (snr) => snr + 1 }
+  }),
+  weighting(D.snrWeighting, { stated: { of: "sample", formula: "SNR", weight: (snr) => snr } }),
+  weighting(D.truncatedSnrWeighting, {
+    stated: { of: "epsilon", formula: "max(1, 1 / SNR)", weight: (snr) => Math.max(1, 1 / snr) }
+  }),
+  weighting(Result.getOrThrow(D.minSnrWeighting({ gamma: 5 })), {
+    stated: { of: "v_prediction", formula: "min(SNR, 5) / (SNR + 1)", weight: (snr) => minSnr(snr) / (snr + 1) },
+    bounds: { of: "sample", formulas: "0 and 5", least: () => 0, most: () => 5 }
+  }),
+  weighting(Result.getOrThrow(D.softMinSnrWeighting({ gamma: 5 })), {
+    stated: { of: "sample", formula: "1 / (1 / SNR + 1 / 5)", weight: (snr) => 1 / (1 / snr + 1 / 5) },
+    bounds: {
+      of: "sample",
+      formulas: "min(SNR, 5) / 2 and min(SNR, 5)",
+      least: (snr) => minSnr(snr) / 2,
+      most: minSnr
+    }
+  }),
+  weighting(Result.getOrThrow(D.p2Weighting({ gamma: 1, k: 1 })), {
+    stated: { of: "sample", formula: "SNR / (1 + SNR)", weight: (snr) => snr / (1 + snr) }
+  }),
+  weighting(Result.getOrThrow(D.edmWeighting({ sigmaData: 0.5 })), {
+    stated: { of: "sample", formula: "SNR + 4", weight: (snr) => snr + 4 }
+  }),
+  weighting(D.boundWeighting(), { subject: `the weighting "bound" (fixedSmall)`, boundOf: "fixedSmall" }),
+  weighting(D.boundWeighting({ variance: "fixedLarge" }), {
+    subject: `the weighting "bound" (fixedLarge)`,
+    boundOf: "fixedLarge"
+  })
+]
 
 /**
  * Suites of everything here that needs no engine: schedules of every family with any options, noising, samplers.
@@ -17,6 +57,7 @@ import { schedules } from "./schedule.ts"
 export const builtIn: ReadonlyArray<Suite> = [
   schedules(anyDerivedSchedule, { subject: "schedules of every family" }),
   noising(),
+  ...weightings,
   sampler(ddpm()),
   sampler(ddpm({ variance: "fixedLarge" }), { subject: `the sampler "ddpm" (fixedLarge)`, keepsVariance: false }),
   sampler(ddim()),

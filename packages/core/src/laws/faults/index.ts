@@ -5,6 +5,7 @@ import type { Fault } from "../Fault.ts"
 import { noisingFaults } from "./noising.ts"
 import { samplerFaults } from "./sampler.ts"
 import { scheduleFaults } from "./schedule.ts"
+import { weightingFaults } from "./weighting.ts"
 
 /**
  * Subjects with one mistake each, every one of which a law catches.
@@ -12,4 +13,9 @@ import { scheduleFaults } from "./schedule.ts"
  * @example
  * for (const { caughtBy, mistake } of Laws.faults) console.log(`${mistake}: ${caughtBy}`)
  */
-export const faults: ReadonlyArray<Fault> = [...scheduleFaults, ...noisingFaults, ...samplerFaults]
+export const faults: ReadonlyArray<Fault> = [
+  ...scheduleFaults,
+  ...noisingFaults,
+  ...weightingFaults,
+  ...samplerFaults
+]
