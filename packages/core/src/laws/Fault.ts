@@ -14,13 +14,15 @@ export interface Fault {
   readonly mistake: string
   /** The name of the law that must catch it. */
   readonly caughtBy: string
-  /** The laws of the wrong subject. */
-  readonly suite: Suite
+  /** The laws of the subject with the mistake. */
+  readonly wrong: Suite
+  /** The same laws of the subject without it. */
+  readonly right: Suite
 }
 
 /** What the laws made of a fault. */
 export interface FaultReport extends Pick<Fault, "name" | "mistake" | "caughtBy"> {
-  /** Whether the law that must catch it did. */
+  /** Whether the law that must catch it is broken by it, and holds without it. */
   readonly caught: boolean
   /** The law that must catch it, with its counterexample. */
   readonly law: LawReport | undefined
@@ -29,25 +31,25 @@ export interface FaultReport extends Pick<Fault, "name" | "mistake" | "caughtBy"
 }
 
 /**
- * Lets the laws of a fault's suite loose on it.
+ * Checks the laws with the mistake, and the one that must catch it without.
  *
  * @example
  * const reports = yield* Effect.forEach(Laws.faults, (fault) => Laws.expose(fault))
  * reports.every(({ caught }) => caught) // => true
  */
-export const expose = (
-  { caughtBy, mistake, name, suite }: Fault,
+export const expose = Effect.fnUntraced(function*(
+  { caughtBy, mistake, name, right, wrong }: Fault,
   options: Pick<CheckOptions, "runs" | "seed"> = {}
-): Effect.Effect<FaultReport> =>
-  Effect.map(check(suite, options), (report) => {
-    const broken = brokenLaws(report)
-    const law = broken.find((law) => law.name === caughtBy)
-    return {
-      name,
-      mistake,
-      caughtBy,
-      caught: law !== undefined,
-      law,
-      others: broken.filter((law) => law.name !== caughtBy).map(({ name }) => name)
-    }
-  })
+): Effect.fn.Return<FaultReport> {
+  const broken = brokenLaws(yield* check(wrong, options))
+  const without = yield* check(right, { ...options, law: caughtBy })
+  const law = broken.find((law) => law.name === caughtBy)
+  return {
+    name,
+    mistake,
+    caughtBy,
+    caught: law !== undefined && without.laws.length === 1 && brokenLaws(without).length === 0,
+    law,
+    others: broken.filter((law) => law.name !== caughtBy).map(({ name }) => name)
+  }
+})

@@ -38,3 +38,5 @@ export {
   type WeightingLawOptions,
   type WeightOf
 } from "./weighting.ts"
+export { distance, loss, type LossFunction, type LossLawOptions, type LossPoint, type TensorDistance } from "./loss.ts"
+export { type MeanReduction, reduction } from "./reducer.ts"

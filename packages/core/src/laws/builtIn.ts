@@ -1,12 +1,16 @@
 /**
  * The laws of what Effusion brings along.
  */
+import * as tf from "@tensorflow/tfjs"
 import { Result } from "effect"
 import * as D from "../diffusion/index.ts"
 import { ddim, ddpm } from "../sampling/index.ts"
 import { anyDerivedSchedule } from "./arbitraries.ts"
+import { lossMean, lossMeanOf } from "../training/index.ts"
 import type { Suite } from "./Law.ts"
+import { distance } from "./loss.ts"
 import { noising } from "./noising.ts"
+import { reduction } from "./reducer.ts"
 import { sampler } from "./sampler.ts"
 import { schedules } from "./schedule.ts"
 import { weighting } from "./weighting.ts"
@@ -58,6 +62,8 @@ export const builtIn: ReadonlyArray<Suite> = [
   schedules(anyDerivedSchedule, { subject: "schedules of every family" }),
   noising(),
   ...weightings,
+  reduction({ name: "lossMean", reducer: lossMean, of: lossMeanOf, mean: ({ mean }) => mean }),
+  distance({ name: "squared", elements: () => (difference) => tf.square(difference) }, { isSquared: true }),
   sampler(ddpm()),
   sampler(ddpm({ variance: "fixedLarge" }), { subject: `the sampler "ddpm" (fixedLarge)`, keepsVariance: false }),
   sampler(ddim()),

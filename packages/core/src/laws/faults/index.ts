@@ -2,6 +2,7 @@
  * All planted faults.
  */
 import type { Fault } from "../Fault.ts"
+import { lossFaults } from "./loss.ts"
 import { noisingFaults } from "./noising.ts"
 import { samplerFaults } from "./sampler.ts"
 import { scheduleFaults } from "./schedule.ts"
@@ -17,5 +18,6 @@ export const faults: ReadonlyArray<Fault> = [
   ...scheduleFaults,
   ...noisingFaults,
   ...weightingFaults,
+  ...lossFaults,
   ...samplerFaults
 ]

@@ -11,7 +11,8 @@ const fault = (name: string, caughtBy: string, mistake: string, wrong: Partial<N
   name,
   mistake,
   caughtBy: `noising/${caughtBy}`,
-  suite: noising(wrong)
+  wrong: noising(wrong),
+  right: noising()
 })
 
 const mix = (signal: number, x0: ArrayLike<number>, spread: number, noise: ArrayLike<number>) =>

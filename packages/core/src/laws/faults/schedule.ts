@@ -9,12 +9,15 @@ import { type Formulas, schedule as lawsOf } from "../schedule.ts"
 
 const right = Result.getOrThrow(S.linear({ steps: 40, start: 1e-3, end: 0.2 }))
 
+const fromBetas = Result.getOrThrow(S.fromBetas(right.beta))
+
 /** A formula in place of the right one. */
 const formula = (name: string, caughtBy: string, mistake: string, formulas: Partial<Formulas>): Fault => ({
   name,
   mistake,
   caughtBy: `schedule/${caughtBy}`,
-  suite: lawsOf(right, { formulas })
+  wrong: lawsOf(right, { formulas }),
+  right: lawsOf(right)
 })
 
 /** Tables in place of the right ones. */
@@ -22,7 +25,8 @@ const tables = (name: string, caughtBy: string, mistake: string, wrong: Partial<
   name,
   mistake,
   caughtBy: `schedule/${caughtBy}`,
-  suite: lawsOf({ ...right, ...wrong })
+  wrong: lawsOf({ ...right, ...wrong }),
+  right: lawsOf(right)
 })
 
 const before = S.previousAlphaBar
@@ -122,9 +126,10 @@ export const scheduleFaults: ReadonlyArray<Fault> = [
     name: "config-rounded",
     mistake: "the config of a schedule keeps six digits of its betas",
     caughtBy: "schedule/json-round-trip",
-    suite: lawsOf(Result.getOrThrow(S.fromBetas(right.beta)), {
+    wrong: lawsOf(fromBetas, {
       rebuild: (_, config) =>
         S.fromBetas((config["betas"] as ReadonlyArray<number>).map((beta) => Number(beta.toPrecision(6))))
-    })
+    }),
+    right: lawsOf(fromBetas)
   }
 ]

@@ -16,7 +16,13 @@ const fault = (
   mistake: string,
   weighting: Weighting,
   options: WeightingLawOptions = {}
-): Fault => ({ name, mistake, caughtBy: `weighting/${caughtBy}`, suite: lawsOf(weighting, options) })
+): Fault => ({
+  name,
+  mistake,
+  caughtBy: `weighting/${caughtBy}`,
+  wrong: lawsOf(weighting, options),
+  right: lawsOf(options.boundOf === undefined ? minSnr : boundWeighting(), { ...options, weightOf })
+})
 
 /** Weightings with one mistake each. */
 export const weightingFaults: ReadonlyArray<Fault> = [
