@@ -24,14 +24,14 @@ export interface Fault {
 export interface FaultReport extends Pick<Fault, "name" | "mistake" | "caughtBy"> {
   /** Whether the law that must catch it is broken by it, and holds without it. */
   readonly caught: boolean
-  /** The law that must catch it, with its counterexample. */
+  /** What came of that law with the mistake. */
   readonly law: LawReport | undefined
-  /** The names of the other laws of the suite that are broken as well. */
+  /** Where it is missed: the names of the laws that are broken all the same. */
   readonly others: ReadonlyArray<string>
 }
 
 /**
- * Checks the laws with the mistake, and the one that must catch it without.
+ * Checks the law that must catch a mistake, with it and without.
  *
  * @example
  * const reports = yield* Effect.forEach(Laws.faults, (fault) => Laws.expose(fault))
@@ -41,15 +41,9 @@ export const expose = Effect.fnUntraced(function*(
   { caughtBy, mistake, name, right, wrong }: Fault,
   options: Pick<CheckOptions, "runs" | "seed"> = {}
 ): Effect.fn.Return<FaultReport> {
-  const broken = brokenLaws(yield* check(wrong, options))
-  const without = yield* check(right, { ...options, law: caughtBy })
-  const law = broken.find((law) => law.name === caughtBy)
-  return {
-    name,
-    mistake,
-    caughtBy,
-    caught: law !== undefined && without.laws.length === 1 && brokenLaws(without).length === 0,
-    law,
-    others: broken.filter((law) => law.name !== caughtBy).map(({ name }) => name)
-  }
+  const [law] = (yield* check(wrong, { ...options, law: caughtBy })).laws
+  const [without] = (yield* check(right, { ...options, law: caughtBy })).laws
+  const caught = law?.verdict === "broken" && without?.verdict === "holds"
+  const others = caught ? [] : brokenLaws(yield* check(wrong, options)).map(({ name }) => name)
+  return { name, mistake, caughtBy, caught, law, others }
 })

@@ -2,9 +2,10 @@
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
 export { anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
-export { builtIn } from "./builtIn.ts"
+export { builtIn, builtInOn } from "./builtIn.ts"
 export { expose, type Fault, type FaultReport } from "./Fault.ts"
 export { faults } from "./faults/index.ts"
+export { faultsOn } from "./faults/onEngine.ts"
 export {
   brokenLaws,
   check,
@@ -40,3 +41,8 @@ export {
 } from "./weighting.ts"
 export { distance, loss, type LossFunction, type LossLawOptions, type LossPoint, type TensorDistance } from "./loss.ts"
 export { type MeanReduction, reduction } from "./reducer.ts"
+export { engine } from "./engine.ts"
+export type { EngineService } from "./internal/onEngine.ts"
+export { model, type ModelLawOptions } from "./model.ts"
+export { pipeline, type PipelineLawOptions, stage, type Through } from "./pipeline.ts"
+export { training, type TrainingLawOptions } from "./training.ts"

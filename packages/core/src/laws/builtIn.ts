@@ -8,11 +8,17 @@ import { ddim, ddpm } from "../sampling/index.ts"
 import { anyDerivedSchedule } from "./arbitraries.ts"
 import { lossMean, lossMeanOf } from "../training/index.ts"
 import type { Suite } from "./Law.ts"
+import { engine as engineLaws } from "./engine.ts"
+import type { EngineService } from "./internal/onEngine.ts"
+import { tinyBatch, tinyDenoiser, tinyPipeline, tinyTraining } from "./internal/tiny.ts"
 import { distance } from "./loss.ts"
+import { model } from "./model.ts"
 import { noising } from "./noising.ts"
+import { pipeline } from "./pipeline.ts"
 import { reduction } from "./reducer.ts"
 import { sampler } from "./sampler.ts"
 import { schedules } from "./schedule.ts"
+import { training } from "./training.ts"
 import { weighting } from "./weighting.ts"
 
 const minSnr = (snr: number) => Math.min(snr, 5)
@@ -69,4 +75,17 @@ export const builtIn: ReadonlyArray<Suite> = [
   sampler(ddim()),
   sampler(ddim({ eta: 0.5 }), { subject: `the sampler "ddim" (eta 0.5)` }),
   sampler(ddim({ eta: 1 }), { subject: `the sampler "ddim" (eta 1)`, sameAs: { sampler: ddpm() } })
+]
+
+/**
+ * Suites of an engine, and of what is built on engines: the stages of training, a training run, a model.
+ *
+ * @example
+ * const suites = Laws.builtInOn(yield* Engine)
+ */
+export const builtInOn = (engine: EngineService): ReadonlyArray<Suite> => [
+  engineLaws(engine),
+  pipeline(tinyPipeline, { engine, batch: tinyBatch, subject: "the pipeline of training" }),
+  training(tinyTraining, { engine, subject: "a training run" }),
+  model(tinyDenoiser, { engine, subject: "a model of one hidden layer" })
 ]
