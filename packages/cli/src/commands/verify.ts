@@ -19,7 +19,7 @@ export class InvalidFlag extends Data.TaggedError("InvalidFlag")<{
 const flags = {
   schedule: Flag.String("schedule").pipe(
     Flag.withMetavar("name"),
-    Flag.withDescription("A noise schedule to verify; may be given several times"),
+    Flag.withDescription("A noise schedule to verify, by its name or as JSON; may be given several times"),
     Flag.atLeast(0)
   ),
   module: Flag.String("module").pipe(

@@ -1,7 +1,9 @@
 /**
  * A module of the user's, whose exports are to keep the laws.
  */
+import type { Weighting } from "@effusion/core/diffusion"
 import { Laws } from "@effusion/core/laws"
+import type { DenoiserShape } from "@effusion/core/pipeline"
 import type { Sampler } from "@effusion/core/sampling"
 import type { Schedule } from "@effusion/core/schedule"
 import { Data, Effect, Path, Predicate, Result } from "effect"
@@ -18,10 +20,13 @@ export class ModuleProblem extends Data.TaggedError("ModuleProblem")<{
   }
 }
 
+/** A suite, or one that waits for an engine. */
+export type ModuleSuite = Laws.Suite | Laws.SuiteOnEngine
+
 /**
  * The suites of what a module exports. Exports are known by what they are made of, not by their types, so that the module
- * may use another copy of Effusion: suites themselves, schedules, samplers, losses and weightings; `Result`s and arrays of
- * them.
+ * may use another copy of Effusion: suites themselves, schedules, samplers, losses, weightings and models; `Result`s and
+ * arrays of them.
  *
  * Fails with `ModuleProblem` when the module cannot be loaded, when an export is a failure or only half of something, or
  * when there is nothing to verify.
@@ -31,9 +36,9 @@ export class ModuleProblem extends Data.TaggedError("ModuleProblem")<{
  */
 export const suitesOfModule = Effect.fnUntraced(function*(
   path: string
-): Effect.fn.Return<ReadonlyArray<Laws.Suite>, ModuleProblem, Path.Path> {
+): Effect.fn.Return<ReadonlyArray<ModuleSuite>, ModuleProblem, Path.Path> {
   const exports = yield* load(path)
-  const suites: Array<Laws.Suite> = []
+  const suites: Array<ModuleSuite> = []
   for (const [name, value] of Object.entries(exports)) {
     const found = suitesOf(name, value)
     if (Result.isFailure(found)) return yield* new ModuleProblem({ path, ...found.failure })
@@ -46,7 +51,7 @@ export const suitesOfModule = Effect.fnUntraced(function*(
     reason: names.length === 0
       ? "it exports nothing"
       : `nothing of what it exports (${names.join(", ")}) is known to have laws`,
-    remedy: `export ${kinds.map(({ name }) => name).join(", ")}, or a suite of Laws`
+    remedy: `export ${kinds.map(({ name }) => name).join(", ")}, or suites of Laws`
   })
 })
 
@@ -85,7 +90,7 @@ interface Kind {
   readonly signs: ReadonlyArray<string>
   /** What is wrong with a value that has the signs, if anything is. */
   readonly fault: (value: Fields) => string | undefined
-  readonly suite: (value: Fields, name: string) => Laws.Suite
+  readonly suite: (value: Fields, name: string) => ModuleSuite
 }
 
 type Fields = { readonly [field: string]: unknown }
@@ -110,12 +115,41 @@ const kinds: ReadonlyArray<Kind> = [
     fault: (value) =>
       !Predicate.isFunction(value["plan"])
         ? `its "plan" is no function`
-        : Predicate.isString(value["name"])
-        ? undefined
-        : `it has no "name"`,
+        : unnamed(value),
     suite: (value, name) => Laws.sampler(value as unknown as Sampler, { subject: `the sampler "${name}"` })
+  },
+  {
+    name: "weightings",
+    signs: ["weight", "of"],
+    fault: (value) => !Predicate.isFunction(value["weight"]) ? `its "weight" is no function` : unnamed(value),
+    suite: (value, name) => Laws.weighting(value as unknown as Weighting, { subject: `the weighting "${name}"` })
+  },
+  {
+    name: "losses",
+    signs: ["elements"],
+    fault: (value) => !Predicate.isFunction(value["elements"]) ? `its "elements" is no function` : unnamed(value),
+    // On numbers a loss takes prediction and target; on tensors it takes the schedule first.
+    suite: (value, name) =>
+      (value["elements"] as (...values: ReadonlyArray<unknown>) => unknown).length > 1
+        ? Laws.loss(value as unknown as Laws.LossFunction, { subject: `the loss "${name}"` })
+        : Laws.distance(value as unknown as Laws.TensorDistance, { subject: `the loss "${name}"` })
+  },
+  {
+    name: "models",
+    signs: ["exampleShape"],
+    fault: (value) =>
+      isNumbers(value["exampleShape"]) && Predicate.isFunction(value["apply"]) && Predicate.isFunction(value["draws"]) &&
+        Predicate.isObject(value["parameters"])
+        ? unnamed(value)
+        : `it lacks "parameters", "draws" or "apply", or they are not what a denoiser has`,
+    suite: (value, name) =>
+      Laws.onEngine((engine) =>
+        Laws.model(value as unknown as DenoiserShape, { engine, subject: `the model "${name}"` })
+      )
   }
 ]
+
+const unnamed = (value: Fields): string | undefined => Predicate.isString(value["name"]) ? undefined : `it has no "name"`
 
 /** A schedule of one's own may be plain arrays, and without a name. */
 const scheduleOf = (value: Fields, name: string): Schedule => ({
@@ -127,7 +161,7 @@ const scheduleOf = (value: Fields, name: string): Schedule => ({
   alphaBar: Float64Array.from(value["alphaBar"] as ArrayLike<number>)
 })
 
-type Found = Result.Result<ReadonlyArray<Laws.Suite>, { readonly reason: string; readonly remedy: string }>
+type Found = Result.Result<ReadonlyArray<ModuleSuite>, { readonly reason: string; readonly remedy: string }>
 
 const suitesOf = (name: string, value: unknown): Found => {
   if (Result.isResult(value)) {
@@ -145,6 +179,7 @@ const suitesOf = (name: string, value: unknown): Found => {
   if (!Predicate.isObject(value)) return Result.succeed([])
   const fields = value as Fields
   if (isSuite(fields)) return Result.succeed([fields])
+  if (Predicate.isFunction(fields["suiteOn"])) return Result.succeed([fields as unknown as Laws.SuiteOnEngine])
   const kind = kinds.find(({ signs }) => signs.every((sign) => fields[sign] !== undefined))
   if (kind === undefined) return Result.succeed([])
   const fault = kind.fault(fields)

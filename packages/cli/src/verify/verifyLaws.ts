@@ -1,19 +1,22 @@
 /**
  * Checks laws, and says what came of it: the part of `effusion verify` that is about laws.
  */
+import { Engine, type EngineUnavailable } from "@effusion/core/engine"
+import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { Laws } from "@effusion/core/laws"
-import { cosine, linear, type Schedule } from "@effusion/core/schedule"
-import { Console, Data, Effect, Result } from "effect"
-import type { FileSystem, Path } from "effect"
+import { fromConfig, type ScheduleConfigError } from "@effusion/core/schedule"
+import { MLP, UNet } from "@effusion/models"
+import { Console, Context, Data, Effect, Layer } from "effect"
+import type { FileSystem, Path, Scope } from "effect"
 import { type FileProblem, writeWhole } from "../files.ts"
 import { nearest } from "../internal/nearest.ts"
 import { invocation, quote } from "../invocation.ts"
 import { countOf, jsonReport, junitReport, showFaults, showReport, type VerifyReport } from "./report.ts"
-import { type ModuleProblem, suitesOfModule } from "./userModule.ts"
+import { type ModuleProblem, type ModuleSuite, suitesOfModule } from "./userModule.ts"
 
 /** What to verify, and how. */
 export interface VerifyLawsOptions {
-  /** Schedules by name. */
+  /** Schedules by name, or as JSON. */
   readonly schedules: ReadonlyArray<string>
   /** Paths of modules. */
   readonly modules: ReadonlyArray<string>
@@ -39,7 +42,7 @@ export class BrokenLaws extends Data.TaggedError("BrokenLaws")<{ readonly broken
 
 /** There is nothing of that name to verify. */
 export class UnknownSubject extends Data.TaggedError("UnknownSubject")<{
-  /** What was asked for: `law`, `schedule`, `subject`. */
+  /** What was asked for: `law`, `subject`. */
   readonly what: string
   readonly name: string
   readonly known: ReadonlyArray<string>
@@ -52,7 +55,13 @@ export class UnknownSubject extends Data.TaggedError("UnknownSubject")<{
 }
 
 /** Why laws cannot be checked, or do not hold. */
-export type VerifyLawsError = BrokenLaws | UnknownSubject | ModuleProblem | FileProblem
+export type VerifyLawsError =
+  | BrokenLaws
+  | UnknownSubject
+  | ScheduleConfigError
+  | ModuleProblem
+  | FileProblem
+  | EngineUnavailable
 
 /**
  * Checks the laws of what is asked for, prints the report, and fails with `BrokenLaws` when one does not hold.
@@ -60,20 +69,28 @@ export type VerifyLawsError = BrokenLaws | UnknownSubject | ModuleProblem | File
  * @example
  * yield* verifyLaws({ schedules: ["cosine"], modules: [], runs: 100, seed: 1, json: false, ... })
  */
-export const verifyLaws = Effect.fnUntraced(function*(
-  options: VerifyLawsOptions
-): Effect.fn.Return<void, VerifyLawsError, FileSystem.FileSystem | Path.Path> {
-  const all = [...yield* suitesOfSchedules(options.schedules), ...yield* suitesOfModules(options.modules)]
-  const suites = yield* chosen(all.length === 0 ? Laws.builtIn : all, options)
-  const { json, junit, law, path, runs, seed } = options
-  const reports = yield* Effect.forEach(suites, (suite) => Laws.check(suite, { law, path, runs, seed }))
-  const report: VerifyReport = { runs, seed, suites: reports }
-  const command = replayCommand(yield* invocation, options)
-  if (junit !== undefined) yield* writeWhole(junit, junitReport(report, command))
-  yield* Console.log(json ? jsonReport(report, command) : showReport(report, command))
-  const counts = countOf(report)
-  if (counts.broken > 0) return yield* new BrokenLaws(counts)
-})
+export const verifyLaws = Effect.fnUntraced(
+  function*(
+    options: VerifyLawsOptions
+  ): Effect.fn.Return<void, VerifyLawsError, FileSystem.FileSystem | Path.Path | Scope.Scope> {
+    const suites = yield* chosen(yield* suitesOf(options), options)
+    const { json, junit, law, path, runs, seed } = options
+    const reports = yield* Effect.forEach(suites, (suite) => Laws.check(suite, { law, path, runs, seed }))
+    const report: VerifyReport = { runs, seed, suites: reports }
+    const command = replayCommand(yield* invocation, options)
+    if (junit !== undefined) yield* writeWhole(junit, junitReport(report, command))
+    yield* Console.log(json ? jsonReport(report, command) : showReport(report, command))
+    const counts = countOf(report)
+    if (counts.broken > 0) return yield* new BrokenLaws(counts)
+  },
+  Effect.scoped
+)
+
+/** An engine, until the scope closes. One thread is enough for what laws compute. */
+const engine = Effect.flatMap(
+  Effect.map(Effect.scope, (scope) => Layer.buildWithScope(OnnxEngine.layer({ threads: 1 }), scope)),
+  Effect.map((context) => Context.get(context, Engine))
+)
 
 /** A planted fault was missed. */
 export class MissedFaults extends Data.TaggedError("MissedFaults")<{ readonly names: ReadonlyArray<string> }> {
@@ -88,40 +105,68 @@ export class MissedFaults extends Data.TaggedError("MissedFaults")<{ readonly na
  * @example
  * yield* verifyFaults({ runs: 100, seed: 1, json: false })
  */
-export const verifyFaults = Effect.fnUntraced(function*(
-  { json, runs, seed }: Pick<VerifyLawsOptions, "runs" | "seed" | "json">
-): Effect.fn.Return<void, MissedFaults> {
-  const reports = yield* Effect.forEach(Laws.faults, (fault) => Laws.expose(fault, { runs, seed }))
-  yield* Console.log(json ? JSON.stringify({ faults: reports }) : showFaults(reports))
-  const names = reports.filter(({ caught }) => !caught).map(({ name }) => name)
-  if (names.length > 0) return yield* new MissedFaults({ names })
-})
+export const verifyFaults = Effect.fnUntraced(
+  function*(
+    { json, runs, seed }: Pick<VerifyLawsOptions, "runs" | "seed" | "json">
+  ): Effect.fn.Return<void, MissedFaults | EngineUnavailable, Scope.Scope> {
+    const faults = [...Laws.faults, ...Laws.faultsOn(yield* engine)]
+    const reports = yield* Effect.forEach(faults, (fault) => Laws.expose(fault, { runs, seed }))
+    yield* Console.log(json ? JSON.stringify({ faults: reports }) : showFaults(reports))
+    const names = reports.filter(({ caught }) => !caught).map(({ name }) => name)
+    if (names.length > 0) return yield* new MissedFaults({ names })
+  },
+  Effect.scoped
+)
 
+/** The timesteps of a schedule that is given by its name alone. */
 const defaultSteps = 1000
 
-const families: { readonly [name: string]: Result.Result<Schedule, unknown> } = {
-  linear: linear({ steps: defaultSteps }),
-  cosine: cosine({ steps: defaultSteps })
-}
-
-const suitesOfSchedules = (
-  names: ReadonlyArray<string>
-): Effect.Effect<ReadonlyArray<Laws.Suite>, UnknownSubject> =>
-  Effect.map(
-    Effect.forEach(names, (name) => {
-      const schedule = families[name]
-      return schedule === undefined || Result.isFailure(schedule)
-        ? Effect.fail(new UnknownSubject({ what: "schedule", name, known: Object.keys(families) }))
-        : Effect.succeed([
-          Laws.schedule(schedule.success),
-          Laws.noising({}, { subject: `noising by "${name}"`, schedule: schedule.success })
-        ])
-    }),
-    (suites) => suites.flat()
+/** What is asked for, or else everything that Effusion brings along. */
+const suitesOf = Effect.fnUntraced(function*({ modules, schedules }: VerifyLawsOptions) {
+  const ofSchedules = yield* Effect.forEach(schedules, suitesOfSchedule)
+  const ofModules = yield* Effect.forEach(modules, suitesOfModule)
+  const suites: ReadonlyArray<ModuleSuite> = [...ofSchedules.flat(), ...ofModules.flat()]
+  if (suites.length === 0) {
+    const present = yield* engine
+    return [...Laws.builtIn, ...Laws.builtInOn(present), ...models.map((model) => Laws.model(model, { engine: present }))]
+  }
+  return yield* Effect.forEach(
+    suites,
+    (suite) => "laws" in suite ? Effect.succeed(suite) : Effect.map(engine, suite.suiteOn)
   )
+})
 
-const suitesOfModules = (paths: ReadonlyArray<string>) =>
-  Effect.map(Effect.forEach(paths, suitesOfModule), (suites) => suites.flat())
+/** Small models of every kind. */
+const models = [
+  MLP.make(MLP.Config.make({ dimensions: 2, width: 16, depth: 1 })),
+  UNet.make(UNet.Config.make({
+    sample_size: 8,
+    in_channels: 1,
+    out_channels: 1,
+    block_out_channels: [8, 8],
+    layers_per_block: 1,
+    down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
+    up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
+    norm_num_groups: 4,
+    attention_head_dim: 8
+  }))
+]
+
+const suitesOfSchedule = (given: string): Effect.Effect<ReadonlyArray<Laws.Suite>, ScheduleConfigError> =>
+  Effect.map(Effect.fromResult(fromConfig(configOf(given))), (schedule) => [
+    Laws.schedule(schedule),
+    Laws.noising({}, { subject: `noising by "${schedule.name}"`, schedule })
+  ])
+
+/** A schedule as somebody types it: its name, or the JSON that a checkpoint has of it. */
+const configOf = (given: string): unknown => {
+  if (!given.startsWith("{")) return { name: given, steps: defaultSteps }
+  try {
+    return JSON.parse(given)
+  } catch {
+    return given
+  }
+}
 
 /** What is left of suites by the names of subjects and laws; something has to be. */
 const chosen = Effect.fnUntraced(function*(

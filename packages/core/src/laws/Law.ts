@@ -6,6 +6,7 @@
  */
 import { Effect, Predicate } from "effect"
 import * as fc from "fast-check"
+import type { EngineService } from "./internal/onEngine.ts"
 
 /**
  * What is wrong in one case, in a sentence with the values that disagree; undefined where the law holds.
@@ -164,3 +165,16 @@ const reasonOf = (error: unknown): string =>
   Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== ""
     ? error.message
     : String(error)
+
+/** A suite of something that runs on an engine, before there is one. */
+export interface SuiteOnEngine {
+  readonly suiteOn: (engine: EngineService) => Suite
+}
+
+/**
+ * A suite of something that runs on an engine, for a module that `effusion verify` reads: the command brings the engine.
+ *
+ * @example
+ * export const myModel = Laws.onEngine((engine) => Laws.model(denoiser, { engine }))
+ */
+export const onEngine = (suiteOn: (engine: EngineService) => Suite): SuiteOnEngine => ({ suiteOn })

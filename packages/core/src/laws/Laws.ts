@@ -22,10 +22,12 @@ export {
   type Law,
   law,
   type LawDefinition,
+  onEngine,
   type Outcome,
   type Search,
   type Suite,
   suite,
+  type SuiteOnEngine,
   type Violation
 } from "./Law.ts"
 export { type Noising, noising, type NoisingLawOptions } from "./noising.ts"

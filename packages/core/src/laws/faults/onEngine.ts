@@ -251,7 +251,7 @@ const engineFaults = (engine: EngineService): ReadonlyArray<Fault> => {
     }))
   let compiled = 0
   return [
-    fault("half-precision", "computes", "outputs keep 8 bits of their fraction", starting((instance) => ({
+    fault("outputs-rounded", "computes", "outputs keep three decimal digits", starting((instance) => ({
       ...instance,
       step: (input) => Effect.map(instance.step(input), (output) => mapTensors(output, ({ data, shape }) =>
         float32(shape, Array.from(data, (value) => Math.fround(Number(value.toPrecision(3)))))))
