@@ -22,7 +22,11 @@ describeEngines("on an engine", (it) => {
   it.effect("every planted fault is caught by the law that should catch it", () =>
     Effect.gen(function*() {
       const reports = yield* Effect.forEach(Laws.faultsOn(yield* Engine), (fault) => Laws.expose(fault, { runs: 20 }))
-      const missed = reports.filter(({ caught }) => !caught).map(({ caughtBy, name, others }) => ({ name, caughtBy, others }))
+      const missed = reports.filter(({ caught }) => !caught).map(({ caughtBy, name, others }) => ({
+        name,
+        caughtBy,
+        others
+      }))
       assert.deepStrictEqual(missed, [])
       assert.isAtLeast(reports.length, 20)
     }))

@@ -62,12 +62,13 @@ export const verify = Command.make("verify", flags, (flags) =>
   Effect.gen(function*() {
     yield* requireFlags(flags)
     const { faults, json, module, runs, schedule, seed } = flags
-    if (faults) return yield* verifyFaults({ json, runs, seed })
+    const law = Option.getOrUndefined(flags.law)
+    if (faults) return yield* verifyFaults({ json, law, runs, seed })
     return yield* verifyLaws({
       schedules: schedule,
       modules: module,
       subject: Option.getOrUndefined(flags.subject),
-      law: Option.getOrUndefined(flags.law),
+      law,
       runs,
       seed,
       path: Option.getOrUndefined(flags.path),

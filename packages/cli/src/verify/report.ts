@@ -19,7 +19,9 @@ export type ReplayCommand = (subject: string, replay: Laws.Replay) => string
  * @example
  * countOf(report) // => { laws: 58, broken: 1 }
  */
-export const countOf = ({ suites }: Pick<VerifyReport, "suites">): { readonly laws: number; readonly broken: number } => ({
+export const countOf = (
+  { suites }: Pick<VerifyReport, "suites">
+): { readonly laws: number; readonly broken: number } => ({
   laws: suites.reduce((sum, { laws }) => sum + laws.length, 0),
   broken: suites.reduce((sum, suite) => sum + Laws.brokenLaws(suite).length, 0)
 })
@@ -121,6 +123,8 @@ export const showFaults = (faults: ReadonlyArray<Laws.FaultReport>): string => {
     `  ${caught ? "caught" : "MISSED"}  ${caughtBy.padEnd(width)}  ${mistake}`
   )
   const missed = faults.filter(({ caught }) => !caught).length
-  const summary = missed === 0 ? `all ${faults.length} planted faults are caught` : `${missed} of ${faults.length} missed`
+  const summary = missed === 0
+    ? `all ${faults.length} planted faults are caught`
+    : `${missed} of ${faults.length} missed`
   return ["planted faults, and the law that catches each", ...lines, "", summary].join("\n")
 }

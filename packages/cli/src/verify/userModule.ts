@@ -39,7 +39,7 @@ export const suitesOfModule = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<ModuleSuite>, ModuleProblem, Path.Path> {
   const exports = yield* load(path)
   const suites: Array<ModuleSuite> = []
-  for (const [name, value] of Object.entries(exports)) {
+  for (const [name, value] of Object.entries(exports).sort(([a], [b]) => a < b ? -1 : 1)) {
     const found = suitesOf(name, value)
     if (Result.isFailure(found)) return yield* new ModuleProblem({ path, ...found.failure })
     suites.push(...found.success)
@@ -138,7 +138,8 @@ const kinds: ReadonlyArray<Kind> = [
     name: "models",
     signs: ["exampleShape"],
     fault: (value) =>
-      isNumbers(value["exampleShape"]) && Predicate.isFunction(value["apply"]) && Predicate.isFunction(value["draws"]) &&
+      isNumbers(value["exampleShape"]) && Predicate.isFunction(value["apply"]) &&
+        Predicate.isFunction(value["draws"]) &&
         Predicate.isObject(value["parameters"])
         ? unnamed(value)
         : `it lacks "parameters", "draws" or "apply", or they are not what a denoiser has`,
@@ -149,7 +150,8 @@ const kinds: ReadonlyArray<Kind> = [
   }
 ]
 
-const unnamed = (value: Fields): string | undefined => Predicate.isString(value["name"]) ? undefined : `it has no "name"`
+const unnamed = (value: Fields): string | undefined =>
+  Predicate.isString(value["name"]) ? undefined : `it has no "name"`
 
 /** A schedule of one's own may be plain arrays, and without a name. */
 const scheduleOf = (value: Fields, name: string): Schedule => ({
@@ -186,7 +188,9 @@ const suitesOf = (name: string, value: unknown): Found => {
   return fault === undefined
     ? Result.succeed([kind.suite(fields, name)])
     : Result.fail({
-      reason: `its export "${name}" has ${kind.signs.map((sign) => `"${sign}"`).join(" and ")}, as ${kind.name} have, but ${fault}`,
+      reason: `its export "${name}" has ${
+        kind.signs.map((sign) => `"${sign}"`).join(" and ")
+      }, as ${kind.name} have, but ${fault}`,
       remedy: "give it all that they have, or do not export it"
     })
 }

@@ -100,16 +100,25 @@ export class MissedFaults extends Data.TaggedError("MissedFaults")<{ readonly na
 }
 
 /**
- * Lets the laws loose on the planted faults, and prints what catches each. Fails with `MissedFaults` when one is missed.
+ * Lets the laws loose on the planted faults, or on those that a law or a kind of law is to catch, and prints what catches
+ * each. Fails with `MissedFaults` when one is missed.
  *
  * @example
- * yield* verifyFaults({ runs: 100, seed: 1, json: false })
+ * yield* verifyFaults({ law: undefined, runs: 100, seed: 1, json: false })
  */
 export const verifyFaults = Effect.fnUntraced(
   function*(
-    { json, runs, seed }: Pick<VerifyLawsOptions, "runs" | "seed" | "json">
-  ): Effect.fn.Return<void, MissedFaults | EngineUnavailable, Scope.Scope> {
-    const faults = [...Laws.faults, ...Laws.faultsOn(yield* engine)]
+    { json, law, runs, seed }: Pick<VerifyLawsOptions, "law" | "runs" | "seed" | "json">
+  ): Effect.fn.Return<void, MissedFaults | UnknownSubject | EngineUnavailable, Scope.Scope> {
+    const all = [...Laws.faults, ...Laws.faultsOn(yield* engine)]
+    const faults = law === undefined ? all : all.filter(({ caughtBy }) => Laws.isNamed(law, { name: caughtBy }))
+    if (faults.length === 0) {
+      return yield* new UnknownSubject({
+        what: "law",
+        name: law!,
+        known: [...new Set(all.map(({ caughtBy }) => caughtBy))]
+      })
+    }
     const reports = yield* Effect.forEach(faults, (fault) => Laws.expose(fault, { runs, seed }))
     yield* Console.log(json ? JSON.stringify({ faults: reports }) : showFaults(reports))
     const names = reports.filter(({ caught }) => !caught).map(({ name }) => name)
@@ -128,7 +137,11 @@ const suitesOf = Effect.fnUntraced(function*({ modules, schedules }: VerifyLawsO
   const suites: ReadonlyArray<ModuleSuite> = [...ofSchedules.flat(), ...ofModules.flat()]
   if (suites.length === 0) {
     const present = yield* engine
-    return [...Laws.builtIn, ...Laws.builtInOn(present), ...models.map((model) => Laws.model(model, { engine: present }))]
+    return [
+      ...Laws.builtIn,
+      ...Laws.builtInOn(present),
+      ...models.map((model) => Laws.model(model, { engine: present }))
+    ]
   }
   return yield* Effect.forEach(
     suites,
@@ -183,12 +196,13 @@ const chosen = Effect.fnUntraced(function*(
   return ofLaw.length > 0 ? ofLaw : yield* new UnknownSubject({ what: "law", name: law, known })
 })
 
-const replayCommand = (invoked: string, { modules, runs, schedules }: VerifyLawsOptions) =>
-(subject: string, { law, path, seed }: Laws.Replay): string =>
-  [
-    `${invoked} verify`,
-    ...schedules.map((name) => `--schedule ${quote(name)}`),
-    ...modules.map((module) => `--module ${quote(module)}`),
-    `--subject ${quote(subject)}`,
-    `--law ${law} --runs ${runs} --seed ${seed} --path ${quote(path)}`
-  ].join(" ")
+const replayCommand =
+  (invoked: string, { modules, runs, schedules }: VerifyLawsOptions) =>
+  (subject: string, { law, path, seed }: Laws.Replay): string =>
+    [
+      `${invoked} verify`,
+      ...schedules.map((name) => `--schedule ${quote(name)}`),
+      ...modules.map((module) => `--module ${quote(module)}`),
+      `--subject ${quote(subject)}`,
+      `--law ${law} --runs ${runs} --seed ${seed} --path ${quote(path)}`
+    ].join(" ")

@@ -100,11 +100,14 @@ export const law = <Input>(definition: LawDefinition<Input>): Law => {
     sentence,
     source,
     search: ({ path, runs, seed }) =>
-      Effect.map(runCheck(definition, inputs, {
-        seed,
-        numRuns: Math.max(1, Math.min(runs, atMost)),
-        ...(path === undefined ? {} : { path })
-      }), (details) => outcomeOf(definition, details))
+      Effect.map(
+        runCheck(definition, inputs, {
+          seed,
+          numRuns: Math.max(1, Math.min(runs, atMost)),
+          ...(path === undefined ? {} : { path })
+        }),
+        (details) => outcomeOf(definition, details)
+      )
   }
 }
 

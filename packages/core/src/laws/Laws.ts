@@ -3,9 +3,6 @@
  */
 export { anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
 export { builtIn, builtInOn } from "./builtIn.ts"
-export { expose, type Fault, type FaultReport } from "./Fault.ts"
-export { faults } from "./faults/index.ts"
-export { faultsOn } from "./faults/onEngine.ts"
 export {
   brokenLaws,
   check,
@@ -17,6 +14,11 @@ export {
   showBroken,
   type SuiteReport
 } from "./check.ts"
+export { engine } from "./engine.ts"
+export { expose, type Fault, type FaultReport } from "./Fault.ts"
+export { faults } from "./faults/index.ts"
+export { faultsOn } from "./faults/onEngine.ts"
+export type { EngineService } from "./internal/onEngine.ts"
 export {
   type Counterexample,
   type Law,
@@ -30,9 +32,14 @@ export {
   type SuiteOnEngine,
   type Violation
 } from "./Law.ts"
+export { distance, loss, type LossFunction, type LossLawOptions, type LossPoint, type TensorDistance } from "./loss.ts"
+export { model, type ModelLawOptions } from "./model.ts"
 export { type Noising, noising, type NoisingLawOptions } from "./noising.ts"
+export { pipeline, type PipelineLawOptions, stage, type Through } from "./pipeline.ts"
+export { type MeanReduction, reduction } from "./reducer.ts"
 export { sampler, type SamplerLawOptions } from "./sampler.ts"
 export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
+export { training, type TrainingLawOptions } from "./training.ts"
 export { type DeclareTest, test } from "./vitest.ts"
 export {
   type StatedWeight,
@@ -41,10 +48,3 @@ export {
   type WeightingLawOptions,
   type WeightOf
 } from "./weighting.ts"
-export { distance, loss, type LossFunction, type LossLawOptions, type LossPoint, type TensorDistance } from "./loss.ts"
-export { type MeanReduction, reduction } from "./reducer.ts"
-export { engine } from "./engine.ts"
-export type { EngineService } from "./internal/onEngine.ts"
-export { model, type ModelLawOptions } from "./model.ts"
-export { pipeline, type PipelineLawOptions, stage, type Through } from "./pipeline.ts"
-export { training, type TrainingLawOptions } from "./training.ts"

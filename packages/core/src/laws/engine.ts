@@ -87,7 +87,11 @@ interface Case {
   readonly y: ReadonlyArray<number>
 }
 
-const cases: fc.Arbitrary<Case> = fc.record({ expression: expressions, x: elements(size * size), y: elements(size * size) })
+const cases: fc.Arbitrary<Case> = fc.record({
+  expression: expressions,
+  x: elements(size * size),
+  y: elements(size * size)
+})
 
 const show = ({ expression, x, y }: Case): string =>
   `${showExpression(expression)}\nx = [${x.join(", ")}]\ny = [${y.join(", ")}]`
@@ -142,12 +146,23 @@ const agrees = (
     violation: Effect.fnUntraced(function*(given: Case) {
       const compiled = program(given.expression)
       const [output] = yield* runEach(engine, compiled, [input(given)])
-      return nearTensors("the engine's output", output as HostTensors, "plain tfjs has", runPlainly(compiled, input(given)), 1e-5)
+      return nearTensors(
+        "the engine's output",
+        output as HostTensors,
+        "plain tfjs has",
+        runPlainly(compiled, input(given)),
+        1e-5
+      )
     })
   })
 
 const lawsOf = (engine: EngineService): ReadonlyArray<Law> => [
-  agrees("computes", "a program of any operations gives what plain tfjs gives, within 1e-5 of the largest element", engine, programOf),
+  agrees(
+    "computes",
+    "a program of any operations gives what plain tfjs gives, within 1e-5 of the largest element",
+    engine,
+    programOf
+  ),
   agrees(
     "gradient",
     "the gradient of a program gives what it gives on plain tfjs, within 1e-5 of the largest element",
@@ -210,25 +225,33 @@ const lawsOf = (engine: EngineService): ReadonlyArray<Law> => [
     source: "what lives in an engine is acquired in a scope, and gone when it closes",
     atMost: few,
     inputs: fc.record({ instances: fc.integer({ min: 0, max: 3 }), fails: fc.boolean() }),
-    show: ({ fails, instances }) => `${instances} states of one program, ${fails ? "a failure" : "a success"} at the end`,
-    violation: Effect.fnUntraced(function*({ fails, instances }: { readonly instances: number; readonly fails: boolean }) {
-      const before = yield* engine.memory
-      yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
-        const executable = yield* engine.compile(remembering)
-        for (let i = 0; i < instances; i++) {
-          const instance = yield* executable.start({ sum: float32([2], [i, i]) })
-          yield* instance.step({ x: float32([2], [1, 1]) })
-        }
-        return fails ? yield* Effect.fail("on purpose") : undefined
-      })))
-      const after = yield* engine.memory
-      const changed = (["executables", "instances", "tensors", "bytes"] as const).find((name) => before[name] !== after[name])
-      return changed === undefined ? undefined : `it holds ${after[changed]} ${changed} after, and ${before[changed]} before`
-    })
+    show: ({ fails, instances }) =>
+      `${instances} states of one program, ${fails ? "a failure" : "a success"} at the end`,
+    violation: Effect.fnUntraced(
+      function*({ fails, instances }: { readonly instances: number; readonly fails: boolean }) {
+        const before = yield* engine.memory
+        yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
+          const executable = yield* engine.compile(remembering)
+          for (let i = 0; i < instances; i++) {
+            const instance = yield* executable.start({ sum: float32([2], [i, i]) })
+            yield* instance.step({ x: float32([2], [1, 1]) })
+          }
+          return fails ? yield* Effect.fail("on purpose") : undefined
+        })))
+        const after = yield* engine.memory
+        const changed = (["executables", "instances", "tensors", "bytes"] as const).find((name) =>
+          before[name] !== after[name]
+        )
+        return changed === undefined
+          ? undefined
+          : `it holds ${after[changed]} ${changed} after, and ${before[changed]} before`
+      }
+    )
   }),
   law({
     name: "engine/refuses",
-    sentence: "an input of another shape than the program's is refused with a typed error, and the state stays as it was",
+    sentence:
+      "an input of another shape than the program's is refused with a typed error, and the state stays as it was",
     source: "a signature is checked where host tensors enter",
     atMost: few,
     inputs: fc.integer({ min: 1, max: 5 }).filter((length) => length !== 2),

@@ -87,7 +87,10 @@ const onTensors = ({ elements, name }: TensorDistance): LossFunction => {
   ): LossFunction["elements"] =>
   (prediction, target, { schedule, t }) =>
     eagerly(() => {
-      const difference = tf.sub(tf.tensor2d([...prediction], [1, prediction.length]), tf.tensor2d([...target], [1, target.length]))
+      const difference = tf.sub(
+        tf.tensor2d([...prediction], [1, prediction.length]),
+        tf.tensor2d([...target], [1, target.length])
+      )
       const timesteps = tf.tensor1d([t], "int32")
       return Array.from(compute((d) => elements(schedule)(d, timesteps), difference).dataSync())
     })
@@ -111,7 +114,9 @@ const pairs = fc.integer({ min: 1, max: 6 }).chain((length) =>
 type Pair = { readonly prediction: ReadonlyArray<number>; readonly target: ReadonlyArray<number>; readonly t: number }
 
 const showPair = ({ prediction, t, target }: Pair): string =>
-  `prediction [${prediction.join(", ")}], target [${target.join(", ")}], t = ${t} of the cosine schedule with 1000 steps`
+  `prediction [${prediction.join(", ")}], target [${
+    target.join(", ")
+  }], t = ${t} of the cosine schedule with 1000 steps`
 
 const lawsOf = (loss: LossFunction, { isSquared = false }: LossLawOptions): ReadonlyArray<Law> => {
   const isSingle = loss.precision === "float32"
@@ -127,7 +132,12 @@ const lawsOf = (loss: LossFunction, { isSquared = false }: LossLawOptions): Read
       inputs: pairs,
       show: showPair,
       violation: (pair) =>
-        same("the loss at the target", of({ ...pair, prediction: pair.target }), "it should have", pair.target.map(() => 0)) ??
+        same(
+          "the loss at the target",
+          of({ ...pair, prediction: pair.target }),
+          "it should have",
+          pair.target.map(() => 0)
+        ) ??
           of(pair).map((value, i): Violation =>
             value > 0 || pair.prediction[i] === pair.target[i]
               ? undefined
@@ -162,7 +172,13 @@ const lawsOf = (loss: LossFunction, { isSquared = false }: LossLawOptions): Read
         })
         const parts = [part(0, cut), part(cut)].filter(({ target }) => target.length > 0)
         const whole = of(pair)
-        return allNear("the losses of two parts", parts.flatMap(of), "those of the whole have", whole, rounding * Math.max(1, ...whole))
+        return allNear(
+          "the losses of two parts",
+          parts.flatMap(of),
+          "those of the whole have",
+          whole,
+          rounding * Math.max(1, ...whole)
+        )
       }
     }),
     ...(loss.gradient === undefined ? [] : [gradientLaw(loss, isSingle)]),
@@ -170,7 +186,8 @@ const lawsOf = (loss: LossFunction, { isSquared = false }: LossLawOptions): Read
       name: "loss/gaussian-optimum",
       sentence:
         "for Gaussian data, where the target is symmetric about its mean given x_t, no other prediction than that mean has a lower expected loss",
-      source: "a symmetric convex loss of a symmetric distribution is least at its centre (Anderson 1955); Bayes' rule for the target",
+      source:
+        "a symmetric convex loss of a symmetric distribution is least at its centre (Anderson 1955); Bayes' rule for the target",
       atMost: isSingle ? 40 : Infinity,
       inputs: fc.record({
         t: timesteps,
@@ -192,9 +209,9 @@ const lawsOf = (loss: LossFunction, { isSquared = false }: LossLawOptions): Read
         const deviation = Math.sqrt(variance)
         const expected = (prediction: number) => expectedLoss(loss, at(t), prediction, [{ weight: 1, mean, variance }])
         const [best, other] = [expected(mean), expected(mean + shift * deviation)]
-        return other >= best - 1e-5 * best ? undefined : `the best prediction, ${mean}, has an expected loss of ${best}, but ${
-          mean + shift * deviation
-        } has ${other}`
+        return other >= best - 1e-5 * best ?
+          undefined :
+          `the best prediction, ${mean}, has an expected loss of ${best}, but ${mean + shift * deviation} has ${other}`
       }
     }),
     ...(isSquared ? [minimumLaw(loss, isSingle)] : [])
@@ -207,7 +224,9 @@ const gradientLaw = (loss: LossFunction, isSingle: boolean): Law => {
   const tolerance = isSingle ? 2e-3 : 1e-6
   return law({
     name: "loss/gradient",
-    sentence: `the gradient is that of central differences, within ${brief(tolerance)} of its size, where prediction and target are not so near that the loss may have a corner`,
+    sentence: `the gradient is that of central differences, within ${
+      brief(tolerance)
+    } of its size, where prediction and target are not so near that the loss may have a corner`,
     source: "the definition of the derivative",
     inputs: pairs,
     show: showPair,
@@ -217,7 +236,13 @@ const gradientLaw = (loss: LossFunction, isSingle: boolean): Law => {
       const [above, below] = [moved(h), moved(-h)]
       const expected = above.map((value, i) => (value - below[i]!) / (2 * h))
       const size = Math.max(1, ...expected.map(Math.abs))
-      return allNear("the gradient", loss.gradient!(apart, target, { schedule, t }), "central differences have", expected, tolerance * size)
+      return allNear(
+        "the gradient",
+        loss.gradient!(apart, target, { schedule, t }),
+        "central differences have",
+        expected,
+        tolerance * size
+      )
     }
   })
 }
@@ -227,7 +252,9 @@ const minimumLaw = (loss: LossFunction, isSingle: boolean): Law => {
   return law({
     name: "loss/mixture-minimum",
     sentence:
-      `for a mixture of Gaussians, the exact predictor E[target | x_t] leaves an expected loss of E[Var(target | x_t)], and one that is beside it by d(x_t) leaves E[d(x_t)^2] more, within ${brief(tolerance)}`,
+      `for a mixture of Gaussians, the exact predictor E[target | x_t] leaves an expected loss of E[Var(target | x_t)], and one that is beside it by d(x_t) leaves E[d(x_t)^2] more, within ${
+        brief(tolerance)
+      }`,
     source:
       "the bias-variance decomposition of the squared error; Vincent 2011 and Ho et al. 2020, section 3.2; the posterior of a mixture by Bayes' rule",
     atMost: isSingle ? 10 : 40,
@@ -246,7 +273,9 @@ const minimumLaw = (loss: LossFunction, isSingle: boolean): Law => {
       slope: fc.integer({ min: -4, max: 4 }).map((n) => n / 4)
     }),
     show: ({ data, offset, slope, t, type }) =>
-      `data ${data.map(({ mean, variance, weight }) => `${weight} N(${mean}, ${variance})`).join(" + ")}, predictions of ${type} at t = ${t}, beside the best by ${offset} + ${slope} sin(x_t)`,
+      `data ${
+        data.map(({ mean, variance, weight }) => `${weight} N(${mean}, ${variance})`).join(" + ")
+      }, predictions of ${type} at t = ${t}, beside the best by ${offset} + ${slope} sin(x_t)`,
     violation: ({ data, offset, slope, t, type }) => {
       const total = data.reduce((sum, { weight }) => sum + weight, 0)
       const components = data.map((component) => ({ ...component, weight: component.weight / total }))
@@ -258,9 +287,22 @@ const minimumLaw = (loss: LossFunction, isSingle: boolean): Law => {
       const other = expected(({ mean, x }) => mean + beside(x))
       const least = meanOver(given, ({ variance }) => variance)
       const more = meanOver(given, ({ x }) => beside(x) ** 2)
-      const meanOf = (losses: ReadonlyArray<number>) => given.reduce((sum, { probability }, i) => sum + probability * losses[i]!, 0)
-      return near("the expected loss of the exact predictor", meanOf(best), "E[Var(target | x_t)] is", least, tolerance * Math.max(1, least)) ??
-        near("the expected loss beside it", meanOf(other), "E[Var(target | x_t)] + E[d(x_t)^2] is", least + more, tolerance * Math.max(1, least + more))
+      const meanOf = (losses: ReadonlyArray<number>) =>
+        given.reduce((sum, { probability }, i) => sum + probability * losses[i]!, 0)
+      return near(
+        "the expected loss of the exact predictor",
+        meanOf(best),
+        "E[Var(target | x_t)] is",
+        least,
+        tolerance * Math.max(1, least)
+      ) ??
+        near(
+          "the expected loss beside it",
+          meanOf(other),
+          "E[Var(target | x_t)] + E[d(x_t)^2] is",
+          least + more,
+          tolerance * Math.max(1, least + more)
+        )
     }
   })
 }

@@ -122,16 +122,28 @@ export const model = (denoiser: DenoiserShape, options: ModelLawOptions): Suite 
         const h = 2 ** -7
         const moved = (by: number): HostTensors => ({
           ...given,
-          ...Object.fromEntries(names.map((name) => [name, float32(given[name]!.shape, Array.from(
-            given[name]!.data,
-            (value, i) => value + by * direction[name]!.data[i]!
-          ))]))
+          ...Object.fromEntries(names.map((name) => [
+            name,
+            float32(
+              given[name]!.shape,
+              Array.from(
+                given[name]!.data,
+                (value, i) => value + by * direction[name]!.data[i]!
+              )
+            )
+          ]))
         })
         const [above, below] = yield* runEach(engine, scores(denoiser, given), [moved(h), moved(-h)])
         const scoreOf = (output: unknown) => (output as HostTensors)["score"]!.data[0]!
         const expected = (scoreOf(above) - scoreOf(below)) / (2 * h)
         const { norm, slope } = at as unknown as { readonly [name: string]: HostTensor }
-        return near("the slope along the gradient", slope!.data[0]!, "central differences give", expected, 0.02 * norm!.data[0]! + 1e-3)
+        return near(
+          "the slope along the gradient",
+          slope!.data[0]!,
+          "central differences give",
+          expected,
+          0.02 * norm!.data[0]! + 1e-3
+        )
       })
     })
   ])
@@ -155,25 +167,33 @@ const inputOf = (denoiser: DenoiserShape, { seed, t }: Case): HostTensors => {
   const shape = [batch, ...denoiser.exampleShape]
   const parameters = Pipeline.initialize(denoiser.parameters, { seed })
   return {
-    ...Object.fromEntries(Object.entries(parameters).map(([name, { data, shape }]) => {
-      const noise = normal(Key.fold(key, name), shape).data
-      return [`parameter.${name}`, float32(shape, Array.from(data, (value, i) => value + 0.02 * noise[i]!))]
-    })),
+    ...Object.fromEntries(
+      Object.entries(parameters).map(([name, { data, shape }]) => {
+        const noise = normal(Key.fold(key, name), shape).data
+        return [`parameter.${name}`, float32(shape, Array.from(data, (value, i) => value + 0.02 * noise[i]!))]
+      })
+    ),
     "input.x": normal(Key.fold(key, "x"), shape),
     "input.t": int32([batch], t),
-    ...(denoiser.classes === undefined ? {} : { "input.condition": int32([batch], t.map((each) => each % denoiser.classes!)) }),
-    ...(denoiser.selfConditions === true ? { "input.selfCondition": normal(Key.fold(key, "selfCondition"), shape) } : {})
+    ...(denoiser.classes === undefined
+      ? {}
+      : { "input.condition": int32([batch], t.map((each) => each % denoiser.classes!)) }),
+    ...(denoiser.selfConditions === true
+      ? { "input.selfCondition": normal(Key.fold(key, "selfCondition"), shape) }
+      : {})
   }
 }
 
 /** The same for some of the examples, in an order. */
 const pick = (given: HostTensors, order: ReadonlyArray<number>): HostTensors =>
-  Object.fromEntries(Object.entries(given).map(([name, tensor]) => {
-    if (!name.startsWith("input.")) return [name, tensor]
-    const shape = [order.length, ...tensor.shape.slice(1)]
-    const elements = rows(tensor, order)
-    return [name, tensor.dtype === "int32" ? int32(shape, elements) : float32(shape, elements)]
-  }))
+  Object.fromEntries(
+    Object.entries(given).map(([name, tensor]) => {
+      if (!name.startsWith("input.")) return [name, tensor]
+      const shape = [order.length, ...tensor.shape.slice(1)]
+      const elements = rows(tensor, order)
+      return [name, tensor.dtype === "int32" ? int32(shape, elements) : float32(shape, elements)]
+    })
+  )
 
 /** The elements of some of the examples, in an order. */
 const rows = ({ data, shape }: HostTensor, order: ReadonlyArray<number>): ReadonlyArray<number> => {
@@ -186,7 +206,9 @@ const nearOf = (what: string, actual: ArrayLike<number>, reference: string, expe
 
 const part = (name: string, tensors: Tensors): Tensors =>
   Object.fromEntries(
-    Object.entries(tensors).filter(([key]) => key.startsWith(`${name}.`)).map(([key, tensor]) => [key.slice(name.length + 1), tensor])
+    Object.entries(tensors).filter(([key]) => key.startsWith(`${name}.`)).map((
+      [key, tensor]
+    ) => [key.slice(name.length + 1), tensor])
   )
 
 const apply = (denoiser: DenoiserShape, tensors: Tensors): Tensor => {
@@ -250,13 +272,17 @@ const slopes = (
 ): Program<{}, Tensors, Tensors> => ({
   name: `the law of ${denoiser.name}: gradient`,
   state: {},
-  input: { ...specsOf(given), ...Object.fromEntries(names.map((name) => [`direction.${name}`, specsOf(given)[name]!])) },
+  input: {
+    ...specsOf(given),
+    ...Object.fromEntries(names.map((name) => [`direction.${name}`, specsOf(given)[name]!]))
+  },
   apply: (_, tensors) => {
     const fixed = Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.startsWith("direction.")))
     const variables = names.map((name) => tensors[name]!)
     // As in training: a parameter that the prediction does not depend on has no gradient.
     const { grads } = tf.engine().gradients(
-      () => scoreOf(apply(denoiser, { ...fixed, ...Object.fromEntries(names.map((name, i) => [name, variables[i]!])) })),
+      () =>
+        scoreOf(apply(denoiser, { ...fixed, ...Object.fromEntries(names.map((name, i) => [name, variables[i]!])) })),
       variables,
       undefined,
       true

@@ -97,14 +97,25 @@ const lawsOf = ({ addNoise, conversion, noise }: Noising, schedules: fc.Arbitrar
       violation: (input) => {
         const { signal, spread } = factorsOf(input.schedule, input.t)
         const [one, zero] = [input.x0.map(() => 1), input.x0.map(() => 0)]
-        return allNear("x_t of ones without noise", apply({ ...input, x0: one, noise: zero }), "sqrt(alphaBar) is", one.map(() => signal), 4 * epsilon) ??
-          allNear("x_t of nothing but noise", apply({ ...input, x0: zero, noise: one }), "sqrt(1 - alphaBar) is", one.map(() => spread), 4 * epsilon)
+        return allNear(
+          "x_t of ones without noise",
+          apply({ ...input, x0: one, noise: zero }),
+          "sqrt(alphaBar) is",
+          one.map(() => signal),
+          4 * epsilon
+        ) ??
+          allNear(
+            "x_t of nothing but noise",
+            apply({ ...input, x0: zero, noise: one }),
+            "sqrt(1 - alphaBar) is",
+            one.map(() => spread),
+            4 * epsilon
+          )
       }
     }),
     law({
       name: "noising/linear",
-      sentence:
-        "x_t of a sum of data and of noise is the sum of each one's x_t, and scales with them, within 1e-13",
+      sentence: "x_t of a sum of data and of noise is the sum of each one's x_t, and scales with them, within 1e-13",
       source: "Ho et al. 2020, equation 4: x_t is a linear combination of data and noise",
       inputs: fc.tuple(cases, fc.integer({ min: -8, max: 8 })).chain(([first, factor]) =>
         fc.record({
@@ -184,8 +195,10 @@ const lawsOf = ({ addNoise, conversion, noise }: Noising, schedules: fc.Arbitrar
     }),
     law({
       name: "noising/moments",
-      sentence: `over ${momentCount} draws, the mean of x_t is sqrt(alphaBar_t) x_0 and its variance 1 - alphaBar_t, each within 6 standard errors`,
-      source: "Ho et al. 2020, equation 4; the standard errors of the mean and the variance of a normal sample. One seed in 10^8 fails by chance",
+      sentence:
+        `over ${momentCount} draws, the mean of x_t is sqrt(alphaBar_t) x_0 and its variance 1 - alphaBar_t, each within 6 standard errors`,
+      source:
+        "Ho et al. 2020, equation 4; the standard errors of the mean and the variance of a normal sample. One seed in 10^8 fails by chance",
       atMost: 40,
       inputs: fc.record({ input: cases, seed: fc.integer({ min: 0 }) }),
       show: ({ input, seed }) => `seed ${seed}, ${show(input)}`,

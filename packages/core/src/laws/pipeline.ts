@@ -70,8 +70,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   mode: fc.constantFrom("evaluation" as const, "training" as const)
 })
 
-const show = ({ mode, seed, sizes }: Case): string =>
-  `seed ${seed}, batches of ${sizes.join(", ")} examples, ${mode}`
+const show = ({ mode, seed, sizes }: Case): string => `seed ${seed}, batches of ${sizes.join(", ")} examples, ${mode}`
 
 /** Each case compiles programs. */
 const few = 6
@@ -95,8 +94,10 @@ const run = <In extends Tensors, Out extends Tensors>(
   )
 }
 
-const batchesOf = <In extends Tensors>({ batch }: PipelineLawOptions<In>, { seed, sizes }: Case): ReadonlyArray<HostOf<In>> =>
-  sizes.map((size, i) => batch(seed + i, size))
+const batchesOf = <In extends Tensors>(
+  { batch }: PipelineLawOptions<In>,
+  { seed, sizes }: Case
+): ReadonlyArray<HostOf<In>> => sizes.map((size, i) => batch(seed + i, size))
 
 const sameOutputs = (
   what: string,
@@ -104,7 +105,9 @@ const sameOutputs = (
   reference: string,
   expected: ReadonlyArray<HostTensors>
 ): Violation => {
-  if (actual.length !== expected.length) return `${what} has ${actual.length} batches, but ${reference} ${expected.length}`
+  if (actual.length !== expected.length) {
+    return `${what} has ${actual.length} batches, but ${reference} ${expected.length}`
+  }
   return among(actual.entries(), ([i, output]) => sameTensors(`batch ${i} ${what}`, output, reference, expected[i]!))
 }
 
@@ -154,7 +157,8 @@ const lawsOf = <In extends Tensors, Out extends Tensors>(
         return first(
           ...Object.keys({ ...specs, ...output }).map((name): Violation => {
             const [said, made] = [specs[name], output[name]]
-            const showOne = (spec: typeof said) => spec === undefined ? "nothing" : `${spec.dtype} [${spec.shape.join(", ")}]`
+            const showOne = (spec: typeof said) =>
+              spec === undefined ? "nothing" : `${spec.dtype} [${spec.shape.join(", ")}]`
             return showOne(said) === showOne(made)
               ? undefined
               : `"${name}" of batch ${i} is ${showOne(made)}, but the stage says ${showOne(said)}`

@@ -22,8 +22,10 @@ export interface MeanReduction<A> {
  * @example
  * Laws.test(it, Laws.reduction({ name: "mean", reducer: lossMean, of: lossMeanOf, mean: ({ mean }) => mean }))
  */
-export const reduction = <A>(reduction: MeanReduction<A>, options: { readonly subject?: string | undefined } = {}): Suite =>
-  suite(options.subject ?? `the reduction "${reduction.name}"`, lawsOf(reduction))
+export const reduction = <A>(
+  reduction: MeanReduction<A>,
+  options: { readonly subject?: string | undefined } = {}
+): Suite => suite(options.subject ?? `the reduction "${reduction.name}"`, lawsOf(reduction))
 
 /** A loss and how often it counts. */
 interface Weighted {
@@ -57,7 +59,8 @@ const lawsOf = <A>({ mean, of, reducer }: MeanReduction<A>): ReadonlyArray<Law> 
   return [
     law({
       name: "reduction/mean-of-whole",
-      sentence: "in whatever parts of parts losses are reduced, their mean is the weighted mean of all of them, within 1e-12",
+      sentence:
+        "in whatever parts of parts losses are reduced, their mean is the weighted mean of all of them, within 1e-12",
       source: "the mean is a quotient of two sums, and sums may be grouped; a mean of means may not",
       inputs: trees,
       show: showTree,

@@ -8,7 +8,7 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import { type PredictionType, predictionTypes } from "../diffusion/index.ts"
 import { Distribution, draw, Key } from "../random/index.ts"
-import { type Plan, type PlanOptions, type Sampler, sampleOnHost } from "../sampling/index.ts"
+import { type Plan, type PlanOptions, sampleOnHost, type Sampler } from "../sampling/index.ts"
 import { cosine, fromBetas, levelAt, linear, type Schedule } from "../schedule/index.ts"
 import { allNear, first, near, same } from "./internal/compare.ts"
 import { distributionsOf, type GaussianData, marginalAt } from "./internal/gaussianFlow.ts"
@@ -67,7 +67,8 @@ const gaussians: fc.Arbitrary<GaussianData> = fc.record({
   variance: fc.integer({ min: 1, max: 16 }).map((n) => n / 8)
 })
 
-const allTimesteps = ({ steps }: Schedule): ReadonlyArray<number> => Array.from({ length: steps }, (_, i) => steps - 1 - i)
+const allTimesteps = ({ steps }: Schedule): ReadonlyArray<number> =>
+  Array.from({ length: steps }, (_, i) => steps - 1 - i)
 
 const showGrid = ({ schedule, timesteps }: Grid): string =>
   `timesteps ${timesteps.join(", ")} of ${showSchedule(schedule)}`
@@ -139,7 +140,13 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
             const judged = keepsVariance || actual.variance < expected.variance
               ? actual
               : { ...actual, variance: expected.variance }
-            const found = distributionIs(`x after step ${i + 1} of ${plan.steps.length}`, judged, "that of its level is", expected, 1e-9)
+            const found = distributionIs(
+              `x after step ${i + 1} of ${plan.steps.length}`,
+              judged,
+              "that of its level is",
+              expected,
+              1e-9
+            )
             if (found !== undefined) return found
           }
           return undefined
@@ -159,7 +166,8 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
     }),
     law({
       name: "sampler/any-prediction",
-      sentence: "the exact denoiser leads to the same samples whether it predicts noise, data, v or the score, within 1e-8",
+      sentence:
+        "the exact denoiser leads to the same samples whether it predicts noise, data, v or the score, within 1e-8",
       source: "Salimans and Ho 2022, section 4: each prediction determines the others",
       inputs: fc.record({ grid: grids, data: gaussians }),
       show: ({ data, grid }) => `data N(${data.mean}, ${data.variance}), ${showGrid(grid)}`,
@@ -167,7 +175,8 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
     }),
     law({
       name: "sampler/gaussian",
-      sentence: `with the exact denoiser and ${fineSteps} steps, Gaussian data come out with their mean and variance, within 1 %`,
+      sentence:
+        `with the exact denoiser and ${fineSteps} steps, Gaussian data come out with their mean and variance, within 1 %`,
       source:
         "Anderson 1982 and Song et al. 2021, section 3.3 and appendix D: the reverse process has the marginals of the forward one",
       atMost: 4,
@@ -204,13 +213,18 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
           return Result.map(result, (plan) => sampleFrom(plan, seed))
         })
         return Result.isFailure(samples[0]!) || Result.isFailure(samples[1]!)
-          ? Result.match(samples[0]!, { onFailure: ({ message }) => `there is no plan: ${message}`, onSuccess: () => "the second time there is no plan" })
+          ? Result.match(samples[0]!, {
+            onFailure: ({ message }) => `there is no plan: ${message}`,
+            onSuccess: () => "the second time there is no plan"
+          })
           : same("the second sample", samples[1].success, "the first has", samples[0].success)
       }
     }),
     ...(sameAs === undefined ? [] : [law({
       name: `sampler/is-${sameAs.sampler.name}`,
-      sentence: `${sameAs.onFullGrid === true ? "over all timesteps " : ""}it is the sampler "${sameAs.sampler.name}": whatever the denoiser says, both give the same samples, within 1e-8`,
+      sentence: `${
+        sameAs.onFullGrid === true ? "over all timesteps " : ""
+      }it is the sampler "${sameAs.sampler.name}": whatever the denoiser says, both give the same samples, within 1e-8`,
       source: sameAs.sampler.name === "ddpm"
         ? "Song, Meng and Ermon 2020, section 4.1: DDIM with eta = 1"
         : "Lu et al. 2022 (DPM-Solver++), section 4: the solver of first order is DDIM",
@@ -222,12 +236,23 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       show: ({ grid, predictionType, seed }: { grid: Grid; predictionType: PredictionType; seed: number }) =>
         `seed ${seed}, ${predictionType}, ${showGrid(grid)}`,
       violation: ({ grid, predictionType, seed }) =>
-        withPlan(sampler, grid, { predictionType }, (plan) =>
-          withPlan(sameAs.sampler, grid, { predictionType }, (other) => {
-            const expected = sampleFrom(other, seed)
-            const size = Math.max(1, ...expected.map(Math.abs))
-            return allNear("the sample", sampleFrom(plan, seed), `that of ${sameAs.sampler.name} has`, expected, 1e-8 * size)
-          }))
+        withPlan(
+          sampler,
+          grid,
+          { predictionType },
+          (plan) =>
+            withPlan(sameAs.sampler, grid, { predictionType }, (other) => {
+              const expected = sampleFrom(other, seed)
+              const size = Math.max(1, ...expected.map(Math.abs))
+              return allNear(
+                "the sample",
+                sampleFrom(plan, seed),
+                `that of ${sameAs.sampler.name} has`,
+                expected,
+                1e-8 * size
+              )
+            })
+        )
     })])
   ]
 }
@@ -246,11 +271,15 @@ const levelsConnect = ({ steps }: Plan, { timesteps }: Grid): Violation => {
 
 const toldTheLevel = ({ steps }: Plan, schedule: Schedule): Violation => {
   for (const [i, { from, timestep }] of steps.entries()) {
-    if (!(timestep >= 0 && timestep <= schedule.steps - 1)) return `step ${i + 1} tells the denoiser timestep ${timestep}`
+    if (!(timestep >= 0 && timestep <= schedule.steps - 1)) {
+      return `step ${i + 1} tells the denoiser timestep ${timestep}`
+    }
     const [below, above] = [levelAt(schedule, Math.floor(timestep)), levelAt(schedule, Math.ceil(timestep))]
     if (from.signal > below.signal + 1e-12 || from.signal < above.signal - 1e-12) {
       return `step ${i + 1} tells the denoiser timestep ${timestep}, where the factor of the data is ` +
-        `${below.signal === above.signal ? below.signal : `${above.signal} to ${below.signal}`}, but it is ${from.signal}`
+        `${
+          below.signal === above.signal ? below.signal : `${above.signal} to ${below.signal}`
+        }, but it is ${from.signal}`
     }
   }
   return undefined

@@ -230,12 +230,14 @@ const lawsOf = (
       "IEEE 754, round to nearest; below 2^-126 numbers are subnormal",
       (schedule) => float32Tables(schedule, f)
     ),
-    ...(isKept ? [stated(
-      "json-round-trip",
-      "name and config, as JSON and back, make the same tables, bit for bit",
-      "a checkpoint keeps no more of a schedule than these",
-      (schedule) => jsonRoundTrip(schedule, rebuild)
-    )] : [])
+    ...(isKept ?
+      [stated(
+        "json-round-trip",
+        "name and config, as JSON and back, make the same tables, bit for bit",
+        "a checkpoint keeps no more of a schedule than these",
+        (schedule) => jsonRoundTrip(schedule, rebuild)
+      )] :
+      [])
   ]
 }
 
@@ -244,10 +246,14 @@ const tableFault = ({ alphaBar, beta, steps }: Schedule): Violation => {
   if (alphaBar.length !== steps || beta.length !== steps) {
     return `there are ${beta.length} betas and ${alphaBar.length} alphaBar for ${steps} timesteps`
   }
-  return atSomeT(0, steps, (t) =>
-    Number.isFinite(beta[t]) && Number.isFinite(alphaBar[t]) && beta[t]! > 0 && beta[t]! <= 1
-      ? undefined
-      : `beta is ${beta[t]} and alphaBar ${alphaBar[t]}`)
+  return atSomeT(
+    0,
+    steps,
+    (t) =>
+      Number.isFinite(beta[t]) && Number.isFinite(alphaBar[t]) && beta[t]! > 0 && beta[t]! <= 1
+        ? undefined
+        : `beta is ${beta[t]} and alphaBar ${alphaBar[t]}`
+  )
 }
 
 const alphaBarIsProduct = ({ alphaBar, beta, steps }: Schedule): Violation => {
@@ -258,7 +264,9 @@ const alphaBarIsProduct = ({ alphaBar, beta, steps }: Schedule): Violation => {
       // Where alphaBar falls 2^53-fold at once, its beta cannot be told from 1.
       const before = t === 0 ? 1 : alphaBar[t - 1]!
       logarithm = Math.log(alphaBar[t]!)
-      return alphaBar[t]! <= before * epsilon ? undefined : `alphaBar is ${alphaBar[t]} after ${before}, where beta is 1`
+      return alphaBar[t]! <= before * epsilon
+        ? undefined
+        : `alphaBar is ${alphaBar[t]} after ${before}, where beta is 1`
     }
     logarithm += Math.log1p(-beta[t]!)
     // A beta is known to half a unit in the last place of 1, where it was made of a ratio of two alphaBar.
@@ -279,7 +287,13 @@ const kernelsCompose = (schedule: Schedule, f: Formulas): Violation => {
     variance = step.scale ** 2 * variance + step.variance
     const tolerance = 16 * (t + 1) * epsilon
     return first(
-      near("the factor of the data in x_t", marginal.scale, "that of the single steps is", scale, tolerance * scale + 1e-300),
+      near(
+        "the factor of the data in x_t",
+        marginal.scale,
+        "that of the single steps is",
+        scale,
+        tolerance * scale + 1e-300
+      ),
       near("the variance of x_t", marginal.variance, "that of the single steps is", variance, tolerance)
     )
   })
@@ -301,7 +315,13 @@ const posteriorIsBayes = (schedule: Schedule, t: number, f: Formulas): Violation
   const ofX0 = t === 0 ? 1 : variance * prior * Math.sqrt(before)
   const ofXt = t === 0 ? 0 : variance * Math.sqrt(step) / beta[t]!
   return first(
-    near("the posterior variance", f.posteriorVariance(schedule, t), "Bayes' rule gives", variance, tolerance * variance),
+    near(
+      "the posterior variance",
+      f.posteriorVariance(schedule, t),
+      "Bayes' rule gives",
+      variance,
+      tolerance * variance
+    ),
     near("the factor of x_0", f.posteriorMeanFactorOfX0(schedule, t), "Bayes' rule gives", ofX0, tolerance * ofX0),
     near("the factor of x_t", f.posteriorMeanFactorOfXt(schedule, t), "Bayes' rule gives", ofXt, tolerance * ofXt)
   )
@@ -315,14 +335,23 @@ const posteriorIsConsistent = (schedule: Schedule, t: number, f: Formulas): Viol
   const scale = f.posteriorMeanFactorOfX0(schedule, t) + ofXt * Math.sqrt(alphaBar)
   const variance = ofXt ** 2 * (1 - alphaBar) + f.posteriorVariance(schedule, t)
   return first(
-    near("the factor of x_0 in x_{t-1}", scale, "sqrt(alphaBar_{t-1}) is", Math.sqrt(before), tolerance * Math.sqrt(before)),
+    near(
+      "the factor of x_0 in x_{t-1}",
+      scale,
+      "sqrt(alphaBar_{t-1}) is",
+      Math.sqrt(before),
+      tolerance * Math.sqrt(before)
+    ),
     near("the variance of x_{t-1}", variance, "1 - alphaBar_{t-1} is", 1 - before, tolerance * (1 - before))
   )
 }
 
 const respacedIsSubset = (schedule: Schedule, f: Formulas): Violation => {
   const all = Array.from({ length: schedule.steps }, (_, t) => t)
-  const choices = [all, all.filter((t) => t % 2 === 0), all.filter((t) => t % 2 === 1), all.slice(-1), [all[0]!, ...all.slice(2)]]
+  const choices = [all, all.filter((t) => t % 2 === 0), all.filter((t) => t % 2 === 1), all.slice(-1), [
+    all[0]!,
+    ...all.slice(2)
+  ]]
   for (const choice of choices.filter(({ length }) => length > 0)) {
     const result = f.respace(schedule, choice.toReversed())
     const over = `over the timesteps ${choice.slice(0, 4).join(", ")}${choice.length > 4 ? ", ..." : ""}`

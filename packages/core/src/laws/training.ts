@@ -34,7 +34,8 @@ export const training = <In extends Tensors, Out extends Tensors & Trainable, PE
   return suite(subject, [
     law({
       name: "training/repeatable",
-      sentence: "the same options give the same losses and the same state, bit for bit, also while another run is under way",
+      sentence:
+        "the same options give the same losses and the same state, bit for bit, also while another run is under way",
       source: "determinism: every random number is a function of seed, step and name",
       atMost: 1,
       inputs: fc.constant(undefined),
@@ -48,7 +49,8 @@ export const training = <In extends Tensors, Out extends Tensors & Trainable, PE
     }),
     law({
       name: "training/resumed",
-      sentence: "a run that is cut and resumed is the uninterrupted run: the same losses and the same state, bit for bit",
+      sentence:
+        "a run that is cut and resumed is the uninterrupted run: the same losses and the same state, bit for bit",
       source: "a state holds all that a run needs to go on; draws and data are functions of the step",
       atMost: 4,
       inputs: fc.uniqueArray(fc.integer({ min: 1, max: Math.max(1, steps - 1) }), { minLength: 1, maxLength: 3 })
@@ -75,7 +77,12 @@ export const training = <In extends Tensors, Out extends Tensors & Trainable, PE
       violation: (prefetch) =>
         Effect.gen(function*() {
           const one = yield* train({ until: steps, prefetch: 1 })
-          return sameRuns(`with ${prefetch} batches ahead`, yield* train({ until: steps, prefetch }), "with one it has", one)
+          return sameRuns(
+            `with ${prefetch} batches ahead`,
+            yield* train({ until: steps, prefetch }),
+            "with one it has",
+            one
+          )
         })
     })
   ])

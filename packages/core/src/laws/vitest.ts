@@ -19,7 +19,8 @@ export type DeclareTest = (name: string, body: () => Promise<void>) => unknown
  */
 export const test = (it: DeclareTest, suite: Suite, options: CheckOptions = {}): void => {
   for (const law of suite.laws.filter((law) => options.law === undefined || isNamed(options.law, law))) {
-    it(`${suite.subject}: ${law.sentence} (${law.name})`, () => Effect.runPromise(require(suite, { ...options, law: law.name })))
+    it(`${suite.subject}: ${law.sentence} (${law.name})`, () =>
+      Effect.runPromise(require(suite, { ...options, law: law.name })))
   }
 }
 

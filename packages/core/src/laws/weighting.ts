@@ -107,9 +107,12 @@ const lawsOf = (weighting: Weighting, options: WeightingLawOptions): ReadonlyArr
       "where there is signal, the weight of every prediction's squared error is finite and not negative",
       "a negative weight rewards errors",
       (schedule, t) =>
-        among(predictionTypes, (type) =>
-          withWeight(schedule, t, type, (weight) =>
-            Number.isFinite(weight) && weight >= 0 ? undefined : `the weight of ${type} is ${weight}`))
+        among(
+          predictionTypes,
+          (type) =>
+            withWeight(schedule, t, type, (weight) =>
+              Number.isFinite(weight) && weight >= 0 ? undefined : `the weight of ${type} is ${weight}`)
+        )
     ),
     ...(weighting.of === "prediction" ? [] : [atEveryT(
       "same-for-every-prediction",
@@ -117,16 +120,21 @@ const lawsOf = (weighting: Weighting, options: WeightingLawOptions): ReadonlyArr
       "Salimans and Ho 2022, section 4 and appendix D: x_0 error^2 = noise error^2 / SNR = v error^2 / (SNR + 1)",
       (schedule, t) => {
         const errors = errorsOf(schedule, t)
-        return withWeight(schedule, t, "sample", (ofData) =>
-          among(predictionTypes, (type) =>
-            withWeight(schedule, t, type, (weight) =>
-              near(
-                `the weighted squared error of ${type}`,
-                weight * errors[type] ** 2,
-                "that of sample is",
-                ofData,
-                1e-9 * ofData
-              ))))
+        return withWeight(
+          schedule,
+          t,
+          "sample",
+          (ofData) =>
+            among(predictionTypes, (type) =>
+              withWeight(schedule, t, type, (weight) =>
+                near(
+                  `the weighted squared error of ${type}`,
+                  weight * errors[type] ** 2,
+                  "that of sample is",
+                  ofData,
+                  1e-9 * ofData
+                )))
+        )
       }
     )]),
     ...(stated === undefined ? [] : [atEveryT(
@@ -135,8 +143,13 @@ const lawsOf = (weighting: Weighting, options: WeightingLawOptions): ReadonlyArr
       "the definition of the weighting, in terms of the signal-to-noise ratio",
       (schedule, t) => {
         const expected = stated.weight(snrOf(schedule, t))
-        return withWeight(schedule, t, stated.of, (weight) =>
-          near(`the weight of ${stated.of}`, weight, `${stated.formula} is`, expected, 1e-9 * Math.abs(expected)))
+        return withWeight(
+          schedule,
+          t,
+          stated.of,
+          (weight) =>
+            near(`the weight of ${stated.of}`, weight, `${stated.formula} is`, expected, 1e-9 * Math.abs(expected))
+        )
       }
     )]),
     ...(bounds === undefined ? [] : [atEveryT(
@@ -145,10 +158,15 @@ const lawsOf = (weighting: Weighting, options: WeightingLawOptions): ReadonlyArr
       "the definition of the weighting, in terms of the signal-to-noise ratio",
       (schedule, t) => {
         const [least, most] = [bounds.least(snrOf(schedule, t)), bounds.most(snrOf(schedule, t))]
-        return withWeight(schedule, t, bounds.of, (weight) =>
-          weight >= least - 1e-9 * least && weight <= most + 1e-9 * most
-            ? undefined
-            : `the weight of ${bounds.of} is ${weight}, not between ${least} and ${most}`)
+        return withWeight(
+          schedule,
+          t,
+          bounds.of,
+          (weight) =>
+            weight >= least - 1e-9 * least && weight <= most + 1e-9 * most
+              ? undefined
+              : `the weight of ${bounds.of} is ${weight}, not between ${least} and ${most}`
+        )
       }
     )]),
     ...(boundOf === undefined ? [] : [atEveryT(
@@ -180,7 +198,12 @@ const isBound = (
   schedule: Schedule,
   t: number,
   boundOf: "fixedSmall" | "fixedLarge",
-  withWeight: (schedule: Schedule, t: number, type: PredictionType, violation: (weight: number) => Violation) => Violation
+  withWeight: (
+    schedule: Schedule,
+    t: number,
+    type: PredictionType,
+    violation: (weight: number) => Violation
+  ) => Violation
 ): Violation => {
   const { alphaBar, beta } = schedule
   const before = alphaBar[t - 1]!

@@ -45,7 +45,8 @@ export const lossFaults: ReadonlyArray<Fault> = [
     elements: ofDifference((d) => Math.max(0, d) ** 2)
   }),
   fault("relative-to-target", "symmetric", "the error is divided by the size of the target", {
-    elements: (prediction, target) => prediction.map((value, i) => (value - target[i]!) ** 2 / (1 + Math.abs(target[i]!)))
+    elements: (prediction, target) =>
+      prediction.map((value, i) => (value - target[i]!) ** 2 / (1 + Math.abs(target[i]!)))
   }),
   fault("normalised-by-batch", "splits", "the losses of a batch are divided by the largest of them", {
     elements: (prediction, target) => {
@@ -60,15 +61,26 @@ export const lossFaults: ReadonlyArray<Fault> = [
   fault("gradient-without-factor", "gradient", "the gradient of the square lacks its factor of 2", {
     gradient: ofDifference((d) => d)
   }),
-  fault("quantile-for-mean", "gaussian-optimum", "errors up cost more than errors down, so predictions come out too low", {
-    elements: ofDifference((d) => d > 0 ? 0.7 * d : -0.3 * d)
-  }),
+  fault(
+    "quantile-for-mean",
+    "gaussian-optimum",
+    "errors up cost more than errors down, so predictions come out too low",
+    {
+      elements: ofDifference((d) => d > 0 ? 0.7 * d : -0.3 * d)
+    }
+  ),
   fault("far-errors-forgiven", "gaussian-optimum", "errors over 1 count the less, the larger they are", {
     elements: ofDifference((d) => Math.abs(d) < 1 ? Math.abs(d) : 1 / Math.abs(d))
   }),
-  fault("absolute-for-squared", "mixture-minimum", "the absolute error, which is least at the median, stands for the square", {
-    elements: ofDifference(Math.abs)
-  }, { isSquared: true }),
+  fault(
+    "absolute-for-squared",
+    "mixture-minimum",
+    "the absolute error, which is least at the median, stands for the square",
+    {
+      elements: ofDifference(Math.abs)
+    },
+    { isSquared: true }
+  ),
   fault("square-clipped", "mixture-minimum", "squared errors over 1 are cut off", {
     elements: ofDifference((d) => Math.min(d ** 2, 1))
   }, { isSquared: true }),

@@ -59,7 +59,11 @@ const streamFaults = (engine: EngineService): ReadonlyArray<Fault> => {
   const { fused } = tinyPipeline
   return [
     fault("fused-without-dropout", "fused-is-staged", "the fused pipeline evaluates, where its stages train", {
-      fused: { ...fused, apply: (input, { draws, parameters }) => fused.apply(input, { parameters, draws: without(draws, "hidden.dropout") }) }
+      fused: {
+        ...fused,
+        apply: (input, { draws, parameters }) =>
+          fused.apply(input, { parameters, draws: without(draws, "hidden.dropout") })
+      }
     }),
     fault("loss-per-example-promised", "specs", "the stage says that the loss is a number for each example", {
       stages: tinyPipeline.stages.map((stage) => ({
@@ -106,7 +110,13 @@ const streamFaults = (engine: EngineService): ReadonlyArray<Fault> => {
         right(Stream.unwrap(Effect.map(Stream.runCollect(batches), (all) => Stream.fromIterable(leaking(all)))), from)
       )
     ),
-    fault("one-counter-for-all", "concurrency", "streams that run at the same time count their steps together", {}, sharedCounter())
+    fault(
+      "one-counter-for-all",
+      "concurrency",
+      "streams that run at the same time count their steps together",
+      {},
+      sharedCounter()
+    )
   ]
 }
 
@@ -153,9 +163,21 @@ const trainingFaults = (engine: EngineService): ReadonlyArray<Fault> => {
     fault("resumed-skips-a-batch", "resumed", "a resumed run begins with the batch after the next", {
       data: (from) => data(from === 0 ? 0 : from + 1)
     }),
-    fault("resumed-starts-over", "resumed", "a resumed run sees the batches from the beginning again", { data: () => data(0) }),
-    fault("data-remembers", "repeatable", "a second run goes on in the data where the first one stopped", remembering(data)),
-    fault("learning-rate-counts-calls", "repeatable", "the learning rate falls with each use of the optimiser, in whatever run", counting(optimizer)),
+    fault("resumed-starts-over", "resumed", "a resumed run sees the batches from the beginning again", {
+      data: () => data(0)
+    }),
+    fault(
+      "data-remembers",
+      "repeatable",
+      "a second run goes on in the data where the first one stopped",
+      remembering(data)
+    ),
+    fault(
+      "learning-rate-counts-calls",
+      "repeatable",
+      "the learning rate falls with each use of the optimiser, in whatever run",
+      counting(optimizer)
+    ),
     fault(
       "data-follows-the-step",
       "prefetch",
@@ -167,7 +189,9 @@ const trainingFaults = (engine: EngineService): ReadonlyArray<Fault> => {
 
 const remembering = (data: typeof tinyTraining.data): Pick<typeof tinyTraining, "data"> => {
   let next = 0
-  return { data: () => Stream.flatMap(Stream.forever(Stream.sync(() => next++)), (index) => Stream.take(data(index), 1)) }
+  return {
+    data: () => Stream.flatMap(Stream.forever(Stream.sync(() => next++)), (index) => Stream.take(data(index), 1))
+  }
 }
 
 const counting = (optimizer: typeof tinyTraining.optimizer): Pick<typeof tinyTraining, "optimizer"> => {
@@ -182,8 +206,11 @@ const following = (
   let current = 0
   return {
     data: (from) =>
-      Stream.mapEffect(data(from), ({ x0 }) =>
-        Effect.sync(() => ({ x0: float32(x0.shape, Array.from(x0.data, (value) => value * (1 + current))) }))),
+      Stream.mapEffect(
+        data(from),
+        ({ x0 }) =>
+          Effect.sync(() => ({ x0: float32(x0.shape, Array.from(x0.data, (value) => value * (1 + current))) }))
+      ),
     optimizer: {
       ...optimizer,
       hyperparameters: (step) => {
@@ -211,21 +238,46 @@ const modelFaults = (engine: EngineService): ReadonlyArray<Fault> => {
   }
   let calls = 0
   return [
-    fault("coordinate-lost", "shape", "the prediction lacks the last coordinate", (prediction) =>
-      tf.slice(prediction, [0, 0], [-1, 1])),
-    fault("root-of-negative", "shape", "the prediction is the root of numbers that may be negative", (prediction) =>
-      tf.sqrt(prediction)),
-    fault("counts-its-calls", "repeatable", "a prediction is larger each time that the model is applied", (prediction) =>
-      tf.mul(prediction, 1 + calls++ / 10)),
-    fault("place-in-batch", "permutes", "examples are told apart by their place in the batch", (prediction) =>
-      tf.add(prediction, tf.reshape(tf.range(0, prediction.shape[0]!), [-1, 1]))),
-    fault("statistics-of-batch", "splits", "the mean over the batch is taken out of predictions", (prediction) =>
-      tf.sub(prediction, tf.mean(prediction, 0, true))),
-    fault("gradient-sign-in-model", "gradient", "a gradient that was written by hand has the wrong sign", (prediction) =>
-      tf.customGrad((x) => ({
-        value: tf.tanh(x as Tensor),
-        gradFunc: (dy: Tensor) => tf.neg(dy)
-      }))(prediction))
+    fault(
+      "coordinate-lost",
+      "shape",
+      "the prediction lacks the last coordinate",
+      (prediction) => tf.slice(prediction, [0, 0], [-1, 1])
+    ),
+    fault(
+      "root-of-negative",
+      "shape",
+      "the prediction is the root of numbers that may be negative",
+      (prediction) => tf.sqrt(prediction)
+    ),
+    fault(
+      "counts-its-calls",
+      "repeatable",
+      "a prediction is larger each time that the model is applied",
+      (prediction) => tf.mul(prediction, 1 + calls++ / 10)
+    ),
+    fault(
+      "place-in-batch",
+      "permutes",
+      "examples are told apart by their place in the batch",
+      (prediction) => tf.add(prediction, tf.reshape(tf.range(0, prediction.shape[0]!), [-1, 1]))
+    ),
+    fault(
+      "statistics-of-batch",
+      "splits",
+      "the mean over the batch is taken out of predictions",
+      (prediction) => tf.sub(prediction, tf.mean(prediction, 0, true))
+    ),
+    fault(
+      "gradient-sign-in-model",
+      "gradient",
+      "a gradient that was written by hand has the wrong sign",
+      (prediction) =>
+        tf.customGrad((x) => ({
+          value: tf.tanh(x as Tensor),
+          gradFunc: (dy: Tensor) => tf.neg(dy)
+        }))(prediction)
+    )
   ]
 }
 
@@ -251,56 +303,93 @@ const engineFaults = (engine: EngineService): ReadonlyArray<Fault> => {
     }))
   let compiled = 0
   return [
-    fault("outputs-rounded", "computes", "outputs keep three decimal digits", starting((instance) => ({
-      ...instance,
-      step: (input) => Effect.map(instance.step(input), (output) => mapTensors(output, ({ data, shape }) =>
-        float32(shape, Array.from(data, (value) => Math.fround(Number(value.toPrecision(3)))))))
-    }))),
-    fault("outputs-by-place", "gradient", "where a program has two outputs, each is handed out under the other's name", starting((instance) => ({
-      ...instance,
-      step: (input) => Effect.map(instance.step(input), (output) => {
-        const names = Object.keys(output)
-        return names.length === 2 ? { [names[0]!]: output[names[1]!]!, [names[1]!]: output[names[0]!]! } : output
-      })
-    }))),
-    fault("state-not-kept", "steps-state", "each step begins with the state of the first", starting((instance) => {
-      let first: HostTensors | undefined
-      return {
+    fault(
+      "outputs-rounded",
+      "computes",
+      "outputs keep three decimal digits",
+      starting((instance) => ({
         ...instance,
-        step: (input) => Effect.gen(function*() {
-          first ??= yield* instance.read
-          yield* instance.write(first)
-          return yield* instance.step(input)
-        })
-      }
-    })),
-    fault("state-shared", "instances-apart", "all states of a program are the first one", compiling((executable) => {
-      let only: AnyInstance | undefined
-      return {
-        ...executable,
-        start: (state) =>
-          Effect.suspend(() =>
-            only === undefined
-              ? Effect.map(executable.start(state), (instance) => only = instance)
-              : Effect.succeed(only)
+        step: (input) =>
+          Effect.map(
+            instance.step(input),
+            (output) =>
+              mapTensors(output, ({ data, shape }) =>
+                float32(
+                  shape,
+                  Array.from(data, (value) => Math.fround(Number(value.toPrecision(3))))
+                ))
           )
-      }
-    })),
+      }))
+    ),
+    fault(
+      "outputs-by-place",
+      "gradient",
+      "where a program has two outputs, each is handed out under the other's name",
+      starting((instance) => ({
+        ...instance,
+        step: (input) =>
+          Effect.map(instance.step(input), (output) => {
+            const names = Object.keys(output)
+            return names.length === 2 ? { [names[0]!]: output[names[1]!]!, [names[1]!]: output[names[0]!]! } : output
+          })
+      }))
+    ),
+    fault(
+      "state-not-kept",
+      "steps-state",
+      "each step begins with the state of the first",
+      starting((instance) => {
+        let first: HostTensors | undefined
+        return {
+          ...instance,
+          step: (input) =>
+            Effect.gen(function*() {
+              first ??= yield* instance.read
+              yield* instance.write(first)
+              return yield* instance.step(input)
+            })
+        }
+      })
+    ),
+    fault(
+      "state-shared",
+      "instances-apart",
+      "all states of a program are the first one",
+      compiling((executable) => {
+        let only: AnyInstance | undefined
+        return {
+          ...executable,
+          start: (state) =>
+            Effect.suspend(() =>
+              only === undefined
+                ? Effect.map(executable.start(state), (instance) => only = instance)
+                : Effect.succeed(only)
+            )
+        }
+      })
+    ),
     fault("never-released", "releases", "compiled programs stay when their scope closes", {
       ...engine,
-      compile: (program) => Effect.suspend(() => {
-        compiled++
-        return engine.compile(program)
-      }),
+      compile: (program) =>
+        Effect.suspend(() => {
+          compiled++
+          return engine.compile(program)
+        }),
       memory: Effect.map(engine.memory, (memory) => ({ ...memory, executables: compiled }))
     }),
-    fault("takes-any-shape", "refuses", "inputs of another shape are cut, or filled with zeros", starting((instance, { input: specs }) => ({
-      ...instance,
-      step: (input) => instance.step(mapTensors(input, ({ data }, name) => {
-        const { shape } = specs[name]!
-        return float32(shape, Array.from({ length: sizeOf(shape) }, (_, i) => data[i] ?? 0))
+    fault(
+      "takes-any-shape",
+      "refuses",
+      "inputs of another shape are cut, or filled with zeros",
+      starting((instance, { input: specs }) => ({
+        ...instance,
+        step: (input) =>
+          instance.step(mapTensors(input, ({ data }, name) => {
+            const { shape } = specs[name]!
+            return float32(shape, Array.from({ length: sizeOf(shape) }, (_, i) => data[i] ?? 0))
+          }))
       }))
-    })))
+    )
   ]
 }
 

@@ -46,7 +46,10 @@ const forgetful = (): Sampler["plan"] => {
   const { plan } = ddim({ eta: 0.5 })
   return (schedule, options) => {
     made++
-    return spoilNext({ name: "", plan }, ({ next }) => ({ noise: (next.noise ?? 0) * (1 + made / 100) }))(schedule, options)
+    return spoilNext({ name: "", plan }, ({ next }) => ({ noise: (next.noise ?? 0) * (1 + made / 100) }))(
+      schedule,
+      options
+    )
   }
 }
 

@@ -49,12 +49,22 @@ export const scheduleFaults: ReadonlyArray<Fault> = [
   tables("product-before-t", "alpha-bar-falls", "alphaBar_t leaves out step t, so alphaBar_0 is 1", {
     alphaBar: right.alphaBar.map((_, t) => before(right, t))
   }),
-  tables("alpha-for-alpha-bar", "alpha-bar-is-product", "alphaBar_t is 1 - beta_t, without the product over the steps", {
-    alphaBar: right.beta.map((beta) => 1 - beta)
-  }),
-  tables("sum-for-product", "alpha-bar-is-product", "alphaBar_t is exp(-sum of beta), which holds for small betas only", {
-    alphaBar: right.beta.map((_, t) => Math.exp(-right.beta.slice(0, t + 1).reduce((sum, beta) => sum + beta, 0)))
-  }),
+  tables(
+    "alpha-for-alpha-bar",
+    "alpha-bar-is-product",
+    "alphaBar_t is 1 - beta_t, without the product over the steps",
+    {
+      alphaBar: right.beta.map((beta) => 1 - beta)
+    }
+  ),
+  tables(
+    "sum-for-product",
+    "alpha-bar-is-product",
+    "alphaBar_t is exp(-sum of beta), which holds for small betas only",
+    {
+      alphaBar: right.beta.map((_, t) => Math.exp(-right.beta.slice(0, t + 1).reduce((sum, beta) => sum + beta, 0)))
+    }
+  ),
   tables("product-in-float32", "alpha-bar-is-product", "alphaBar is multiplied up in float32", {
     alphaBar: Float64Array.from(singlePrecision(right))
   }),
@@ -79,17 +89,32 @@ export const scheduleFaults: ReadonlyArray<Fault> = [
       variance: S.beta(schedule, Math.max(0, t - 1))
     })
   }),
-  formula("posterior-coefficients-swapped", "posterior-is-bayes", "the posterior's factors of x_0 and x_t are exchanged", {
-    posteriorMeanFactorOfX0: S.posteriorMeanFactorOfXt,
-    posteriorMeanFactorOfXt: S.posteriorMeanFactorOfX0
-  }),
-  formula("posterior-x0-of-t", "posterior-is-consistent", "the posterior's factor of x_0 has alphaBar_t for alphaBar_{t-1}", {
-    posteriorMeanFactorOfX0: (schedule, t) => S.sqrtAlphaBar(schedule, t) * share(schedule, t)
-  }),
-  formula("posterior-xt-without-root", "posterior-is-bayes", "the posterior's factor of x_t has alpha for sqrt(alpha)", {
-    posteriorMeanFactorOfXt: (schedule, t) =>
-      S.alpha(schedule, t) * (1 - before(schedule, t)) / (1 - S.alphaBar(schedule, t))
-  }),
+  formula(
+    "posterior-coefficients-swapped",
+    "posterior-is-bayes",
+    "the posterior's factors of x_0 and x_t are exchanged",
+    {
+      posteriorMeanFactorOfX0: S.posteriorMeanFactorOfXt,
+      posteriorMeanFactorOfXt: S.posteriorMeanFactorOfX0
+    }
+  ),
+  formula(
+    "posterior-x0-of-t",
+    "posterior-is-consistent",
+    "the posterior's factor of x_0 has alphaBar_t for alphaBar_{t-1}",
+    {
+      posteriorMeanFactorOfX0: (schedule, t) => S.sqrtAlphaBar(schedule, t) * share(schedule, t)
+    }
+  ),
+  formula(
+    "posterior-xt-without-root",
+    "posterior-is-bayes",
+    "the posterior's factor of x_t has alpha for sqrt(alpha)",
+    {
+      posteriorMeanFactorOfXt: (schedule, t) =>
+        S.alpha(schedule, t) * (1 - before(schedule, t)) / (1 - S.alphaBar(schedule, t))
+    }
+  ),
   formula("posterior-variance-is-beta", "posterior-is-bayes", "the posterior's variance is beta from t = 1 on", {
     posteriorVariance: (schedule, t) => t === 0 ? 0 : S.beta(schedule, t)
   }),
@@ -99,13 +124,18 @@ export const scheduleFaults: ReadonlyArray<Fault> = [
     "the variance at t = 0 is that of t = 1, as it is clipped to take its logarithm",
     { posteriorVariance: (schedule, t) => S.posteriorVariance(schedule, Math.max(t, 1)) }
   ),
-  formula("betas-picked", "respaced-is-subset", "a respaced schedule has the betas of its timesteps, not those between them", {
-    respace: (schedule, timesteps) =>
-      Result.map(S.respace(schedule, timesteps), (respaced) => ({
-        ...respaced,
-        beta: Float64Array.from(respaced.timesteps, (t) => schedule.beta[t]!)
-      }))
-  }),
+  formula(
+    "betas-picked",
+    "respaced-is-subset",
+    "a respaced schedule has the betas of its timesteps, not those between them",
+    {
+      respace: (schedule, timesteps) =>
+        Result.map(S.respace(schedule, timesteps), (respaced) => ({
+          ...respaced,
+          beta: Float64Array.from(respaced.timesteps, (t) => schedule.beta[t]!)
+        }))
+    }
+  ),
   formula("respaced-renumbered", "respaced-is-subset", "a respaced schedule tells the denoiser 0, 1, 2, ...", {
     respace: (schedule, timesteps) =>
       Result.map(S.respace(schedule, timesteps), (respaced) => ({
@@ -113,15 +143,20 @@ export const scheduleFaults: ReadonlyArray<Fault> = [
         timesteps: respaced.timesteps.map((_, i) => i)
       }))
   }),
-  formula("tables-made-in-float32", "float32-tables", "1 - alphaBar is computed in float32, where its digits are lost", {
-    float32Tables: (schedule) => {
-      const alphaBar = Float32Array.from(schedule.alphaBar)
-      return {
-        signal: alphaBar.map(Math.sqrt),
-        spread: alphaBar.map((value) => Math.sqrt(1 - value))
+  formula(
+    "tables-made-in-float32",
+    "float32-tables",
+    "1 - alphaBar is computed in float32, where its digits are lost",
+    {
+      float32Tables: (schedule) => {
+        const alphaBar = Float32Array.from(schedule.alphaBar)
+        return {
+          signal: alphaBar.map(Math.sqrt),
+          spread: alphaBar.map((value) => Math.sqrt(1 - value))
+        }
       }
     }
-  }),
+  ),
   {
     name: "config-rounded",
     mistake: "the config of a schedule keeps six digits of its betas",

@@ -73,11 +73,17 @@ export const weightingFaults: ReadonlyArray<Fault> = [
     of: "epsilon",
     weight: (schedule, t) => t === 0 ? 1 : boundWeight(schedule, t) * (1 - schedule.beta[t]!)
   }, { boundOf: "fixedSmall" }),
-  fault("bound-of-beta", "is-bound", "the weight of the bound is that of a step with variance beta, not the posterior's", {
-    ...boundWeighting(),
-    of: "epsilon",
-    weight: (schedule, t) => t === 0 ? 1 : boundWeight(schedule, t, schedule.beta[t]!)
-  }, { boundOf: "fixedSmall" }),
+  fault(
+    "bound-of-beta",
+    "is-bound",
+    "the weight of the bound is that of a step with variance beta, not the posterior's",
+    {
+      ...boundWeighting(),
+      of: "epsilon",
+      weight: (schedule, t) => t === 0 ? 1 : boundWeight(schedule, t, schedule.beta[t]!)
+    },
+    { boundOf: "fixedSmall" }
+  ),
   fault("bound-without-half", "is-bound", "the weight of the bound lacks the half of a Gaussian's exponent", {
     ...boundWeighting(),
     of: "epsilon",

@@ -57,8 +57,10 @@ export const startingMoments = ({ memory }: Plan, { mean, variance }: GaussianDa
   const size = 1 + memory.length
   return {
     mean: Array.from({ length: size }, (_, i) => i === 0 ? mean : 0),
-    covariance: Array.from({ length: size }, (_, i) =>
-      Array.from({ length: size }, (_, j) => i === 0 && j === 0 ? variance : 0))
+    covariance: Array.from(
+      { length: size },
+      (_, i) => Array.from({ length: size }, (_, j) => i === 0 && j === 0 ? variance : 0)
+    )
   }
 }
 

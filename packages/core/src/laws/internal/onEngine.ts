@@ -36,7 +36,9 @@ export const runPlainly = <Input extends Tensors, Output extends Tensors>(
 ): HostTensors =>
   eagerly(() => {
     const tensors = Object.fromEntries(
-      Object.entries(input as HostTensors).map(([name, { data, dtype, shape }]) => [name, tf.tensor(data, [...shape], dtype)])
+      Object.entries(input as HostTensors).map((
+        [name, { data, dtype, shape }]
+      ) => [name, tf.tensor(data, [...shape], dtype)])
     )
     const { output } = program.apply({}, tensors as unknown as Input)
     return Object.fromEntries(
@@ -60,8 +62,13 @@ export const nearTensors = (
   expected: HostTensors,
   tolerance: number
 ): Violation =>
-  overTensors(what, actual, reference, expected, (name, a, b) =>
-    allNear(name, a.data, reference, b.data, tolerance * Math.max(1, ...Array.from(b.data, Math.abs))))
+  overTensors(
+    what,
+    actual,
+    reference,
+    expected,
+    (name, a, b) => allNear(name, a.data, reference, b.data, tolerance * Math.max(1, ...Array.from(b.data, Math.abs)))
+  )
 
 const overTensors = (
   what: string,
@@ -71,11 +78,15 @@ const overTensors = (
   violation: (name: string, actual: HostTensor, expected: HostTensor) => Violation
 ): Violation => {
   const [names, known] = [Object.keys(actual).sort(), Object.keys(expected).sort()]
-  if (names.join() !== known.join()) return `${what} has the fields ${names.join(", ")}, but ${reference} ${known.join(", ")}`
+  if (names.join() !== known.join()) {
+    return `${what} has the fields ${names.join(", ")}, but ${reference} ${known.join(", ")}`
+  }
   for (const name of known) {
     const [a, b] = [actual[name]!, expected[name]!]
     if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) {
-      return `"${name}" of ${what} is ${a.dtype} [${a.shape.join(", ")}], but ${reference} ${b.dtype} [${b.shape.join(", ")}]`
+      return `"${name}" of ${what} is ${a.dtype} [${a.shape.join(", ")}], but ${reference} ${b.dtype} [${
+        b.shape.join(", ")
+      }]`
     }
     const found = violation(`"${name}" of ${what}`, a, b)
     if (found !== undefined) return found
