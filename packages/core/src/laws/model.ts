@@ -52,7 +52,7 @@ export const model = (denoiser: DenoiserShape, options: ModelLawOptions): Suite 
       violation: Effect.fnUntraced(function*(input: Case) {
         const [prediction] = yield* predict([inputOf(denoiser, input)])
         const example = denoiser.learnsVariance === true
-          ? denoiser.exampleShape.with(-1, 2 * denoiser.exampleShape.at(-1)!)
+          ? [...denoiser.exampleShape.slice(0, -1), 2 * denoiser.exampleShape.at(-1)!]
           : denoiser.exampleShape
         const expected = [input.t.length, ...example].join(", ")
         const shape = prediction!.shape.join(", ")

@@ -5,7 +5,7 @@
  * schedule there is nothing to draw; a family of schedules is an arbitrary, which shrinks to few timesteps.
  */
 import { Result } from "effect"
-import * as fc from "fast-check"
+import type * as fc from "fast-check"
 import { forwardMarginal, forwardStep, type GaussianKernel } from "../diffusion/index.ts"
 import * as S from "../schedule/index.ts"
 import type { RespacedSchedule, Schedule } from "../schedule/index.ts"
