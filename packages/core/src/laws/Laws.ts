@@ -1,7 +1,13 @@
 /**
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
-export { anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
+export {
+  anyContinuousSchedule,
+  anyDerivedSchedule,
+  anySchedule,
+  betas,
+  zeroTerminalSchedule
+} from "./arbitraries.ts"
 export { builtIn, builtInOn } from "./builtIn.ts"
 export {
   brokenLaws,

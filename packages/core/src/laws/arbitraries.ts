@@ -4,6 +4,8 @@
 import { Result } from "effect"
 import * as fc from "fast-check"
 import {
+  Continuous,
+  type ContinuousSchedule,
   cosine,
   exponential,
   fromAlphaBar,
@@ -74,13 +76,31 @@ const respaced: fc.Arbitrary<Schedule> = fc.oneof(anySchedule, zeroTerminalSched
   )
 )
 
+/** A continuous schedule that is known by JSON. */
+export const anyContinuousSchedule: fc.Arbitrary<ContinuousSchedule> = fc.oneof(
+  fc.record({ logSnrMax: number(0, 20), logSnrMin: number(-20, -0.1) }).map(Continuous.linear),
+  fc.record({ logSnrMax: number(0, 20), logSnrMin: number(-20, -0.1), shift: number(0.05, 8) }).map(Continuous.cosine),
+  anySchedule.map(Continuous.interpolate)
+).filter(Result.isSuccess).map(Result.getOrThrow)
+
+/** A schedule of timesteps along a continuous one. */
+const discretized: fc.Arbitrary<Schedule> = successful(
+  fc.tuple(anyContinuousSchedule, steps).map(([continuous, steps]) => Continuous.discretize(continuous, { steps }))
+)
+
 /**
- * A schedule of any family, or one made of such a schedule in any way: respaced, or with zero terminal SNR.
+ * A schedule of any family, or one made of such a schedule in any way: respaced, with zero terminal SNR, from continuous
+ * time.
  *
  * @example
  * Laws.test(it, Laws.schedules(Laws.anyDerivedSchedule))
  */
-export const anyDerivedSchedule: fc.Arbitrary<Schedule> = fc.oneof(anySchedule, zeroTerminalSchedule, respaced)
+export const anyDerivedSchedule: fc.Arbitrary<Schedule> = fc.oneof(
+  anySchedule,
+  zeroTerminalSchedule,
+  respaced,
+  discretized
+)
 
 /** Elements without subnormals or huge values: multiples of 1/1024 from -3 to 3. */
 export const elements = (length: number): fc.Arbitrary<ReadonlyArray<number>> =>
