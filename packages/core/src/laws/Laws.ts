@@ -1,13 +1,7 @@
 /**
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
-export {
-  anyContinuousSchedule,
-  anyDerivedSchedule,
-  anySchedule,
-  betas,
-  zeroTerminalSchedule
-} from "./arbitraries.ts"
+export { anyContinuousSchedule, anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
 export { builtIn, builtInOn } from "./builtIn.ts"
 export {
   brokenLaws,

@@ -153,6 +153,6 @@ export const samplerFaults: ReadonlyArray<Fault> = [
       noise: noise ** 2,
       epsilon: Math.sqrt(Math.max(0, to.spread ** 2 - noise ** 4))
     })),
-    { sameAs: { sampler: ddpm() } }
+    { sameAs: { sampler: ddpm(), source: "Song, Meng and Ermon 2020, section 4.1" } }
   )
 ]

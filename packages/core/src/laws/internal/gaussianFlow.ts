@@ -46,43 +46,34 @@ export const exactPrediction = (
   }
 }
 
-/** The mean and the covariance of x and of what the sampler remembers, x first. */
-export interface Moments {
-  readonly mean: ReadonlyArray<number>
-  readonly covariance: ReadonlyArray<ReadonlyArray<number>>
+/**
+ * x and what the sampler remembers, x first, each as a mean and its factors of independent standard normal variables: the
+ * one that sampling starts from, and one for each noise that was added. Covariances follow; kept as they are, they would
+ * lose twice the digits where a solver takes the difference of estimates that are nearly equal.
+ */
+interface Normals {
+  readonly means: ReadonlyArray<number>
+  readonly factors: ReadonlyArray<ReadonlyArray<number>>
 }
 
 /** Before the first step: x as given, and an empty memory. */
-export const startingMoments = ({ memory }: Plan, { mean, variance }: GaussianData): Moments => {
-  const size = 1 + memory.length
-  return {
-    mean: Array.from({ length: size }, (_, i) => i === 0 ? mean : 0),
-    covariance: Array.from(
-      { length: size },
-      (_, i) => Array.from({ length: size }, (_, j) => i === 0 && j === 0 ? variance : 0)
-    )
-  }
-}
+const startingNormals = ({ memory }: Plan, { mean, variance }: GaussianData): Normals => ({
+  means: [mean, ...memory.map(() => 0)],
+  factors: [[Math.sqrt(variance)], ...memory.map(() => [0])]
+})
 
-/** The distribution after a step, from that before it. */
-export const afterStep = (
-  plan: Plan,
-  step: DenoisingStep,
-  prediction: Affine,
-  { covariance, mean }: Moments
-): Moments => {
+const afterStep = (plan: Plan, step: DenoisingStep, prediction: Affine, { factors, means }: Normals): Normals => {
   const rows = [
     rowOf(plan, step, step.next, prediction),
     ...plan.memory.map((name) => rowOf(plan, step, step.remember[name] ?? { memory: { [name]: 1 } }, prediction))
   ]
+  const isNoisy = rows.some(({ noise }) => noise !== 0)
   return {
-    mean: rows.map(({ factors, offset }) => dot(factors, mean) + offset),
-    covariance: rows.map((a) =>
-      rows.map((b) => {
-        const between = a.factors.map((factor, i) => factor * dot(covariance[i]!, b.factors))
-        return between.reduce((sum, value) => sum + value, 0) + a.noise * b.noise
-      })
-    )
+    means: rows.map((row) => dot(row.factors, means) + row.offset),
+    factors: rows.map((row) => [
+      ...factors[0]!.map((_, k) => row.factors.reduce((sum, factor, i) => sum + factor * factors[i]![k]!, 0)),
+      ...(isNoisy ? [row.noise] : [])
+    ])
   }
 }
 
@@ -93,12 +84,13 @@ export const distributionsOf = (
   type: PredictionType | Parameterization,
   start: GaussianData
 ): ReadonlyArray<GaussianData> => {
-  let moments = startingMoments(plan, start)
+  let normals = startingNormals(plan, start)
   const all = [start]
   for (const step of plan.steps) {
     const { offset, slope } = exactPrediction(data, step.from, type)
-    moments = afterStep(plan, step, { offset, slope }, moments)
-    all.push({ mean: moments.mean[0]!, variance: moments.covariance[0]![0]! })
+    normals = afterStep(plan, step, { offset, slope }, normals)
+    const [factors] = normals.factors
+    all.push({ mean: normals.means[0]!, variance: dot(factors!, factors!) })
   }
   return all
 }
