@@ -2,8 +2,8 @@
  * Mistakes in samplers.
  */
 import { Result } from "effect"
-import { ddim, ddpm, type DenoisingStep, type Plan, planOver, type Sampler } from "../../sampling/index.ts"
-import { dataLevel, levelAt, type Schedule } from "../../schedule/index.ts"
+import { ddim, ddpm, type DenoisingStep, dpmSolver, type Plan, planOver, type Sampler } from "../../sampling/index.ts"
+import { dataLevel, lambdaOf, levelAt, type Schedule } from "../../schedule/index.ts"
 import type { Fault } from "../Fault.ts"
 import { sampler as lawsOf, type SamplerLawOptions } from "../sampler.ts"
 
@@ -137,6 +137,30 @@ export const samplerFaults: ReadonlyArray<Fault> = [
     wrong: lawsOf(ddim(), { order: 2 }),
     right: lawsOf(ddim(), { order: 1 })
   },
+  fault(
+    "correction-reversed",
+    "order",
+    "a solver of second order goes against the change of its estimates, not with it",
+    dpmSolver({ order: 2 }),
+    spoilNext(dpmSolver({ order: 2 }), ({ next: { memory = {}, sample = 0 } }) => ({
+      sample: sample + 2 * Object.values(memory).reduce((sum, factor) => sum + factor, 0),
+      memory: Object.fromEntries(Object.entries(memory).map(([name, factor]) => [name, -factor]))
+    })),
+    { order: 2 }
+  ),
+  fault(
+    "exponential-linearised",
+    "is-ddim",
+    "a solver of first order has h for 1 - exp(-h), which is only nearly so",
+    ddim(),
+    (schedule, options) =>
+      planOver(schedule, options, { sampler: "linearised" }, ({ from, to }) => ({
+        next: to.spread === 0
+          ? { sample: 1 }
+          : { x: to.spread / from.spread, sample: to.signal * (lambdaOf(to) - lambdaOf(from)) }
+      })),
+    { sameAs: { sampler: ddim(), source: "Lu et al. 2022 (DPM-Solver++), section 4" } }
+  ),
   fault(
     "state-between-samples",
     "same-key-same-sample",
