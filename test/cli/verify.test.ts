@@ -170,8 +170,11 @@ describe("effusion verify", () => {
 
 describe("effusion verify refuses", () => {
   it("schedules, laws and subjects that there are not", async () => {
-    assertRefused(await cli("verify", "--schedule", "cosin"), /there is no such family; choose one of linear, /)
-    assertRefused(await cli("verify", "--schedule", "{"), /^effusion: /)
+    assertRefused(
+      await cli("verify", "--schedule", "cosin"),
+      /there is no noise schedule "cosin" \(did you mean "cosine"\?\); choose from linear, /
+    )
+    assertRefused(await cli("verify", "--schedule", "{"), /no noise schedule "{": it is not JSON/)
     assertRefused(
       await cli("verify", "--schedule", "cosine", "--law", "schedule/snr-fall"),
       /there is no law "schedule\/snr-fall" \(did you mean "schedule\/snr-falls"\?\); choose one of schedule\/tables-are-whole, /
@@ -182,16 +185,16 @@ describe("effusion verify refuses", () => {
   it("values that flags cannot have", async () => {
     assertRefused(
       await cli("verify", "--runs", "0"),
-      /^effusion: --runs: expected a whole number of at least 1, got 0$/
+      /^effusion: --runs is 0; it is a whole number of at least 1$/
     )
     assertRefused(
       await cli("verify", "--seed", "5000000000"),
-      /^effusion: --seed: expected a whole number of 32 bits, /
+      /^effusion: --seed is 5000000000; it is a whole number of 32 bits$/
     )
-    assertRefused(await cli("verify", "--path", "0"), /^effusion: --path: expected --law with it, got none$/)
+    assertRefused(await cli("verify", "--path", "0"), /^effusion: --path is 0; it is given together with --law$/)
     assertRefused(
       await cli("verify", "--law", "noising/linear", "--path", "x"),
-      /^effusion: --path: expected numbers with /
+      /^effusion: --path is x; it is numbers with /
     )
   })
 

@@ -1,25 +1,15 @@
 /**
  * `effusion verify`: checks laws.
  */
-import { Data, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { verifyFaults, verifyLaws } from "../verify/verifyLaws.ts"
-
-/** A flag has a value that it cannot have. */
-export class InvalidFlag extends Data.TaggedError("InvalidFlag")<{
-  readonly flag: string
-  readonly expected: string
-  readonly value: string
-}> {
-  override get message() {
-    return `${this.flag}: expected ${this.expected}, got ${this.value}`
-  }
-}
+import { InvalidFlag } from "./schedule.ts"
 
 const flags = {
   schedule: Flag.String("schedule").pipe(
     Flag.withMetavar("name"),
-    Flag.withDescription("A noise schedule to verify, by its name or as JSON; may be given several times"),
+    Flag.withDescription("A noise schedule to verify: its name, a module, or JSON; may be given several times"),
     Flag.atLeast(0)
   ),
   module: Flag.String("module").pipe(
@@ -93,14 +83,16 @@ const requireFlags = Effect.fnUntraced(function*(
   { law, path, runs, seed }: Flags
 ): Effect.fn.Return<void, InvalidFlag> {
   if (runs < 1) {
-    return yield* new InvalidFlag({ flag: "--runs", expected: "a whole number of at least 1", value: String(runs) })
+    return yield* new InvalidFlag({ flag: "--runs", expected: "a whole number of at least 1", value: runs })
   }
   // The generator of fast-check has seeds of 32 bits, and takes others for one of them.
   if (seed !== (seed | 0)) {
-    return yield* new InvalidFlag({ flag: "--seed", expected: "a whole number of 32 bits", value: String(seed) })
+    return yield* new InvalidFlag({ flag: "--seed", expected: "a whole number of 32 bits", value: seed })
   }
   if (Option.isNone(path)) return
-  if (Option.isNone(law)) return yield* new InvalidFlag({ flag: "--path", expected: "--law with it", value: "none" })
+  if (Option.isNone(law)) {
+    return yield* new InvalidFlag({ flag: "--path", expected: "given together with --law", value: path.value })
+  }
   if (!/^\d+(:\d+)*$/.test(path.value)) {
     return yield* new InvalidFlag({ flag: "--path", expected: "numbers with colons, such as 3:0:1", value: path.value })
   }

@@ -4,10 +4,11 @@
 import { Engine, type EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { Laws } from "@effusion/core/laws"
-import { fromConfig, type ScheduleConfigError } from "@effusion/core/schedule"
+import { fromConfig, InvalidSchedule, type ScheduleConfigError } from "@effusion/core/schedule"
 import { MLP, UNet } from "@effusion/models"
-import { Console, Context, Data, Effect, Layer } from "effect"
+import { Console, Context, Data, Effect, Layer, Result } from "effect"
 import type { FileSystem, Path, Scope } from "effect"
+import { type NamedSchedule, namedSchedule, type NamedScheduleError } from "../configuration/namedSchedules.ts"
 import { type FileProblem, writeWhole } from "../files.ts"
 import { nearest } from "../internal/nearest.ts"
 import { invocation, quote } from "../invocation.ts"
@@ -16,7 +17,7 @@ import { type ModuleProblem, type ModuleSuite, suitesOfModule } from "./userModu
 
 /** What to verify, and how. */
 export interface VerifyLawsOptions {
-  /** Schedules by name, or as JSON. */
+  /** Schedules by name, by the path of a module that exports one by default, or as JSON. */
   readonly schedules: ReadonlyArray<string>
   /** Paths of modules. */
   readonly modules: ReadonlyArray<string>
@@ -58,6 +59,7 @@ export class UnknownSubject extends Data.TaggedError("UnknownSubject")<{
 export type VerifyLawsError =
   | BrokenLaws
   | UnknownSubject
+  | NamedScheduleError
   | ScheduleConfigError
   | ModuleProblem
   | FileProblem
@@ -143,10 +145,10 @@ const suitesOf = Effect.fnUntraced(function*({ modules, schedules }: VerifyLawsO
       ...models.map((model) => Laws.model(model, { engine: present }))
     ]
   }
-  return yield* Effect.forEach(
-    suites,
-    (suite) => "laws" in suite ? Effect.succeed(suite) : Effect.map(engine, suite.suiteOn)
-  )
+  const isWaiting = (suite: ModuleSuite) => !("laws" in suite)
+  if (!suites.some(isWaiting)) return suites as ReadonlyArray<Laws.Suite>
+  const present = yield* engine
+  return suites.map((suite) => "laws" in suite ? suite : suite.suiteOn(present))
 })
 
 /** Small models of every kind. */
@@ -165,20 +167,25 @@ const models = [
   }))
 ]
 
-const suitesOfSchedule = (given: string): Effect.Effect<ReadonlyArray<Laws.Suite>, ScheduleConfigError> =>
-  Effect.map(Effect.fromResult(fromConfig(configOf(given))), (schedule) => [
-    Laws.schedule(schedule),
-    Laws.noising({}, { subject: `noising by "${schedule.name}"`, schedule })
-  ])
+const suitesOfSchedule = Effect.fnUntraced(function*(given: string) {
+  const { label, schedule } = yield* scheduleOf(given)
+  return [
+    Laws.schedule(schedule, { subject: `the schedule "${label}"` }),
+    Laws.noising({}, { subject: `noising by "${label}"`, schedule })
+  ]
+})
 
-/** A schedule as somebody types it: its name, or the JSON that a checkpoint has of it. */
-const configOf = (given: string): unknown => {
-  if (!given.startsWith("{")) return { name: given, steps: defaultSteps }
-  try {
-    return JSON.parse(given)
-  } catch {
-    return given
-  }
+/** A schedule as somebody types it: as other commands take it, or the JSON that a checkpoint has of it. */
+const scheduleOf = (
+  given: string
+): Effect.Effect<NamedSchedule, NamedScheduleError | ScheduleConfigError, FileSystem.FileSystem | Path.Path> => {
+  if (!given.startsWith("{")) return namedSchedule(given, { steps: defaultSteps, zeroTerminalSnr: false })
+  const json = Result.try(() => JSON.parse(given) as unknown)
+  const schedule = Result.flatMap(
+    Result.mapError(json, () => new InvalidSchedule({ schedule: given, reason: "it is not JSON" })),
+    fromConfig
+  )
+  return Effect.map(Effect.fromResult(schedule), (schedule) => ({ label: schedule.name, schedule }))
 }
 
 /** What is left of suites by the names of subjects and laws; something has to be. */
