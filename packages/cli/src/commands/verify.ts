@@ -3,7 +3,6 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { verifyFaults, verifyLaws } from "../verify/verifyLaws.ts"
 import { InvalidFlag } from "./schedule.ts"
 
 const flags = {
@@ -51,6 +50,8 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 export const verify = Command.make("verify", flags, (flags) =>
   Effect.gen(function*() {
     yield* requireFlags(flags)
+    // Laws take a third of a second to load, which other commands need not wait for.
+    const { verifyFaults, verifyLaws } = yield* Effect.promise(() => import("../verify/verifyLaws.ts"))
     const { faults, json, module, runs, schedule, seed } = flags
     const law = Option.getOrUndefined(flags.law)
     if (faults) return yield* verifyFaults({ json, law, runs, seed })
