@@ -3,4 +3,4 @@
  */
 import { Laws } from "@effusion/core/laws"
 
-export const { anyContinuousSchedule, anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } = Laws
+export const { anyBetas: betas, anyContinuousSchedule, anyDerivedSchedule, anySchedule, zeroTerminalSchedule } = Laws

@@ -1,7 +1,13 @@
 /**
  * Everything of the laws under one name: `Laws.schedule(mine)`, `Laws.test(it, ...)`, `Laws.check(...)`.
  */
-export { anyContinuousSchedule, anyDerivedSchedule, anySchedule, betas, zeroTerminalSchedule } from "./arbitraries.ts"
+export {
+  anyBetas,
+  anyContinuousSchedule,
+  anyDerivedSchedule,
+  anySchedule,
+  zeroTerminalSchedule
+} from "./arbitraries.ts"
 export { builtIn, builtInOn } from "./builtIn.ts"
 export {
   brokenLaws,

@@ -27,7 +27,7 @@ const steps = fc.integer({ min: 1, max: 200 })
 const number = (min: number, max: number) => fc.double({ min, max, noNaN: true })
 
 /** A few betas of any sizes, in any order. */
-export const betas: fc.Arbitrary<Array<number>> = fc.array(beta, { minLength: 1, maxLength: 40 })
+export const anyBetas: fc.Arbitrary<Array<number>> = fc.array(beta, { minLength: 1, maxLength: 40 })
 
 /** Options that make a schedule for most values; where they do not, in float64, others are drawn. */
 const successful = <E>(results: fc.Arbitrary<Result.Result<Schedule, E>>): fc.Arbitrary<Schedule> =>
@@ -59,8 +59,8 @@ export const anySchedule: fc.Arbitrary<Schedule> = successful(fc.oneof(
   fc.record({ steps, power: number(0.5, 4) }).map(({ power, steps }) =>
     fromAlphaBar((u) => (1 - u) ** power, { steps })
   ),
-  betas.map(fromBetas),
-  betas.map((betas) => {
+  anyBetas.map(fromBetas),
+  anyBetas.map((betas) => {
     let product = 1
     return fromAlphaBars(betas.map((beta) => product *= 1 - beta))
   })

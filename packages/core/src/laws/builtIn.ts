@@ -14,7 +14,7 @@ import type { Suite } from "./Law.ts"
 import { distance } from "./loss.ts"
 import { model } from "./model.ts"
 import { noising } from "./noising.ts"
-import { pipeline } from "./pipeline.ts"
+import { pipeline, stage } from "./pipeline.ts"
 import { reduction } from "./reducer.ts"
 import { sampler as samplerLaws, type SamplerLawOptions } from "./sampler.ts"
 import { schedules } from "./schedule.ts"
@@ -143,6 +143,7 @@ export const builtIn: ReadonlyArray<Suite> = [
  */
 export const builtInOn = (engine: EngineService): ReadonlyArray<Suite> => [
   engineLaws(engine),
+  stage(tinyPipeline.stages[0]!, { engine, batch: tinyBatch }),
   pipeline(tinyPipeline, { engine, batch: tinyBatch, subject: "the pipeline of training" }),
   training(tinyTraining, { engine, subject: "a training run" }),
   model(tinyDenoiser, { engine, subject: "a model of one hidden layer" })
