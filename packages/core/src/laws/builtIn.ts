@@ -143,8 +143,8 @@ export const builtIn: ReadonlyArray<Suite> = [
  */
 export const builtInOn = (engine: EngineService): ReadonlyArray<Suite> => [
   engineLaws(engine),
-  stage(tinyPipeline.stages[0]!, { engine, batch: tinyBatch }),
   pipeline(tinyPipeline, { engine, batch: tinyBatch, subject: "the pipeline of training" }),
+  stage(tinyPipeline.stages[0]!, { engine, batch: tinyBatch }),
   training(tinyTraining, { engine, subject: "a training run" }),
   model(tinyDenoiser, { engine, subject: "a model of one hidden layer" })
 ]
