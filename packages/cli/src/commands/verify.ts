@@ -1,9 +1,17 @@
 /**
- * `effusion verify`: checks laws.
+ * `effusion verify`: checks what Effusion computes, and what users bring: by laws, and by numbers of other implementations.
  */
-import { Effect, Option } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Data, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { verifyGoldens } from "../verify/verifyGoldens.ts"
 import { InvalidFlag } from "./schedule.ts"
+
+/** It is not clear what to verify. */
+export class NothingToVerify extends Data.TaggedError("NothingToVerify")<{ readonly reason: string }> {
+  override get message() {
+    return `${this.reason}; give files of reference numbers (--goldens goldens.json), or a module (--module mine.ts)`
+  }
+}
 
 const flags = {
   schedule: Flag.String("schedule").pipe(
@@ -32,6 +40,15 @@ const flags = {
     Flag.withDescription("Go straight to the case that a report named; needs --law"),
     Flag.optional
   ),
+  goldens: Flag.String("goldens").pipe(
+    Flag.withMetavar("file.json"),
+    Flag.withDescription("A file of reference numbers to run, in place of laws; more files may follow"),
+    Flag.atLeast(0)
+  ),
+  files: Argument.String("files").pipe(
+    Argument.withDescription("With --goldens: more files of reference numbers"),
+    Argument.variadic()
+  ),
   faults: Flag.Boolean("faults").pipe(
     Flag.withDescription("Show that the laws have teeth: let them loose on planted faults"),
     Flag.withDefault(false)
@@ -50,9 +67,13 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 export const verify = Command.make("verify", flags, (flags) =>
   Effect.gen(function*() {
     yield* requireFlags(flags)
+    const { faults, files, goldens, json, module, runs, schedule, seed } = flags
+    if (goldens.length > 0) return yield* verifyGoldens({ files: [...goldens, ...files], json })
+    if (files.length > 0) {
+      return yield* new NothingToVerify({ reason: `what to verify about "${files[0]}" is not said` })
+    }
     // Laws take a third of a second to load, which other commands need not wait for.
     const { verifyFaults, verifyLaws } = yield* Effect.promise(() => import("../verify/verifyLaws.ts"))
-    const { faults, json, module, runs, schedule, seed } = flags
     const law = Option.getOrUndefined(flags.law)
     if (faults) return yield* verifyFaults({ json, law, runs, seed })
     return yield* verifyLaws({
@@ -69,14 +90,16 @@ export const verify = Command.make("verify", flags, (flags) =>
   })).pipe(
     Command.withDescription(
       "Checks laws: of schedules, noising, losses, samplers; of Effusion's own, or of yours. Fails when one is broken, " +
-        "and shows the simplest counterexample that it could find."
+        "and shows the simplest counterexample that it could find. With --goldens: runs reference numbers of other " +
+        "implementations, of samplers (diffusers) and of the variational bound (OpenAI), one line a case."
     ),
-    Command.withShortDescription("Check the laws that schedules, losses and samplers keep"),
+    Command.withShortDescription("Check laws, and numbers of other implementations"),
     Command.withExamples([
       { command: "effusion verify", description: "Everything that Effusion brings along" },
       { command: "effusion verify --schedule cosine", description: "One schedule" },
       { command: "effusion verify --module mine.ts --junit laws.xml", description: "What a module of yours exports" },
-      { command: "effusion verify --faults", description: "What each law catches" }
+      { command: "effusion verify --faults", description: "What each law catches" },
+      { command: "effusion verify --goldens a.json b.json", description: "Reference numbers, one line a case" }
     ])
   )
 

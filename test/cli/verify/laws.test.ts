@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
-import type { Outcome } from "./support/cli.ts"
-import { cli, start, startCli, temporaryFolder } from "./support/cli.ts"
+import type { Outcome } from "../support/cli.ts"
+import { cli, start, startCli, temporaryFolder } from "../support/cli.ts"
 
 const folder = temporaryFolder()
 afterAll(folder.remove)
@@ -21,7 +21,7 @@ const assertRefused = ({ code, stderr }: Outcome, message: RegExp): void => {
 
 /** Why modules cannot be verified, by Node's own loader: those of this process are loaded by the test runner. */
 const messagesOf = async (paths: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
-  const userModule = new URL("../../packages/cli/src/verify/userModule.ts", import.meta.url).href
+  const userModule = new URL("../../../packages/cli/src/verify/userModule.ts", import.meta.url).href
   const code = `
     import { NodeServices } from "@effect/platform-node"
     import { Effect } from "effect"
