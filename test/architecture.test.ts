@@ -20,7 +20,19 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   optimizer: ["tensor", "engine"],
   data: ["tensor", "random"],
   sampling: ["tensor", "random", "schedule", "diffusion", "engine", "pipeline"],
-  training: ["tensor", "random", "schedule", "diffusion", "engine", "pipeline", "optimizer", "data"]
+  training: ["tensor", "random", "schedule", "diffusion", "engine", "pipeline", "optimizer", "data"],
+  laws: [
+    "tensor",
+    "random",
+    "schedule",
+    "diffusion",
+    "engine",
+    "pipeline",
+    "optimizer",
+    "data",
+    "sampling",
+    "training"
+  ]
 }
 
 /** Inside the engine: the interface knows no implementation, and recording knows no runtime. */

@@ -44,6 +44,12 @@ const layers = Layer.mergeAll(
 await program.pipe(Effect.scoped, Effect.provide(layers), Effect.runPromise)
 `
 
+const mine = `
+import { fromAlphaBar } from "@effusion/core/schedule"
+
+export const mine = fromAlphaBar((u: number) => 1 - u ** 2, { steps: 100 })
+`
+
 it("gives packages that install and run in an empty project", () => {
   const folder = mkdtempSync(join(tmpdir(), "effusion-packages-"))
   try {
@@ -66,7 +72,12 @@ it("gives packages that install and run in an empty project", () => {
     writeFileSync(join(project, "main.js"), program)
     run(project, "npx", "--yes", pnpm, "install", "--prefer-offline", "--ignore-scripts")
     assert.match(run(project, process.execPath, "main.js"), /true true/)
-    assert.match(run(project, process.execPath, "node_modules/@effusion/cli/dist/main.js", "train", "--help"), /preset/)
+    const effusion = (...args: ReadonlyArray<string>) =>
+      run(project, process.execPath, "node_modules/@effusion/cli/dist/main.js", ...args)
+    assert.match(effusion("train", "--help"), /preset/)
+    // A module of the project's own is held to the laws: TypeScript, as Node runs it.
+    writeFileSync(join(project, "mine.ts"), mine)
+    assert.match(effusion("verify", "--module", "mine.ts"), /^the schedule "mine"\n.*\n\n12 laws hold/s)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -1,45 +1,123 @@
 /**
- * `effusion verify`: checks what Effusion computes.
+ * `effusion verify`: checks what Effusion computes, and what users bring: by laws, and by numbers of other implementations.
  */
-import { Data, Effect } from "effect"
+import { Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { verifyGoldens } from "../verify/verifyGoldens.ts"
+import { InvalidFlag } from "./schedule.ts"
 
-/** There is nothing to verify, or it is not clear what. */
+/** It is not clear what to verify. */
 export class NothingToVerify extends Data.TaggedError("NothingToVerify")<{ readonly reason: string }> {
   override get message() {
-    return `${this.reason}; give files of reference numbers: --goldens goldens.json`
+    return `${this.reason}; give files of reference numbers (--goldens goldens.json), or a module (--module mine.ts)`
   }
 }
 
-const input = {
-  goldens: Flag.String("goldens").pipe(
-    Flag.withMetavar("file.json"),
-    Flag.withDescription("A file of reference numbers to run; more files may follow"),
+const flags = {
+  schedule: Flag.String("schedule").pipe(
+    Flag.withMetavar("name"),
+    Flag.withDescription("A noise schedule to verify: its name, a module, or JSON; may be given several times"),
     Flag.atLeast(0)
   ),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON, for machines"), Flag.withDefault(false)),
+  module: Flag.String("module").pipe(
+    Flag.withMetavar("file.ts"),
+    Flag.withDescription("A module of yours that exports what to verify; may be given several times"),
+    Flag.atLeast(0)
+  ),
+  subject: Flag.String("subject").pipe(
+    Flag.withMetavar("text"),
+    Flag.withDescription("Only subjects with this in their name"),
+    Flag.optional
+  ),
+  law: Flag.String("law").pipe(
+    Flag.withMetavar("name"),
+    Flag.withDescription("Only this law, or the laws of this kind: schedule/alpha-bar-falls, schedule"),
+    Flag.optional
+  ),
+  runs: Flag.Int("runs").pipe(Flag.withDescription("Random cases a law"), Flag.withDefault(100)),
+  seed: Flag.Int("seed").pipe(Flag.withDescription("What the random cases come from"), Flag.withDefault(1)),
+  path: Flag.String("path").pipe(
+    Flag.withDescription("Go straight to the case that a report named; needs --law"),
+    Flag.optional
+  ),
+  goldens: Flag.String("goldens").pipe(
+    Flag.withMetavar("file.json"),
+    Flag.withDescription("A file of reference numbers to run, in place of laws; more files may follow"),
+    Flag.atLeast(0)
+  ),
   files: Argument.String("files").pipe(
     Argument.withDescription("With --goldens: more files of reference numbers"),
     Argument.variadic()
+  ),
+  faults: Flag.Boolean("faults").pipe(
+    Flag.withDescription("Show that the laws have teeth: let them loose on planted faults"),
+    Flag.withDefault(false)
+  ),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON, for machines"), Flag.withDefault(false)),
+  junit: Flag.String("junit").pipe(
+    Flag.withMetavar("file.xml"),
+    Flag.withDescription("Write a JUnit report, for continuous integration"),
+    Flag.optional
   )
 }
 
+type Flags = Command.Command.Config.Infer<typeof flags>
+
 /** The `verify` command. */
-export const verify = Command.make("verify", input, ({ files, goldens, json }) =>
+export const verify = Command.make("verify", flags, (flags) =>
   Effect.gen(function*() {
+    yield* requireFlags(flags)
+    const { faults, files, goldens, json, module, runs, schedule, seed } = flags
     if (goldens.length > 0) return yield* verifyGoldens({ files: [...goldens, ...files], json })
-    return yield* new NothingToVerify({
-      reason: files.length === 0 ? "there is nothing to verify" : `what to verify about "${files[0]}" is not said`
+    if (files.length > 0) {
+      return yield* new NothingToVerify({ reason: `what to verify about "${files[0]}" is not said` })
+    }
+    // Laws take a third of a second to load, which other commands need not wait for.
+    const { verifyFaults, verifyLaws } = yield* Effect.promise(() => import("../verify/verifyLaws.ts"))
+    const law = Option.getOrUndefined(flags.law)
+    if (faults) return yield* verifyFaults({ json, law, runs, seed })
+    return yield* verifyLaws({
+      schedules: schedule,
+      modules: module,
+      subject: Option.getOrUndefined(flags.subject),
+      law,
+      runs,
+      seed,
+      path: Option.getOrUndefined(flags.path),
+      json,
+      junit: Option.getOrUndefined(flags.junit)
     })
   })).pipe(
     Command.withDescription(
-      "Runs reference numbers of other implementations, of samplers (diffusers) and of the variational bound (OpenAI), one " +
-        "line a case. Fails when one does not come out."
+      "Checks laws: of schedules, noising, losses, samplers; of Effusion's own, or of yours. Fails when one is broken, " +
+        "and shows the simplest counterexample that it could find. With --goldens: runs reference numbers of other " +
+        "implementations, of samplers (diffusers) and of the variational bound (OpenAI), one line a case."
     ),
-    Command.withShortDescription("Run reference numbers of other implementations"),
+    Command.withShortDescription("Check laws, and numbers of other implementations"),
     Command.withExamples([
-      { command: "effusion verify --goldens goldens.json", description: "One file" },
-      { command: "effusion verify --goldens a.json b.json --json", description: "Two files, one JSON object a case" }
+      { command: "effusion verify", description: "Everything that Effusion brings along" },
+      { command: "effusion verify --schedule cosine", description: "One schedule" },
+      { command: "effusion verify --module mine.ts --junit laws.xml", description: "What a module of yours exports" },
+      { command: "effusion verify --faults", description: "What each law catches" },
+      { command: "effusion verify --goldens a.json b.json", description: "Reference numbers, one line a case" }
     ])
   )
+
+const requireFlags = Effect.fnUntraced(function*(
+  { law, path, runs, seed }: Flags
+): Effect.fn.Return<void, InvalidFlag> {
+  if (runs < 1) {
+    return yield* new InvalidFlag({ flag: "--runs", expected: "a whole number of at least 1", value: runs })
+  }
+  // The generator of fast-check has seeds of 32 bits, and takes others for one of them.
+  if (seed !== (seed | 0)) {
+    return yield* new InvalidFlag({ flag: "--seed", expected: "a whole number of 32 bits", value: seed })
+  }
+  if (Option.isNone(path)) return
+  if (Option.isNone(law)) {
+    return yield* new InvalidFlag({ flag: "--path", expected: "given together with --law", value: path.value })
+  }
+  if (!/^\d+(:\d+)*$/.test(path.value)) {
+    return yield* new InvalidFlag({ flag: "--path", expected: "numbers with colons, such as 3:0:1", value: path.value })
+  }
+})

@@ -8,6 +8,7 @@ import type { CompileError, Engine, HostOf, RunError, Tensor, Tensors } from "..
 import { byImportance, Pipeline } from "../pipeline/index.ts"
 import type { Labelled, Stage } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
+import { lossMean, lossMeanOf } from "./LossMean.ts"
 import { NoExamples, StateMismatch } from "./TrainingError.ts"
 import type { Trainable } from "./trainingProgram.ts"
 import { tensorDifferences } from "./TrainingState.ts"
@@ -85,9 +86,8 @@ export const evaluate = Effect.fnUntraced(function*<
   const losses = outputs.flatMap(({ perExample }) => Array.from(perExample.data))
   const examples = losses.length
   if (examples === 0) return yield* new NoExamples()
-  const loss = losses.reduce((sum, value) => sum + value, 0) / examples
-  const variance = losses.reduce((sum, value) => sum + (value - loss) ** 2, 0) / (examples - 1)
-  return { loss, standardError: Math.sqrt(variance / examples), examples }
+  const { mean: loss, squares } = lossMean.combineAll(losses.map((loss) => lossMeanOf(loss)))
+  return { loss, standardError: Math.sqrt(squares / (examples - 1) / examples), examples }
 })
 
 /**

@@ -22,6 +22,8 @@
  */
 export * as Checkpoint from "./Checkpoint.ts"
 export * from "./CheckpointError.ts"
+export { lossMean, lossMeanOf } from "./LossMean.ts"
+export type { LossMean } from "./LossMean.ts"
 export type { StepReport } from "./StepReport.ts"
 export * as Training from "./Training.ts"
 export type { BatchSource, TrainingData } from "./TrainingData.ts"

@@ -1,0 +1,23 @@
+/**
+ * All planted faults.
+ */
+import type { Fault } from "../Fault.ts"
+import { lossFaults } from "./loss.ts"
+import { noisingFaults } from "./noising.ts"
+import { samplerFaults } from "./sampler.ts"
+import { scheduleFaults } from "./schedule.ts"
+import { weightingFaults } from "./weighting.ts"
+
+/**
+ * Subjects with one mistake each, every one of which a law catches.
+ *
+ * @example
+ * for (const { caughtBy, mistake } of Laws.faults) console.log(`${mistake}: ${caughtBy}`)
+ */
+export const faults: ReadonlyArray<Fault> = [
+  ...scheduleFaults,
+  ...noisingFaults,
+  ...weightingFaults,
+  ...lossFaults,
+  ...samplerFaults
+]
