@@ -39,8 +39,9 @@ describe("effusion verify --goldens", () => {
       /^pass {2}bound\.linear\.T1000\.FIXED_SMALL +vb_bits\[0\] expected 2\.5035872 got 2\.5035872; /
     )
     assert.match(lines[5]!, /^pass {2}bound_loop\.cosine\.T10\.FIXED_LARGE\.clipped +total_bits\[0\] /)
-    assert.strictEqual(lines.length, 2 + 6 + 1)
-    assert.strictEqual(lines.at(-1), "8 cases: 8 pass, 0 fail")
+    assert.match(lines[8]!, /^pass {2}discretized_gaussian_log_likelihood +tanh_approx\[0\] /)
+    assert.strictEqual(lines.length, 2 + 12 + 1)
+    assert.strictEqual(lines.at(-1), "14 cases: 14 pass, 0 fail")
   })
 
   it("fails when a case does, and says by how much, and goes on", async () => {
