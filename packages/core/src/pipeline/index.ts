@@ -1,20 +1,20 @@
 /**
  * The pipeline: typed stages, from clean data to the loss.
  */
-export { boundLoss, hybridLoss } from "./boundLoss.ts"
-export type { BoundLossOptions, HybridLossOptions } from "./boundLoss.ts"
-export { classConditioning } from "./classConditioning.ts"
-export type { ClassConditioningOptions } from "./classConditioning.ts"
+export { classConditioning } from "./conditioning/classConditioning.ts"
+export type { ClassConditioningOptions } from "./conditioning/classConditioning.ts"
 export * as ContinuousTime from "./continuous/index.ts"
 export { Denoiser, ownParameters, splitVariance, withoutVariance } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
-export { Distance } from "./Distance.ts"
-export type { DistanceShape } from "./Distance.ts"
-export { byImportance, meanOverBatch } from "./importance.ts"
-export { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
-export { learnedUncertainty } from "./learnedUncertainty.ts"
-export type { LearnedUncertaintyOptions } from "./learnedUncertainty.ts"
-export { LossWeighting } from "./LossWeighting.ts"
+export { boundLoss, hybridLoss } from "./losses/boundLoss.ts"
+export type { BoundLossOptions, HybridLossOptions } from "./losses/boundLoss.ts"
+export { Distance } from "./losses/Distance.ts"
+export type { DistanceShape } from "./losses/Distance.ts"
+export { byImportance, meanOverBatch } from "./losses/importance.ts"
+export { learnedUncertainty } from "./losses/learnedUncertainty.ts"
+export type { LearnedUncertaintyOptions } from "./losses/learnedUncertainty.ts"
+export { LossWeighting } from "./losses/LossWeighting.ts"
+export { weightedLoss } from "./losses/weightedLoss.ts"
 export { Objective } from "./Objective.ts"
 export type { ObjectiveShape } from "./Objective.ts"
 export type { Initializer, ParameterSpec, ParameterSpecs } from "./Parameter.ts"
@@ -43,10 +43,11 @@ export {
   scheduleSampling
 } from "./stages.ts"
 export type { NoisingOptions } from "./stages.ts"
-export { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timestepDistributions.ts"
-export type { LossSecondMomentOptions, NormalOptions } from "./timestepDistributions.ts"
-export { timestepProbabilities } from "./timestepProbabilities.ts"
-export { TimestepSampler } from "./TimestepSampler.ts"
+export { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timesteps/distributions.ts"
+export type { LossSecondMomentOptions, NormalOptions } from "./timesteps/distributions.ts"
+export { InvalidTimestepSampler } from "./timesteps/InvalidTimestepSampler.ts"
+export { timestepProbabilities } from "./timesteps/probabilities.ts"
+export { TimestepSampler } from "./timesteps/TimestepSampler.ts"
 export type {
   FixedTimesteps,
   LearnedTimesteps,
@@ -55,5 +56,4 @@ export type {
   TimestepDistribution,
   TimestepSamplerShape,
   UniformTimesteps
-} from "./TimestepSampler.ts"
-export { weightedLoss } from "./weightedLoss.ts"
+} from "./timesteps/TimestepSampler.ts"

@@ -6,26 +6,10 @@
  *
  * const digits = Sampling.images({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters: averaged })
  */
-export { ddim, ddimInversion, ddimNext, type DdimOptions } from "./ddim.ts"
-export { ddpm, type DdpmOptions, type DdpmVariance, ddpmVariances } from "./ddpm.ts"
-export { deis, type DeisOptions } from "./deis.ts"
-export {
-  dpmSolver,
-  type DpmSolverAlgorithm,
-  dpmSolverAlgorithms,
-  type DpmSolverOptions,
-  dpmSolverSinglestep,
-  type DpmSolverSinglestepOptions
-} from "./dpmSolver.ts"
 export { type Estimates, estimates } from "./estimates.ts"
-export { euler, eulerAncestral, type EulerAncestralOptions } from "./euler.ts"
-export { edm, heun } from "./heun.ts"
-export type { Churn } from "./internal/churn.ts"
 export { lerp, slerp } from "./interpolate.ts"
-export { lms, type LmsOptions } from "./lms.ts"
 export { type HostSampling, type HostState, inputOnHost, sampleOnHost, startOnHost, stepOnHost } from "./onHost.ts"
 export { levelsFor } from "./otherSchedule.ts"
-export { repaint, type RepaintOptions } from "./repaint.ts"
 export { type Leg, route } from "./route.ts"
 export {
   type Clip,
@@ -43,6 +27,23 @@ export {
   type Sampler,
   type StepRule
 } from "./Sampler.ts"
+export type { Churn } from "./samplers/churn.ts"
+export { ddim, ddimInversion, ddimNext, type DdimOptions } from "./samplers/ddim.ts"
+export { ddpm, type DdpmOptions, type DdpmVariance, ddpmVariances } from "./samplers/ddpm.ts"
+export { deis, type DeisOptions } from "./samplers/deis.ts"
+export {
+  dpmSolver,
+  type DpmSolverAlgorithm,
+  dpmSolverAlgorithms,
+  type DpmSolverOptions,
+  dpmSolverSinglestep,
+  type DpmSolverSinglestepOptions
+} from "./samplers/dpmSolver.ts"
+export { euler, eulerAncestral, type EulerAncestralOptions } from "./samplers/euler.ts"
+export { edm, heun } from "./samplers/heun.ts"
+export { lms, type LmsOptions } from "./samplers/lms.ts"
+export { repaint, type RepaintOptions } from "./samplers/repaint.ts"
+export { uniPC, type UniPCOptions } from "./samplers/uniPC.ts"
 export * as Sampling from "./Sampling.ts"
 export { InvalidSampling, ParameterMismatch, UndefinedEstimate } from "./SamplingError.ts"
 export {
@@ -55,4 +56,3 @@ export {
   timestepSpacings,
   withSpacing
 } from "./TimestepChoice.ts"
-export { uniPC, type UniPCOptions } from "./uniPC.ts"

@@ -6,7 +6,7 @@ import { levelOfSigma, type NoiseLevel, type Schedule, sigmaOf, Sigmas } from ".
 import type { Leg } from "../route.ts"
 import type { Combination, Plan, PlanOptions } from "../Sampler.ts"
 import { InvalidSampling } from "../SamplingError.ts"
-import { sumOf } from "./combinations.ts"
+import { sumOf } from "./internal/combinations.ts"
 
 /** How much noise goes in, and where. */
 export interface Churn {

@@ -7,7 +7,10 @@
  * coefficients are those of the authors' and of diffusers' implementations.
  */
 import { Result } from "effect"
-import { lambdaOf } from "../schedule/index.ts"
+import { lambdaOf } from "../../schedule/index.ts"
+import type { Leg } from "../route.ts"
+import type { Combination, Sampler, StepRule } from "../Sampler.ts"
+import type { Spacing } from "../TimestepChoice.ts"
 import { recalled, sumOf } from "./internal/combinations.ts"
 import {
   type ExponentialForm,
@@ -26,9 +29,6 @@ import {
   requireOrder,
   toEstimate
 } from "./internal/multistep.ts"
-import type { Leg } from "./route.ts"
-import type { Combination, Sampler, StepRule } from "./Sampler.ts"
-import type { Spacing } from "./TimestepChoice.ts"
 
 /** Which of the equations is solved: for the data (`++`) or the noise, without fresh noise or with it (`sde`). */
 export const dpmSolverAlgorithms = ["dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver"] as const

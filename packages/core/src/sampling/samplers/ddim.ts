@@ -2,11 +2,11 @@
  * Denoising diffusion implicit models (Song, Meng and Ermon, "Denoising Diffusion Implicit Models", 2020).
  */
 import { Result } from "effect"
-import { posteriorBetween } from "../diffusion/index.ts"
-import { levelAt, type Schedule } from "../schedule/index.ts"
-import { type Leg, route } from "./route.ts"
-import { type Combination, planAlong, type PlanOptions, type Sampler } from "./Sampler.ts"
-import { InvalidSampling } from "./SamplingError.ts"
+import { posteriorBetween } from "../../diffusion/index.ts"
+import { levelAt, type Schedule } from "../../schedule/index.ts"
+import { type Leg, route } from "../route.ts"
+import { type Combination, planAlong, type PlanOptions, type Sampler } from "../Sampler.ts"
+import { InvalidSampling } from "../SamplingError.ts"
 
 /** Options of {@link ddim}. */
 export interface DdimOptions {

@@ -3,10 +3,10 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Context, Effect, Layer } from "effect"
-import { type HuberOptions, huberScale, type InvalidObjective } from "../diffusion/index.ts"
-import type { Tensor } from "../engine/Program.ts"
-import { type Schedule, table } from "../schedule/index.ts"
-import { type PerTimestep, perTimestep } from "./internal/perTimestep.ts"
+import { type HuberOptions, huberScale, type InvalidObjective } from "../../diffusion/index.ts"
+import type { Tensor } from "../../engine/Program.ts"
+import { type Schedule, table } from "../../schedule/index.ts"
+import { type PerTimestep, perTimestep } from "../internal/perTimestep.ts"
 
 /** A distance. */
 export interface DistanceShape {

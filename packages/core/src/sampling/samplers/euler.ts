@@ -3,12 +3,12 @@
  * Diffusion-Based Generative Models", 2022; Crowson's k-diffusion).
  */
 import { Result } from "effect"
+import { route } from "../route.ts"
+import { planAlong, type PlanOptions, planOver, type Sampler } from "../Sampler.ts"
+import { InvalidSampling } from "../SamplingError.ts"
+import { type Spacing, withSpacing } from "../TimestepChoice.ts"
+import { type Churn, churned, requireChurn } from "./churn.ts"
 import { ddimNext } from "./ddim.ts"
-import { type Churn, churned, requireChurn } from "./internal/churn.ts"
-import { route } from "./route.ts"
-import { planAlong, type PlanOptions, planOver, type Sampler } from "./Sampler.ts"
-import { InvalidSampling } from "./SamplingError.ts"
-import { type Spacing, withSpacing } from "./TimestepChoice.ts"
 
 /** The spacing of diffusers' Euler, Heun and LMS: timesteps from the last to the first, fractions left as they are. */
 export const fractionalLinspace: Spacing = { spacing: "linspace", fractional: true }

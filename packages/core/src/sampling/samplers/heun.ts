@@ -3,16 +3,16 @@
  * Models", 2022, algorithms 1 and 2).
  */
 import { Result } from "effect"
-import { sigmaOf } from "../schedule/index.ts"
+import { sigmaOf } from "../../schedule/index.ts"
+import { type Leg, route } from "../route.ts"
+import { planAlong, type Sampler, type StepRule } from "../Sampler.ts"
+import { type Spacing, withSpacing } from "../TimestepChoice.ts"
+import { type Churn, churned, requireChurn } from "./churn.ts"
 import { ddimNext } from "./ddim.ts"
 import { fractionalLinspace } from "./euler.ts"
-import { type Churn, churned, requireChurn } from "./internal/churn.ts"
 import { recalled, sumOf } from "./internal/combinations.ts"
 import { noiseAt } from "./internal/exponential.ts"
 import { finiteLegs } from "./internal/levels.ts"
-import { type Leg, route } from "./route.ts"
-import { planAlong, type Sampler, type StepRule } from "./Sampler.ts"
-import { type Spacing, withSpacing } from "./TimestepChoice.ts"
 
 /**
  * Heun's method in sigma = spread / signal, of second order: goes to the next level as {@link euler} does, asks the

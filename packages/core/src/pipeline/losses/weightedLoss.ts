@@ -3,16 +3,16 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { type UndefinedWeight, weightTable } from "../diffusion/index.ts"
-import { NoiseSchedule } from "../schedule/index.ts"
+import { type UndefinedWeight, weightTable } from "../../diffusion/index.ts"
+import { NoiseSchedule } from "../../schedule/index.ts"
+import { axesAfterBatch } from "../internal/axes.ts"
+import { perTimestep } from "../internal/perTimestep.ts"
+import { Objective } from "../Objective.ts"
+import type { Loss, Predicted, Stage } from "../Stage.ts"
 import { Distance } from "./Distance.ts"
 import { meanOverBatch } from "./importance.ts"
-import { axesAfterBatch } from "./internal/axes.ts"
-import { lossSpecs } from "./internal/lossSpecs.ts"
-import { perTimestep } from "./internal/perTimestep.ts"
+import { lossSpecs } from "./lossSpecs.ts"
 import { LossWeighting } from "./LossWeighting.ts"
-import { Objective } from "./Objective.ts"
-import type { Loss, Predicted, Stage } from "./Stage.ts"
 
 /**
  * The distance between prediction and target, as a mean over the elements of each example, times the weight of its

@@ -2,9 +2,9 @@
  * Resampling, for inpainting (Lugmayr et al., "RePaint: Inpainting using Denoising Diffusion Probabilistic Models", 2022).
  */
 import { Result } from "effect"
-import type { NoiseLevel } from "../schedule/index.ts"
-import type { DenoisingStep, Plan, Sampler } from "./Sampler.ts"
-import { InvalidSampling } from "./SamplingError.ts"
+import type { NoiseLevel } from "../../schedule/index.ts"
+import type { DenoisingStep, Plan, Sampler } from "../Sampler.ts"
+import { InvalidSampling } from "../SamplingError.ts"
 
 /** Options of {@link repaint}. */
 export interface RepaintOptions {

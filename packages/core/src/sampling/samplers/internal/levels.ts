@@ -1,8 +1,8 @@
 /**
  * Levels of noise that solvers by sigma = spread / signal can take.
  */
-import type { NoiseLevel } from "../../schedule/index.ts"
-import type { Leg } from "../route.ts"
+import type { NoiseLevel } from "../../../schedule/index.ts"
+import type { Leg } from "../../route.ts"
 
 /** What solvers that need a finite sigma take for pure noise, as diffusers does: alphaBar = 2^-24, sigma = 4096. */
 const noisiest = (timestep: number): NoiseLevel => ({

@@ -17,12 +17,12 @@ import {
   type Parameterization,
   posteriorLogVariance,
   type PredictionType
-} from "../../diffusion/index.ts"
-import { stopGradient } from "../../engine/operations/index.ts"
-import type { Tensor } from "../../engine/Program.ts"
-import { beta, posteriorMeanFactorOfX0, type Schedule, table } from "../../schedule/index.ts"
-import type { Predicted } from "../Stage.ts"
-import { perTimestep } from "./perTimestep.ts"
+} from "../../../diffusion/index.ts"
+import { stopGradient } from "../../../engine/operations/index.ts"
+import type { Tensor } from "../../../engine/Program.ts"
+import { beta, posteriorMeanFactorOfX0, type Schedule, table } from "../../../schedule/index.ts"
+import { perTimestep } from "../../internal/perTimestep.ts"
+import type { Predicted } from "../../Stage.ts"
 
 /** How terms of the bound are computed. */
 export interface BoundOptions {

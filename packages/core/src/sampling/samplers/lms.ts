@@ -2,11 +2,11 @@
  * Linear multistep method for the probability flow (Crowson's k-diffusion, `sample_lms`).
  */
 import { Result } from "effect"
-import { sigmaOf } from "../schedule/index.ts"
+import { sigmaOf } from "../../schedule/index.ts"
+import type { Sampler } from "../Sampler.ts"
 import { fractionalLinspace } from "./euler.ts"
 import { lagrangePolynomials, noiseAt } from "./internal/exponential.ts"
 import { planMultistep, requireOrder } from "./internal/multistep.ts"
-import type { Sampler } from "./Sampler.ts"
 
 /** Options of {@link lms}. */
 export interface LmsOptions {

@@ -2,7 +2,7 @@
  * Averages over a batch whose timesteps were drawn unevenly.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { Tensor } from "../engine/Program.ts"
+import type { Tensor } from "../../engine/Program.ts"
 
 /**
  * A number for each example, times how often the example is to count (`importance` of `Timed`).

@@ -10,8 +10,8 @@ import type { Schedule } from "../../schedule/index.ts"
 import { float32 } from "../../tensor/HostTensor.ts"
 import type { HostTensors } from "../Pipeline.ts"
 import type { Adaptation, StageContext } from "../Stage.ts"
-import { normalized } from "../timestepProbabilities.ts"
-import type { Spread, TimestepSamplerShape } from "../TimestepSampler.ts"
+import { normalized } from "./probabilities.ts"
+import type { Spread, TimestepSamplerShape } from "./TimestepSampler.ts"
 
 /** A sampler under a schedule. */
 export interface TimestepDraw {

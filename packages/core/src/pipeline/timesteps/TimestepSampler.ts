@@ -8,12 +8,12 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { Result } from "effect"
-import type { Schedule } from "../schedule/index.ts"
+import type { Schedule } from "../../schedule/index.ts"
+import type { HostTensors } from "../Pipeline.ts"
+import type { Observation } from "../Stage.ts"
+import { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./distributions.ts"
+import type { LossSecondMomentOptions, NormalOptions } from "./distributions.ts"
 import type { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
-import type { HostTensors } from "./Pipeline.ts"
-import type { Observation } from "./Stage.ts"
-import { logitNormalTimesteps, logNormalTimesteps, lossSecondMomentTimesteps } from "./timestepDistributions.ts"
-import type { LossSecondMomentOptions, NormalOptions } from "./timestepDistributions.ts"
 
 /**
  * How the positions of the examples lie to each other. `stratified` and `antithetic` positions are drawn for all

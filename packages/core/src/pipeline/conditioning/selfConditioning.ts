@@ -8,9 +8,9 @@ import type { Tensor, Tensors } from "../../engine/Program.ts"
 import type { DrawSpecs } from "../../random/Distribution.ts"
 import { Distribution } from "../../random/index.ts"
 import type { Schedule } from "../../schedule/index.ts"
+import { perTimestep } from "../internal/perTimestep.ts"
 import { clippedToData } from "../selfCondition.ts"
 import type { Noised } from "../Stage.ts"
-import { perTimestep } from "./perTimestep.ts"
 
 /** Which examples are shown an estimate: each with probability 1/2. */
 export const selfConditioningDraws = (batch: number): DrawSpecs => ({

@@ -3,8 +3,8 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { Distribution } from "../random/index.ts"
-import type { Conditioned, Labelled, Stage } from "./Stage.ts"
+import { Distribution } from "../../random/index.ts"
+import type { Conditioned, Labelled, Stage } from "../Stage.ts"
 
 /** Options of {@link classConditioning}. */
 export interface ClassConditioningOptions {

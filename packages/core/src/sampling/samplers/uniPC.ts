@@ -2,12 +2,12 @@
  * UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models", 2023).
  */
 import { Result } from "effect"
+import type { Leg } from "../route.ts"
+import type { Combination, Sampler } from "../Sampler.ts"
 import { openLinspace } from "./dpmSolver.ts"
 import { recalled, sumOf } from "./internal/combinations.ts"
 import { interpolationWeights, psi, type Transition, transition, twoValues, valueAt } from "./internal/exponential.ts"
 import { isStill, memories, nodesOf, planLegs, remembering, requireOrder } from "./internal/multistep.ts"
-import type { Leg } from "./route.ts"
-import type { Combination, Sampler } from "./Sampler.ts"
 
 /** Options of {@link uniPC}. */
 export interface UniPCOptions {

@@ -4,17 +4,17 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { InvalidObjective, UndefinedWeight } from "../diffusion/index.ts"
-import { stopGradient } from "../engine/operations/index.ts"
-import type { Tensor } from "../engine/Program.ts"
-import { NoiseSchedule, snr } from "../schedule/index.ts"
-import { Denoiser } from "./Denoiser.ts"
+import { InvalidObjective, UndefinedWeight } from "../../diffusion/index.ts"
+import { stopGradient } from "../../engine/operations/index.ts"
+import type { Tensor } from "../../engine/Program.ts"
+import { NoiseSchedule, snr } from "../../schedule/index.ts"
+import { Denoiser } from "../Denoiser.ts"
+import { axesAfterBatch } from "../internal/axes.ts"
+import { Objective } from "../Objective.ts"
+import type { Loss, Predicted, Stage } from "../Stage.ts"
 import { meanOverBatch } from "./importance.ts"
-import { axesAfterBatch } from "./internal/axes.ts"
 import { type BoundOptions, type BoundTables, boundTables, boundTerms } from "./internal/boundTerms.ts"
-import { lossSpecs } from "./internal/lossSpecs.ts"
-import { Objective } from "./Objective.ts"
-import type { Loss, Predicted, Stage } from "./Stage.ts"
+import { lossSpecs } from "./lossSpecs.ts"
 
 /** What {@link boundLoss} asks. */
 export interface BoundLossOptions extends BoundOptions {

@@ -17,7 +17,7 @@ import {
   truncatedSnrWeighting,
   uniformWeighting,
   type Weighting
-} from "../diffusion/index.ts"
+} from "../../diffusion/index.ts"
 
 /**
  * The weighting service; its value is a {@link Weighting}.

@@ -3,10 +3,10 @@
  * Integrator", 2023).
  */
 import { Result } from "effect"
+import type { Sampler } from "../Sampler.ts"
 import { openLinspace } from "./dpmSolver.ts"
 import { interpolationWeights, noiseAt, transition } from "./internal/exponential.ts"
 import { isStill, nodesOf, planMultistep, requireOrder, toEstimate } from "./internal/multistep.ts"
-import type { Sampler } from "./Sampler.ts"
 
 /** Options of {@link deis}. */
 export interface DeisOptions {

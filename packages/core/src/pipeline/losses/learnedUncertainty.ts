@@ -3,11 +3,11 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { InvalidObjective } from "../diffusion/index.ts"
-import type { Tensor } from "../engine/Program.ts"
-import { levelAt, NoiseSchedule, sigmaOf } from "../schedule/index.ts"
+import { InvalidObjective } from "../../diffusion/index.ts"
+import type { Tensor } from "../../engine/Program.ts"
+import { levelAt, NoiseSchedule, sigmaOf } from "../../schedule/index.ts"
+import type { Loss, Stage } from "../Stage.ts"
 import { meanOverBatch } from "./importance.ts"
-import type { Loss, Stage } from "./Stage.ts"
 
 /** What {@link learnedUncertainty} asks. */
 export interface LearnedUncertaintyOptions {

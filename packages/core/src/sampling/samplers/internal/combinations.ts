@@ -1,7 +1,7 @@
 /**
  * Sums of linear combinations.
  */
-import type { Combination } from "../Sampler.ts"
+import type { Combination } from "../../Sampler.ts"
 
 type Term = readonly [factor: number, combination: Combination]
 

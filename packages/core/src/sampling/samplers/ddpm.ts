@@ -1,8 +1,8 @@
 /**
  * Ancestral sampling (Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", 2020, algorithm 2).
  */
-import { posteriorBetween } from "../diffusion/index.ts"
-import { planOver, type Sampler } from "./Sampler.ts"
+import { posteriorBetween } from "../../diffusion/index.ts"
+import { planOver, type Sampler } from "../Sampler.ts"
 
 /** The variances of {@link ddpm}. */
 export const ddpmVariances = ["fixedSmall", "fixedLarge", "learnedRange", "learnedLog", "learned"] as const

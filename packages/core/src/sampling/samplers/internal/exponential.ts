@@ -11,9 +11,9 @@
  * and, with a Wiener process, twice the exponent and noise (Lu et al. 2022, "DPM-Solver++", equations 18 and 19). All are
  * `x` x_s + `scale` k ∫_0^1 e^{-k (1 - u)} M(u) du + `noise` z, for some k.
  */
-import { lambdaOf, type NoiseLevel } from "../../schedule/index.ts"
-import type { Leg } from "../route.ts"
-import type { Combination } from "../Sampler.ts"
+import { lambdaOf, type NoiseLevel } from "../../../schedule/index.ts"
+import type { Leg } from "../../route.ts"
+import type { Combination } from "../../Sampler.ts"
 
 /** What a solver takes for a polynomial, and whether it draws noise on the way. */
 export interface ExponentialForm {

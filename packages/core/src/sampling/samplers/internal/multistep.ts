@@ -2,12 +2,12 @@
  * Solvers that remember what the denoiser said before.
  */
 import { Result } from "effect"
-import { lambdaOf, type Schedule } from "../../schedule/index.ts"
-import { type Leg, route } from "../route.ts"
-import type { Combination, Plan, PlanError, PlanOptions, PlanSpec, StepRule } from "../Sampler.ts"
-import { planAlong } from "../Sampler.ts"
-import { InvalidSampling } from "../SamplingError.ts"
-import { withSpacing } from "../TimestepChoice.ts"
+import { lambdaOf, type Schedule } from "../../../schedule/index.ts"
+import { type Leg, route } from "../../route.ts"
+import type { Combination, Plan, PlanError, PlanOptions, PlanSpec, StepRule } from "../../Sampler.ts"
+import { planAlong } from "../../Sampler.ts"
+import { InvalidSampling } from "../../SamplingError.ts"
+import { withSpacing } from "../../TimestepChoice.ts"
 import { recalled, sumOf } from "./combinations.ts"
 import { finiteLegs } from "./levels.ts"
 

@@ -1,8 +1,8 @@
 /**
  * How likely each timestep is.
  */
-import type { Schedule } from "../schedule/index.ts"
-import type { HostTensors } from "./Pipeline.ts"
+import type { Schedule } from "../../schedule/index.ts"
+import type { HostTensors } from "../Pipeline.ts"
 import type { TimestepSamplerShape } from "./TimestepSampler.ts"
 
 /**
