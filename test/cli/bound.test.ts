@@ -25,7 +25,7 @@ const evaluationAt = (steps: number, strata: ReadonlyArray<readonly [number, num
     examples: 7,
     dimensions: 10,
     steps,
-    variance: "fixedSmall",
+    variance: "fixed-small",
     prior: estimate(1),
     divergences: estimate(later),
     decoder: estimate(term(0)),
@@ -44,7 +44,7 @@ const evaluationAt = (steps: number, strata: ReadonlyArray<readonly [number, num
 
 const every = (steps: number) => Array.from({ length: steps }, (_, t) => [t, t] as const)
 
-const reportOf = (evaluation: Training.BoundEvaluation, decoder: BoundReport["decoder"] = "discretizedGaussian") => ({
+const reportOf = (evaluation: Training.BoundEvaluation, decoder: BoundReport["decoder"] = "discretized-gaussian") => ({
   run: "runs/digits-1",
   step: 2200,
   seed: 0,
@@ -85,7 +85,7 @@ describe("a report of the bound", () => {
   it("says how many timesteps were looked at, and how certain it is", () => {
     const whole = describeBound(reportOf(evaluationAt(30, every(30))))
     assert.strictEqual(whole[0], "The variational bound of runs/digits-1 after 2,200 steps, on 7 held-out images")
-    assert.strictEqual(whole[1], "(all 30 timesteps; variance fixedSmall):")
+    assert.strictEqual(whole[1], "(all 30 timesteps; variance fixed-small):")
     const some = describeBound(reportOf(evaluationAt(30, [[0, 0], [1, 29]])))
     assert.include(some[1]!, "2 of 30 timesteps each")
     assert.match(some.at(-1)!, /^Bits per dimension: at most [\d.]+ \+- [\d.]+$/)
@@ -209,7 +209,7 @@ describe("effusion evaluate bound", () => {
       assert.closeTo(total.mean, all.total.mean, 5 * (total.standardError + all.total.standardError))
     }
     const large = await json("--variance", "fixed-large")
-    assert.strictEqual(large.variance, "fixedLarge")
+    assert.strictEqual(large.variance, "fixed-large")
     assert.notStrictEqual(large.divergences.mean, all.divergences.mean)
     assert.closeTo(large.likelihood.mean, all.likelihood.mean, 1e-9)
   })
@@ -238,8 +238,8 @@ describe("effusion evaluate bound", () => {
     }
     const exact = await of()
     const tanh = await of("--decoder", "tanh")
-    assert.deepInclude(exact, { unit: "bits/dim", decoder: "discretizedGaussian", dimensions: 784 })
-    assert.strictEqual(tanh.decoder, "discretizedGaussianTanh")
+    assert.deepInclude(exact, { unit: "bits/dim", decoder: "discretized-gaussian", dimensions: 784 })
+    assert.strictEqual(tanh.decoder, "discretized-gaussian-tanh")
     assert.strictEqual(tanh.divergences.mean, exact.divergences.mean)
     assert.notStrictEqual(tanh.likelihood.mean, exact.likelihood.mean)
     assert.isAbove(exact.likelihood.mean, 0)
@@ -256,7 +256,7 @@ describe("effusion evaluate bound", () => {
     await refused(/"nowhere" holds no run: there is no such folder/, "nowhere")
     await refused(/cannot evaluate with --examples 0; give a number of at least 1/, run, "--examples", "0")
     await refused(/cannot evaluate with --timesteps 51; give an integer from 2 to 50/, run, "--timesteps", "51")
-    await refused(/cannot evaluate with --variance learnedRange; .* learns none/, run, "--variance", "learned")
+    await refused(/cannot evaluate with --variance learned-range; .* learns none/, run, "--variance", "learned-range")
     await refused(/cannot evaluate with --decoder exact; give none: points are continuous/, run, "--decoder", "exact")
     await refused(/cannot write "plot.png": a plot is written as .svg/, run, "--out", "plot.png")
     await refused(/Invalid value for flag --variance: "big"/, run, "--variance", "big")

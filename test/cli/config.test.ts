@@ -154,7 +154,7 @@ describe("a configuration", () => {
       [
         "schedule.type",
         "quadratic",
-        /^schedule: expected an object whose type is one of "linear", "scaledLinear", "cosine", .*, got /
+        /^schedule: expected an object whose type is one of "linear", "scaled-linear", "cosine", .*, got /
       ],
       ["schedule.beta", 1, /^schedule.beta: unknown field$/],
       ["schedule.zeroTerminalSnr", 1, /^schedule.zeroTerminalSnr: expected boolean, got 1$/],
@@ -214,16 +214,16 @@ describe("the schedule of a configuration", () => {
       end: 0.02,
       referenceSteps: 1000
     }],
-    [{ type: "scaledLinear", steps: 200, betaEnd: 0.01 }, {
-      name: "scaledLinear",
+    [{ type: "scaled-linear", steps: 200, betaEnd: 0.01 }, {
+      name: "scaled-linear",
       steps: 200,
       start: 8.5e-4,
       end: 0.01
     }],
     [{ type: "cosine", steps: 200 }, { name: "cosine", steps: 200, offset: 0.008, maximumBeta: 0.999 }],
-    [{ type: "sigmoidBeta", steps: 200 }, { name: "sigmoidBeta", steps: 200, start: 1e-4, end: 0.02 }],
-    [{ type: "sigmoidAlphaBar", steps: 200, tau: 0.7 }, {
-      name: "sigmoidAlphaBar",
+    [{ type: "sigmoid-beta", steps: 200 }, { name: "sigmoid-beta", steps: 200, start: 1e-4, end: 0.02 }],
+    [{ type: "sigmoid-alpha-bar", steps: 200, tau: 0.7 }, {
+      name: "sigmoid-alpha-bar",
       steps: 200,
       start: -3,
       end: 3,
@@ -239,12 +239,12 @@ describe("the schedule of a configuration", () => {
       maximumBeta: 0.999,
       convention: "diffusers"
     }],
-    [{ type: "logSnrLinear", steps: 200, logSnrMin: -8 }, {
+    [{ type: "log-snr-linear", steps: 200, logSnrMin: -8 }, {
       name: "discretized",
       of: { name: "linear", logSnrMax: 13.3, logSnrMin: -8 },
       steps: 200
     }],
-    [{ type: "shiftedCosine", steps: 200, shift: 0.5 }, {
+    [{ type: "shifted-cosine", steps: 200, shift: 0.5 }, {
       name: "discretized",
       of: { name: "cosine", logSnrMax: 15, logSnrMin: -15, shift: 0.5 },
       steps: 200
@@ -264,7 +264,7 @@ describe("the schedule of a configuration", () => {
       const rescaled = Result.getOrThrow(scheduled({ ...options, zeroTerminalSnr: true }))
       const terminal = Result.getOrThrow(scheduleFrom(rescaled.schedule))
       assert.strictEqual(terminal.alphaBar.at(-1), 0)
-      assert.deepStrictEqual(toConfig(terminal), { name: "zeroTerminalSnr", of: expected })
+      assert.deepStrictEqual(toConfig(terminal), { name: "zero-terminal-snr", of: expected })
     }
   })
 
@@ -284,11 +284,11 @@ describe("the schedule of a configuration", () => {
         /^schedule: .*take at least 901 steps$/
       ],
       [
-        { type: "sigmoidAlphaBar", steps: 200, start: 3, end: -3 },
+        { type: "sigmoid-alpha-bar", steps: 200, start: 3, end: -3 },
         "noise",
         /^schedule: "end" is -3; it is above "start"/
       ],
-      [{ type: "logSnrLinear", steps: 200, logSnrMax: 50 }, "noise", /^schedule: "logSnrMax" is 50/],
+      [{ type: "log-snr-linear", steps: 200, logSnrMax: 50 }, "noise", /^schedule: "logSnrMax" is 50/],
       [
         { type: "cosine", steps: 200, zeroTerminalSnr: true },
         "noise",

@@ -219,7 +219,7 @@ describe("of a run that is there", () => {
     assertRefused(await cli("sample", run, "--sampler", "deis", "--order", "4"), /--order: of deis it is at most 3/)
     assertRefused(await cli("sample", run, "--threshold", "0"), /--threshold: expected a number above 0 and at most 1/)
     assertRefused(
-      await cli("sample", run, "--sampler", "ddpm", "--variance", "learnedRange"),
+      await cli("sample", run, "--sampler", "ddpm", "--variance", "learned-range"),
       /"variance" logarithm: it is for networks that learn the variance/
     )
   })

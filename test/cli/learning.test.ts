@@ -132,7 +132,7 @@ describe("what a run learns", () => {
         [{ objective: { type: "edm", sigmaData: 1 }, weighting: "min-snr" }, "edm", "min-snr", "squared"],
         [{ weighting: { type: "soft-min-snr", gamma: 2 } }, "noise", "soft-min-snr", "squared"],
         [{ weighting: { type: "p2", k: 2 } }, "noise", "p2", "squared"],
-        [{ weighting: { type: "bound", variance: "fixedLarge" } }, "noise", "bound", "squared"]
+        [{ weighting: { type: "bound", variance: "fixed-large" } }, "noise", "bound", "squared"]
       ]
       for (const [fields, ...names] of choices) {
         const [objective, weighting, distance] = yield* found(fields)

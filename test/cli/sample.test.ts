@@ -213,8 +213,8 @@ describe("drawing with a network that has learned the variance", () => {
       return readFileSync(path("points.json"), "utf8")
     }
     const learned = await draw()
-    assert.strictEqual(await draw("--variance", "learnedRange"), learned)
-    assert.notStrictEqual(await draw("--variance", "fixedSmall"), learned)
+    assert.strictEqual(await draw("--variance", "learned-range"), learned)
+    assert.notStrictEqual(await draw("--variance", "fixed-small"), learned)
     await draw("--sampler", "dpm-solver")
   }, 60_000)
 })

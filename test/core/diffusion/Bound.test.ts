@@ -167,13 +167,13 @@ const noising = anySchedule.filter((schedule) => schedule.steps > 1).chain((sche
   error: triples.map(([, , error]) => error / 10)
 })).filter(({ schedule, t }) => S.alphaBar(schedule, t) > 1e-6)
 
-const variances: ReadonlyArray<VarianceType> = ["fixedSmall", "fixedLarge", "learnedRange"]
+const variances: ReadonlyArray<VarianceType> = ["fixed-small", "fixed-large", "learned-range"]
 
 describe("the variance of a step", () => {
   it("lies between that of the posterior and beta, where an output between -1 and 1 says", () => {
     fc.assert(fc.property(noising, fc.double({ min: -1, max: 1, noNaN: true }), ({ schedule, t }, output) => {
-      const small = fixedLogVariance(schedule, t, "fixedSmall")
-      const large = fixedLogVariance(schedule, t, "fixedLarge")
+      const small = fixedLogVariance(schedule, t, "fixed-small")
+      const large = fixedLogVariance(schedule, t, "fixed-large")
       const learned = learnedRangeLogVariance(schedule, t, output)
       assertRelative(Math.exp(small), S.posteriorVariance(schedule, t), 1e-12)
       assertRelative(Math.exp(large), S.beta(schedule, t), 1e-12)
@@ -188,15 +188,15 @@ describe("the variance of a step", () => {
     fc.assert(fc.property(anySchedule.filter(({ steps }) => steps > 1), (schedule) => {
       const expected = Math.log(S.posteriorVariance(schedule, 1))
       assert.strictEqual(posteriorLogVariance(schedule, 0), expected)
-      assert.strictEqual(fixedLogVariance(schedule, 0, "fixedSmall"), expected)
-      assert.strictEqual(fixedLogVariance(schedule, 0, "fixedLarge"), expected)
+      assert.strictEqual(fixedLogVariance(schedule, 0, "fixed-small"), expected)
+      assert.strictEqual(fixedLogVariance(schedule, 0, "fixed-large"), expected)
       assert.closeTo(learnedRangeLogVariance(schedule, 0, 1), Math.log(S.beta(schedule, 0)), 1e-12)
     }))
   })
 
   it("of a schedule of one timestep is its beta", () => {
     const schedule = Result.getOrThrow(S.fromBetas([0.25]))
-    assert.strictEqual(fixedLogVariance(schedule, 0, "fixedSmall"), Math.log(0.25))
+    assert.strictEqual(fixedLogVariance(schedule, 0, "fixed-small"), Math.log(0.25))
   })
 })
 
@@ -216,7 +216,7 @@ describe("a term of the bound", () => {
         const output = { prediction, variance: x0.map(() => v) }
         const { nats, noiseError } = boundTerm(schedule, t, { x0, xt }, output, options)
         const variance_t = Math.exp(
-          variance === "learnedRange"
+          variance === "learned-range"
             ? learnedRangeLogVariance(schedule, t, v)
             : fixedLogVariance(schedule, t, variance)
         )
@@ -256,8 +256,8 @@ describe("a term of the bound", () => {
 
   it("at t = 0 is the negative log-likelihood of the data under the step", () => {
     const likelihoods: { readonly [Name in Decoder]: typeof gaussianLogLikelihood } = {
-      discretizedGaussian: discretizedGaussianLogLikelihood,
-      discretizedGaussianTanh: discretizedGaussianLogLikelihoodTanh,
+      "discretized-gaussian": discretizedGaussianLogLikelihood,
+      "discretized-gaussian-tanh": discretizedGaussianLogLikelihoodTanh,
       gaussian: gaussianLogLikelihood
     }
     fc.assert(fc.property(noising, ({ error, noise, schedule, x0 }) => {
@@ -296,7 +296,7 @@ describe("a term of the bound", () => {
     assert.isFinite(boundTerm(none, 9, given, { prediction: [0.1] }, { predictionType: "v_prediction" }).nats[0])
     assert.throws(
       () =>
-        boundTerm(schedule, 3, given, { prediction: [0.1] }, { predictionType: "epsilon", variance: "learnedRange" }),
+        boundTerm(schedule, 3, given, { prediction: [0.1] }, { predictionType: "epsilon", variance: "learned-range" }),
       RangeError,
       "no variance"
     )
@@ -333,7 +333,7 @@ describe("the whole bound", () => {
     const normal = (key: Key.Key) => draw(key, { distribution: Distribution.normal, shape: [count] }).data
     const { mean, variance } = gaussianData
     const x0 = Float64Array.from(normal(Key.make(7)), (z) => mean + Math.sqrt(variance) * z)
-    for (const type of ["fixedSmall", "fixedLarge"] as const) {
+    for (const type of ["fixed-small", "fixed-large"] as const) {
       const expected = expectedBound(gaussianData, schedule, type)
       const bound = variationalBound(schedule, x0, {
         predictionType: "sample",
@@ -367,7 +367,7 @@ describe("the whole bound", () => {
     fc.assert(fc.property(
       anySchedule.filter(({ steps }) => steps > 1),
       data,
-      fc.constantFrom("fixedSmall" as const, "fixedLarge" as const),
+      fc.constantFrom("fixed-small" as const, "fixed-large" as const),
       (schedule, data, type) => {
         const { total } = expectedBound(data, schedule, type)
         assert.isAbove(total, entropy(data) - 1e-9)
@@ -378,7 +378,7 @@ describe("the whole bound", () => {
   it("comes down to the entropy of the data with more timesteps", () => {
     const gaps = [10, 40, 160, 640, 2560].map((steps) => {
       const schedule = Result.getOrThrow(S.cosine({ steps }))
-      const { terms, total } = expectedBound(gaussianData, schedule, "fixedLarge")
+      const { terms, total } = expectedBound(gaussianData, schedule, "fixed-large")
       // With the best variance at t = 0, which neither fixed type has.
       const decoder = (Math.log(2 * Math.PI * remainingVariance(gaussianData, schedule, 0)) + 1) / 2
       return total - terms[0]! + decoder - entropy(gaussianData)

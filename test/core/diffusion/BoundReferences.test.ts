@@ -31,9 +31,9 @@ const model = (xt: Float64Array, t: number, item: number) => ({
 })
 
 const variances: { readonly [name: string]: VarianceType } = {
-  FIXED_SMALL: "fixedSmall",
-  FIXED_LARGE: "fixedLarge",
-  LEARNED_RANGE: "learnedRange"
+  FIXED_SMALL: "fixed-small",
+  FIXED_LARGE: "fixed-large",
+  LEARNED_RANGE: "learned-range"
 }
 
 const scheduleOf = (name: string, steps: number): S.Schedule =>
@@ -84,7 +84,7 @@ describe("terms at single timesteps", () => {
             predictionType: "epsilon",
             variance: variances[reference.variance]!,
             clip,
-            decoder: "discretizedGaussianTanh"
+            decoder: "discretized-gaussian-tanh"
           })
         })
       const free = terms("none")
@@ -114,7 +114,7 @@ describe("the bound over all timesteps", () => {
           predictionType: "epsilon",
           variance: variances[reference.variance]!,
           clip: reference.clip_denoised ? 1 : "none",
-          decoder: "discretizedGaussianTanh",
+          decoder: "discretized-gaussian-tanh",
           predict: (xt, t) => model(xt, t, item),
           noise: () => noise[item]!
         })

@@ -36,7 +36,7 @@ const positive = fc.double({ min: 0.05, max: 20, noNaN: true })
 /** Weightings that say whose error they weigh: all but "simple". */
 const anyWeighting: fc.Arbitrary<Weighting> = fc.oneof(
   fc.constantFrom(...everyPrediction).map(uniformWeighting),
-  fc.constantFrom(snrWeighting, truncatedSnrWeighting, boundWeighting(), boundWeighting({ variance: "fixedLarge" })),
+  fc.constantFrom(snrWeighting, truncatedSnrWeighting, boundWeighting(), boundWeighting({ variance: "fixed-large" })),
   positive.map((gamma) => Result.getOrThrow(minSnrWeighting({ gamma }))),
   positive.map((gamma) => Result.getOrThrow(softMinSnrWeighting({ gamma }))),
   fc.tuple(fc.double({ min: 0, max: 3, noNaN: true }), positive).map(([gamma, k]) =>
@@ -182,7 +182,7 @@ describe("published weightings", () => {
     fc.assert(fc.property(place.filter(({ t }) => t > 0), ({ schedule, t }) => {
       assertRelative(weightAt(boundWeighting(), schedule, t, "epsilon"), boundWeight(schedule, t), 1e-8)
       assertRelative(
-        weightAt(boundWeighting({ variance: "fixedLarge" }), schedule, t, "epsilon"),
+        weightAt(boundWeighting({ variance: "fixed-large" }), schedule, t, "epsilon"),
         boundWeight(schedule, t, S.beta(schedule, t)),
         1e-8
       )

@@ -24,7 +24,7 @@ export const remainingVariance = ({ variance }: GaussianData, schedule: S.Schedu
 }
 
 /** The expectation of every term of the bound under the best denoiser, with the density of continuous data at t = 0. */
-export const expectedBound = (data: GaussianData, schedule: S.Schedule, type: "fixedSmall" | "fixedLarge") => {
+export const expectedBound = (data: GaussianData, schedule: S.Schedule, type: "fixed-small" | "fixed-large") => {
   const terms = Array.from({ length: schedule.steps }, (_, t) => {
     const variance = Math.exp(fixedLogVariance(schedule, t, type))
     const error = remainingVariance(data, schedule, t)

@@ -70,7 +70,7 @@ const goldenRecord = (schedule: S.Schedule, learned: boolean): HostTensors => {
   }
 }
 
-const variances = { FIXED_SMALL: "fixedSmall", FIXED_LARGE: "fixedLarge", LEARNED_RANGE: undefined } as const
+const variances = { FIXED_SMALL: "fixed-small", FIXED_LARGE: "fixed-large", LEARNED_RANGE: undefined } as const
 
 const assertRelative = (actual: ArrayLike<number>, expected: ReadonlyArray<number>, tolerance: number) => {
   assert.strictEqual(actual.length, expected.length)
@@ -120,7 +120,7 @@ const term = (
     readonly estimate: number
     readonly logVariance: number
   },
-  decoder: "discretizedGaussianTanh" | "gaussian"
+  decoder: "discretized-gaussian-tanh" | "gaussian"
 ): number => {
   const deviation = Math.exp(logVariance / 2)
   if (t > 0) {
@@ -193,7 +193,7 @@ const recordOf = (elements: ReadonlyArray<Element>, type: (typeof objectives)[nu
   }
 }
 
-const exactly = ({ error, noise, t, variance, x0 }: Element, decoder: "discretizedGaussianTanh" | "gaussian") =>
+const exactly = ({ error, noise, t, variance, x0 }: Element, decoder: "discretized-gaussian-tanh" | "gaussian") =>
   term(short, t, {
     x0,
     xt: addNoise(short, t, [x0], [noise])[0]!,
@@ -205,11 +205,11 @@ const exactly = ({ error, noise, t, variance, x0 }: Element, decoder: "discretiz
 const onHost = (
   { error, noise, t, variance, x0 }: Element,
   predictionType: (typeof objectives)[number],
-  decoder: "discretizedGaussianTanh" | "gaussian"
+  decoder: "discretized-gaussian-tanh" | "gaussian"
 ) => {
   const xt = addNoise(short, t, [x0], [noise])
   const prediction = convert(short, t, xt, [x0 + error], { from: "sample", to: predictionType })
-  const options = { predictionType, variance: "learnedRange", clip: "none", decoder } as const
+  const options = { predictionType, variance: "learned-range", clip: "none", decoder } as const
   return boundTerm(short, t, { x0: [x0], xt }, { prediction, variance: [variance] }, options).nats[0]!
 }
 
@@ -219,7 +219,7 @@ describeEngines("a learned variance", (it) => {
     it.effect(`has the bound of the papers' formulas, of predictions of ${name}`, () =>
       forAll(fc.array(element, { minLength: 1, maxLength: 8 }), (elements) =>
         Effect.gen(function*() {
-          for (const decoder of ["discretizedGaussianTanh", "gaussian"] as const) {
+          for (const decoder of ["discretized-gaussian-tanh", "gaussian"] as const) {
             const stage = yield* boundLoss({ decoder, scale: "term" })
             const { perExample } = yield* apply(stage, recordOf(elements, type))
             elements.forEach((element, i) => {
@@ -234,13 +234,13 @@ describeEngines("a learned variance", (it) => {
   it.effect("has gradients that are those of the formulas", () =>
     forAll(fc.array(element, { minLength: 1, maxLength: 8 }), (elements) =>
       Effect.gen(function*() {
-        for (const decoder of ["discretizedGaussianTanh", "gaussian"] as const) {
+        for (const decoder of ["discretized-gaussian-tanh", "gaussian"] as const) {
           const stage = yield* boundLoss({ decoder, scale: "term" })
           const found = yield* gradients(stage, recordOf(elements, "sample"), ["prediction", "variance"])
           elements.forEach((element, i) => {
             // Where the likelihood is cut off it has a corner.
             const size = Math.abs(exactly(element, decoder))
-            if (element.t === 0 && decoder === "discretizedGaussianTanh" && size > 25) return
+            if (element.t === 0 && decoder === "discretized-gaussian-tanh" && size > 25) return
             const slope = (field: "error" | "variance") =>
               difference((x) => exactly({ ...element, [field]: x }, decoder), element[field], 1e-5) /
               Math.LN2 / elements.length
@@ -302,14 +302,14 @@ describeEngines("a fixed variance", (it) => {
           const record = Object.fromEntries(
             Object.entries(recordOf(elements, type)).filter(([field]) => field !== "variance")
           )
-          for (const variance of ["fixedSmall", "fixedLarge"] as const) {
+          for (const variance of ["fixed-small", "fixed-large"] as const) {
             const terms = yield* apply(yield* boundLoss({ variance, decoder: "gaussian", scale: "term" }), record)
             const weighting = LossWeighting.bound({ variance })
             const stage = yield* Effect.provide(weightedLoss, Layer.merge(weighting, Distance.squared))
             const squares = yield* apply(stage, record)
             elements.forEach(({ t }, i) => {
               const small = S.posteriorVariance(short, Math.max(t, 1))
-              const used = variance === "fixedLarge" && t > 0 ? S.beta(short, t) : small
+              const used = variance === "fixed-large" && t > 0 ? S.beta(short, t) : small
               const rest = t === 0
                 ? Math.log(2 * Math.PI * used) / 2
                 : (small / used - 1 - Math.log(small / used)) / 2

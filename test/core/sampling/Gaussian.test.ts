@@ -52,8 +52,8 @@ describe.each(schedules)("with the best denoiser, %s schedule", (_, schedule) =>
     [
       ["DDIM, eta 0", ddim(), 0.006],
       ["DDIM, eta 0.5", ddim({ eta: 0.5 }), 0.006],
-      ["DDPM, fixedSmall", ddpm(), 0.006],
-      ["DDPM, fixedLarge", ddpm({ variance: "fixedLarge" }), 0.006]
+      ["DDPM, fixed-small", ddpm(), 0.006],
+      ["DDPM, fixed-large", ddpm({ variance: "fixed-large" }), 0.006]
     ] as const
   )("%s comes closer the more steps it takes, and arrives", (_, sampler, bound) => {
     const errors = [10, 32, 100, 316, 1000].map((steps) =>

@@ -85,7 +85,7 @@ const planOf = (golden: diffusers.Golden): Plan => {
     spacing: sigmas ?? config.timestep_spacing,
     skip: skipped(golden),
     ...(sigmas !== undefined && !bySigma ? { rounding: "nearest" } : {}),
-    ...(final_sigmas_type === "sigma_min" || name.startsWith("deis") ? { final: "sigmaMin" } : {}),
+    ...(final_sigmas_type === "sigma_min" || name.startsWith("deis") ? { final: "sigma-min" } : {}),
     predictionType: prediction_type,
     clip: thresholding
       ? { ratio: config.dynamic_thresholding_ratio ?? 0.995, maximum: sample_max_value }

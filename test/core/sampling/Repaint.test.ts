@@ -91,7 +91,7 @@ describe("repaint", () => {
   it.each(
     [
       [repaint(dpmSolver()), `"sampler" dpm-solver`],
-      [repaint(ddpm({ variance: "learnedRange" })), `"sampler" ddpm`],
+      [repaint(ddpm({ variance: "learned-range" })), `"sampler" ddpm`],
       [repaint(ddpm(), { jumpLength: 0 }), `"jumpLength" 0`],
       [repaint(ddpm(), { resamplings: 1.5 }), `"resamplings" 1.5`]
     ] as const

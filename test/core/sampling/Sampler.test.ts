@@ -319,7 +319,7 @@ describe("sampling", () => {
 })
 
 describe("a step", () => {
-  it("leads from the marginal of one timestep to that of the next (fixedSmall, and DDIM with any eta)", () => {
+  it("leads from the marginal of one timestep to that of the next (fixed-small, and DDIM with any eta)", () => {
     const preserving = fc.oneof(fc.constant(ddpm()), ddims)
     fc.assert(fc.property(grids, preserving, ({ grid, schedule }, sampler) => {
       const { steps } = planOf(sampler, schedule, { ...grid, predictionType: "epsilon" } as PlanOptions)
@@ -333,7 +333,7 @@ describe("a step", () => {
     }))
   })
 
-  it("of DDIM with eta = 1 is that of DDPM with fixedSmall", () => {
+  it("of DDIM with eta = 1 is that of DDPM with fixed-small", () => {
     fc.assert(fc.property(grids, fc.boolean(), ({ grid, schedule }, useClippedModelOutput) => {
       const options = { ...grid, predictionType: "epsilon" } as PlanOptions
       const implicit = planOf(ddim({ eta: 1, useClippedModelOutput }), schedule, options).steps
@@ -350,11 +350,11 @@ describe("a step", () => {
     }))
   })
 
-  it("of DDPM with fixedLarge has the variance of the noise between two visited timesteps, and the same mean", () => {
+  it("of DDPM with fixed-large has the variance of the noise between two visited timesteps, and the same mean", () => {
     fc.assert(fc.property(grids, ({ grid, schedule }) => {
       const options = { ...grid, predictionType: "epsilon" } as PlanOptions
       const small = planOf(ddpm(), schedule, options).steps
-      const large = planOf(ddpm({ variance: "fixedLarge" }), schedule, options).steps
+      const large = planOf(ddpm({ variance: "fixed-large" }), schedule, options).steps
       for (const [i, { next, timestep }] of large.entries()) {
         const last = i + 1 === large.length
         const beta = last ? 0 : 1 - schedule.alphaBar[timestep]! / schedule.alphaBar[large[i + 1]!.timestep]!

@@ -68,7 +68,7 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
       const engine = yield* Engine
       const plans: ReadonlyArray<Plan> = [
         ...(["epsilon", "sample", "v_prediction"] as const).flatMap((predictionType) =>
-          [ddpm(), ddpm({ variance: "fixedLarge" }), ddim(), ddim({ eta: 0.7 }), ddim({ useClippedModelOutput: true })]
+          [ddpm(), ddpm({ variance: "fixed-large" }), ddim(), ddim({ eta: 0.7 }), ddim({ useClippedModelOutput: true })]
             .flatMap((sampler) =>
               [{ steps: T }, { steps: 7, spacing: "trailing" } as const, { steps: 1 }].map((grid) =>
                 Result.getOrThrow(sampler.plan(schedule, { ...grid, predictionType }))

@@ -206,7 +206,7 @@ describe.each(
         steps,
         spacing: "lu",
         sigmaMax: Math.min(100, sigma(schedule, 999)),
-        final: "sigmaMin"
+        final: "sigma-min"
       })
       const [actual, expected] = [distributions(plan, data).at(-1)!, marginal(plan.steps.at(-1)!.to, data)]
       return Math.max(Math.abs(actual.m - expected.m), Math.abs(actual.v - expected.v))
@@ -225,7 +225,7 @@ const smoothGrids = fc.integer({ min: 20, max: 60 }).chain((steps) =>
     grid: fc.record({
       steps: fc.integer({ min: 1, max: steps }),
       spacing: fc.constantFrom("leading", "linspace", "trailing", "karras", "lu", undefined),
-      final: fc.constantFrom("zero", "sigmaMin")
+      final: fc.constantFrom("zero", "sigma-min")
     })
   })
 )

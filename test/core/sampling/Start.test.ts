@@ -85,8 +85,8 @@ const inAnyBatch = Effect.fnUntraced(function*(more: Partial<Sampling.SamplingOp
 layer(OnnxEngine.layer())("on the onnx engine", (it) => {
   for (
     const [name, sampler] of [
-      ["learnedRange", ddpm({ variance: "learnedRange" })],
-      ["learnedLog", ddpm({ variance: "learnedLog" })],
+      ["learned-range", ddpm({ variance: "learned-range" })],
+      ["learned-log", ddpm({ variance: "learned-log" })],
       ["learned", ddpm({ variance: "learned" })],
       ["nothing of the variance", ddim({ eta: 0.5 })]
     ] as const
@@ -106,7 +106,7 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
 
   it.effect("guides the prediction, and leaves what is said of the variance", () =>
     Effect.gen(function*() {
-      const sampler = ddpm({ variance: "learnedRange" })
+      const sampler = ddpm({ variance: "learned-range" })
       const worse = { ...parameters, bias: float32(exampleShape, parameters.bias.data.map((b) => b - 0.2)) }
       const x = yield* Sampling.images({ ...options, sampler, guide: { parameters: worse, scale: 2 } })
       const expected = sampleOnHost(planOf(sampler), {
@@ -123,7 +123,7 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
 
   it.effect("refuses a learned variance of a denoiser that learns none", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Sampling.images({ ...options, sampler: ddpm({ variance: "learnedRange" }) }))
+      const error = yield* Effect.flip(Sampling.images({ ...options, sampler: ddpm({ variance: "learned-range" }) }))
       assert.strictEqual(error._tag, "InvalidSampling")
       assert.include(error.message, `"tanh" does not`)
     }).pipe(Effect.provide(axes)))

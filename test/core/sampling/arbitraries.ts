@@ -67,7 +67,7 @@ const dpmOptions = {
 
 /** Every sampler that takes one step from a timestep to the next, and remembers nothing. */
 export const onestep: fc.Arbitrary<Sampler> = fc.oneof(
-  fc.constantFrom("fixedSmall", "fixedLarge").map((variance) => ddpm({ variance: variance as "fixedSmall" })),
+  fc.constantFrom("fixed-small", "fixed-large").map((variance) => ddpm({ variance: variance as "fixed-small" })),
   ddims,
   fc.constant(euler()),
   fc.double({ min: 0, max: 1, noNaN: true }).map((eta) => eulerAncestral({ eta }))

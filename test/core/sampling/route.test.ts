@@ -37,7 +37,7 @@ const closeAll = (actual: ReadonlyArray<number>, expected: ReadonlyArray<number>
 
 describe("diffusers' ways", () => {
   it("DPM-Solver's linspace, with its sigmas down to that of t = 0", () => {
-    const legs = legsOf({ steps: 10, spacing: "linspace", dropLast: true, final: "sigmaMin" })
+    const legs = legsOf({ steps: 10, spacing: "linspace", dropLast: true, final: "sigma-min" })
     assert.deepStrictEqual(timestepsOf(legs), [999, 899, 799, 699, 599, 500, 400, 300, 200, 100])
     closeAll(sigmasOf(legs), [
       157.4073,
@@ -60,7 +60,7 @@ describe("diffusers' ways", () => {
   })
 
   it("DPM-Solver's karras and lu, with rounded timesteps", () => {
-    const karras = legsOf({ steps: 10, spacing: "karras", rounding: "nearest", final: "sigmaMin" })
+    const karras = legsOf({ steps: 10, spacing: "karras", rounding: "nearest", final: "sigma-min" })
     assert.deepStrictEqual(timestepsOf(karras), [999, 937, 864, 775, 663, 511, 301, 102, 18, 0])
     closeAll(sigmasOf(karras), [
       157.4073,
@@ -75,7 +75,7 @@ describe("diffusers' ways", () => {
       0.01000133,
       0.01000133
     ])
-    const lu = legsOf({ steps: 10, spacing: "lu", rounding: "nearest", final: "sigmaMin" })
+    const lu = legsOf({ steps: 10, spacing: "lu", rounding: "nearest", final: "sigma-min" })
     assert.deepStrictEqual(timestepsOf(lu), [999, 886, 757, 603, 410, 202, 73, 22, 5, 0])
   })
 
@@ -133,7 +133,7 @@ describe("a route", () => {
       schedule: fc.constant(schedule),
       grid: fc.constant(grid),
       skip: fc.nat((grid.steps ?? grid.timesteps!.length) - 1),
-      final: fc.constantFrom("zero" as const, "sigmaMin" as const)
+      final: fc.constantFrom("zero" as const, "sigma-min" as const)
     })
   )
 

@@ -166,7 +166,7 @@ describe("discretize", () => {
   it("keeps a function's table as its config", () => {
     const continuous = Result.getOrThrow(Continuous.fromLogSnr((u) => 5 - 10 * u))
     const schedule = Result.getOrThrow(Continuous.discretize(continuous, { steps: 10 }))
-    assert.strictEqual(schedule.name, "alphaBar")
+    assert.strictEqual(schedule.name, "alpha-bar")
     assert.deepStrictEqual(Result.getOrThrow(S.fromConfig(S.toConfig(schedule))), schedule)
   })
 

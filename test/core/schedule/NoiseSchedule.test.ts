@@ -2,7 +2,7 @@ import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import * as S from "@effusion/core/schedule"
 import { fromBetas, InvalidSchedule, linear, NoiseSchedule, type Schedule } from "@effusion/core/schedule"
 import { Effect, type Layer, Result } from "effect"
-import { families, familyNames } from "./families.ts"
+import { families, familyNames, layers } from "./families.ts"
 
 const provided = (layer: Layer.Layer<NoiseSchedule, InvalidSchedule>) => NoiseSchedule.pipe(Effect.provide(layer))
 
@@ -12,7 +12,7 @@ describe("NoiseSchedule", () => {
       const provide: ReadonlyArray<
         readonly [Layer.Layer<NoiseSchedule, InvalidSchedule>, Result.Result<Schedule, InvalidSchedule>]
       > = [
-        ...familyNames.map((name) => [NoiseSchedule[name]({ steps: 20 }), families[name]({ steps: 20 })] as const),
+        ...familyNames.map((name) => [layers[name]({ steps: 20 }), families[name]({ steps: 20 })] as const),
         [NoiseSchedule.linear({ steps: 20, end: 0.1 }), linear({ steps: 20, end: 0.1 })],
         [NoiseSchedule.fromBetas([0.1, 0.2]), fromBetas([0.1, 0.2])],
         [NoiseSchedule.fromAlphaBars([0.9, 0.2]), S.fromAlphaBars([0.9, 0.2])],
@@ -36,7 +36,7 @@ describe("NoiseSchedule", () => {
   it.effect("fails with InvalidSchedule where there is none", () =>
     Effect.gen(function*() {
       const failing = [
-        ...familyNames.map((name) => NoiseSchedule[name]({ steps: 0 })),
+        ...familyNames.map((name) => layers[name]({ steps: 0 })),
         NoiseSchedule.fromBetas([]),
         NoiseSchedule.fromAlphaBars([]),
         NoiseSchedule.fromAlphaBar((u) => u, { steps: 9 })

@@ -19,13 +19,24 @@ export const scheduleOf = (
 /** The families that have options of their own. */
 export const families = {
   linear: S.linear,
-  scaledLinear: S.scaledLinear,
+  "scaled-linear": S.scaledLinear,
   cosine: S.cosine,
-  sigmoidBeta: S.sigmoidBeta,
-  sigmoidAlphaBar: S.sigmoidAlphaBar,
+  "sigmoid-beta": S.sigmoidBeta,
+  "sigmoid-alpha-bar": S.sigmoidAlphaBar,
   exponential: S.exponential,
   laplace: S.laplace
 }
 
 /** Their names. */
 export const familyNames = Object.keys(families) as ReadonlyArray<keyof typeof families>
+
+/** Their layers. */
+export const layers = {
+  linear: S.NoiseSchedule.linear,
+  "scaled-linear": S.NoiseSchedule.scaledLinear,
+  cosine: S.NoiseSchedule.cosine,
+  "sigmoid-beta": S.NoiseSchedule.sigmoidBeta,
+  "sigmoid-alpha-bar": S.NoiseSchedule.sigmoidAlphaBar,
+  exponential: S.NoiseSchedule.exponential,
+  laplace: S.NoiseSchedule.laplace
+}

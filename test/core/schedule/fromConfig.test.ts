@@ -19,7 +19,7 @@ describe("fromConfig", () => {
     ["an option out of range", { name: "linear", steps: 10, end: 2 }, "\"end\" is 2"],
     ["a convention that there is not", { name: "laplace", steps: 10, convention: "own" }, "\"convention\""],
     ["betas that are none", { name: "betas", betas: [0.1, null] }, "\"betas.1\""],
-    ["a schedule of an unknown one", { name: "zeroTerminalSnr", of: { name: "x" } }, "no noise schedule \"x\""],
+    ["a schedule of an unknown one", { name: "zero-terminal-snr", of: { name: "x" } }, "no noise schedule \"x\""],
     ["a schedule of nothing", { name: "respaced", timesteps: [0] }, "\"of\": is missing"]
   ])("%s: fails with InvalidSchedule", (_, json, named) => {
     const error = Result.getOrThrow(Result.flip(fromConfig(json)))

@@ -91,7 +91,7 @@ describeEngines("the variational bound", (it) => {
   it.effect("is the closed form for Gaussian data and the best denoiser, term by term", () =>
     Effect.gen(function*() {
       const data = gaussian(1000, [2])
-      for (const variance of ["fixedSmall", "fixedLarge"] as const) {
+      for (const variance of ["fixed-small", "fixed-large"] as const) {
         const evaluation = yield* evaluate(
           { data, variance, decoder: "gaussian", clip: "none", batchSize: 500 },
           denoiserOf([2], best("sample"))
@@ -122,8 +122,8 @@ describeEngines("the variational bound", (it) => {
       const examples = Array.from({ length: 5 }, (_, i) => x0.subarray(4 * i, 4 * i + 4))
       const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0)
       const mean = (of: (x0: Float32Array) => number) => examples.reduce((total, x0) => total + of(x0), 0) / 5
-      for (const variance of ["fixedSmall", "fixedLarge"] as const) {
-        for (const decoder of ["discretizedGaussian", "discretizedGaussianTanh"] as const) {
+      for (const variance of ["fixed-small", "fixed-large"] as const) {
+        for (const decoder of ["discretized-gaussian", "discretized-gaussian-tanh"] as const) {
           const evaluation = yield* evaluate({ data, variance, decoder }, denoiserOf([2, 2, 1], constant(0.25)))
           // What x_t is makes no difference to a term when the estimate of x_0 does not depend on it.
           const onHost = (x0: Float32Array, t: number) =>
@@ -245,16 +245,16 @@ describeEngines("the variational bound", (it) => {
           denoiserOf([1, 2, 3], ({ x }) => tf.add(tf.zeros(x.shape), tf.tensor([0.1, 0.2, 0.3])))
         )
       const assertSame = (learned: Training.BoundEvaluation, expected: Training.BoundEvaluation) => {
-        assert.strictEqual(learned.variance, "learnedRange")
+        assert.strictEqual(learned.variance, "learned-range")
         for (let t = 1; t < schedule.steps; t++) {
           const value = expected.rows[t]!.term.mean
           assert.closeTo(learned.rows[t]!.term.mean, value, 1e-6 * value)
         }
       }
-      assertSame(yield* evaluate({ data }, learning(-1)), yield* fixed("fixedSmall"))
-      assertSame(yield* evaluate({ data }, learning(1)), yield* fixed("fixedLarge"))
-      const ignored = yield* evaluate({ data, variance: "fixedSmall" }, learning(0.5))
-      assert.closeTo(ignored.total.mean, (yield* fixed("fixedSmall")).total.mean, 1e-6)
+      assertSame(yield* evaluate({ data }, learning(-1)), yield* fixed("fixed-small"))
+      assertSame(yield* evaluate({ data }, learning(1)), yield* fixed("fixed-large"))
+      const ignored = yield* evaluate({ data, variance: "fixed-small" }, learning(0.5))
+      assert.closeTo(ignored.total.mean, (yield* fixed("fixed-small")).total.mean, 1e-6)
     }))
 
   it.effect("tells the denoiser the class, the scaled x_t and its own estimate", () =>
@@ -323,7 +323,7 @@ describeEngines("the variational bound", (it) => {
       assert.include(yield* message({ timesteps: 1 }), "timesteps 1; give an integer from 2 to 20")
       assert.include(yield* message({ timesteps: 21 }), "timesteps 21")
       assert.include(yield* message({ batchSize: 0 }), "batchSize 0; give a positive integer")
-      assert.include(yield* message({ variance: "learnedRange" }), "the denoiser \"test\" learns none")
+      assert.include(yield* message({ variance: "learned-range" }), "the denoiser \"test\" learns none")
       assert.include(yield* message({ data: gaussian(3, [3]) }), "data of shape [3]; give examples of the shape")
       assert.include(yield* message({ data: take(data, 0) }), "no examples")
       const parameters = { weight: { shape: [1], initializer: () => new Float32Array(1) } }

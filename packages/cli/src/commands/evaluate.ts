@@ -2,7 +2,7 @@
  * `effusion evaluate bound`: the variational bound of a trained network.
  */
 import { take } from "@effusion/core/data"
-import type { Decoder, InvalidObjective, VarianceType } from "@effusion/core/diffusion"
+import { type Decoder, type InvalidObjective, type VarianceType, varianceTypes } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { ownParameters } from "@effusion/core/pipeline"
@@ -24,9 +24,7 @@ import type { DatasetError, WrongExampleShape } from "../run/datasets.ts"
 import { arePoints, loadData, requireShape } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 
-const variances = { "fixed-small": "fixedSmall", "fixed-large": "fixedLarge", learned: "learnedRange" } as const
-
-const decoders = { exact: "discretizedGaussian", tanh: "discretizedGaussianTanh" } as const
+const decoders = { exact: "discretized-gaussian", tanh: "discretized-gaussian-tanh" } as const
 
 const input = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a run, such as runs/digits-1")),
@@ -38,7 +36,7 @@ const input = {
     Flag.withDescription("Timesteps to look at for each example, drawn anew for each; at most 100 when not given"),
     Flag.optional
   ),
-  variance: Flag.Literals("variance", Object.keys(variances) as ReadonlyArray<keyof typeof variances>).pipe(
+  variance: Flag.Literals("variance", varianceTypes).pipe(
     Flag.withDescription("The variance of a step back; as learned, or else fixed-small, when not given"),
     Flag.optional
   ),
@@ -196,7 +194,7 @@ const settingsOf = Effect.fnUntraced(function*(
   return {
     examples,
     timesteps: Option.getOrElse(input.timesteps, () => Math.min(enoughTimesteps, config.schedule.steps)),
-    variance: Option.getOrUndefined(Option.map(input.variance, (name) => variances[name])),
+    variance: Option.getOrUndefined(input.variance),
     decoder: points ? "gaussian" : decoders[kind],
     batchSize: points ? 1000 : 64
   }

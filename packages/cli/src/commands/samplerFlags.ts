@@ -22,7 +22,7 @@ export const samplerFlags = {
     ),
     Flag.optional
   ),
-  final: Flag.Literals("final", ["zero", "sigmaMin"]).pipe(
+  final: Flag.Literals("final", ["zero", "sigma-min"]).pipe(
     Flag.withDescription("Where the last step ends: at the data, or at the least noise of the schedule"),
     Flag.optional
   ),

@@ -71,7 +71,7 @@ export const schedule: Command.Command<"schedule", Input, {}, ScheduleError, Fil
     ),
     Command.withShortDescription("Compare noise schedules"),
     Command.withExamples([
-      { command: "effusion schedule linear cosine sigmoidAlphaBar", description: "Three schedules in schedules.svg" },
+      { command: "effusion schedule linear cosine sigmoid-alpha-bar", description: "Three schedules in schedules.svg" },
       {
         command: "effusion schedule cosine ./mine.ts --zero-terminal-snr --csv",
         description: "One of your own beside another, as numbers"

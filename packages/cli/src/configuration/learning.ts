@@ -52,7 +52,7 @@ const WeightingField = Schema.Union([
   Schema.Struct({ type: Schema.Literal("soft-min-snr"), gamma: withDefault(Positive, 4) }),
   Schema.Struct({ type: Schema.Literal("p2"), gamma: withDefault(NotNegative, 1), k: withDefault(Positive, 1) }),
   Schema.Struct({ type: Schema.Literal("edm"), sigmaData: withDefault(Positive, 0.5) }),
-  Schema.Struct({ type: Schema.Literal("bound"), variance: Schema.Literals(["fixedSmall", "fixedLarge"]) })
+  Schema.Struct({ type: Schema.Literal("bound"), variance: Schema.Literals(["fixed-small", "fixed-large"]) })
 ]).annotate({ expected: expected(weightings, ["uniform", "min-snr", "soft-min-snr", "p2", "edm", "bound"]) })
 
 const losses = ["mse", "l1", "huber", "smooth-l1"] as const

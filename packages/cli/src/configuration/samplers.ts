@@ -54,7 +54,7 @@ export const samplerFields = {
   /** Leave out noise above this sigma, where a network says little of the data; 80 of heun and edm when absent, else none. */
   sigmaMax: Schema.optionalKey(Positive),
   /** Where the last step ends: at the data, or at the least noise that the network has seen. The data when absent. */
-  final: Schema.optionalKey(Schema.Literals(["zero", "sigmaMin"])),
+  final: Schema.optionalKey(Schema.Literals(["zero", "sigma-min"])),
   /**
    * Dynamic thresholding in place of clipping to [-1, 1]: the part of the pixels that are within the range that estimates
    * are cut off at and scaled to.
@@ -66,7 +66,7 @@ export const samplerFields = {
       })
     )
   ),
-  /** The variance that a step of ddpm adds; when absent, that which the network has learned, or else fixedSmall. */
+  /** The variance that a step of ddpm adds; when absent, that which the network has learned, or else fixed-small. */
   variance: Schema.optionalKey(Schema.Literals(ddpmVariances)),
   /** The order of a solver. */
   order: Schema.optionalKey(

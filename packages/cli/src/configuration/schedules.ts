@@ -42,8 +42,8 @@ const members = {
     /** The number of timesteps that these are meant for, such as 1000, where they are to be rescaled for another. */
     referenceSteps: optional(Positive)
   }),
-  scaledLinear: Schema.Struct({
-    type: Schema.Literal("scaledLinear"),
+  "scaled-linear": Schema.Struct({
+    type: Schema.Literal("scaled-linear"),
     ...common,
     betaStart: optional(Beta),
     betaEnd: optional(Beta)
@@ -54,14 +54,14 @@ const members = {
     offset: optional(NotNegative),
     maximumBeta: optional(Beta)
   }),
-  sigmoidBeta: Schema.Struct({
-    type: Schema.Literal("sigmoidBeta"),
+  "sigmoid-beta": Schema.Struct({
+    type: Schema.Literal("sigmoid-beta"),
     ...common,
     betaStart: optional(Beta),
     betaEnd: optional(Beta)
   }),
-  sigmoidAlphaBar: Schema.Struct({
-    type: Schema.Literal("sigmoidAlphaBar"),
+  "sigmoid-alpha-bar": Schema.Struct({
+    type: Schema.Literal("sigmoid-alpha-bar"),
     ...common,
     start: optional(Schema.Finite),
     end: optional(Schema.Finite),
@@ -83,15 +83,15 @@ const members = {
     convention: optional(Schema.Literals(["paper", "diffusers"]))
   }),
   /** Log-SNR along a line (`Continuous.linear`), cut into timesteps. */
-  logSnrLinear: Schema.Struct({
-    type: Schema.Literal("logSnrLinear"),
+  "log-snr-linear": Schema.Struct({
+    type: Schema.Literal("log-snr-linear"),
     ...common,
     logSnrMax: optional(Schema.Finite),
     logSnrMin: optional(Schema.Finite)
   }),
   /** The cosine in continuous time, cut off and shifted (`Continuous.cosine`), cut into timesteps. */
-  shiftedCosine: Schema.Struct({
-    type: Schema.Literal("shiftedCosine"),
+  "shifted-cosine": Schema.Struct({
+    type: Schema.Literal("shifted-cosine"),
     ...common,
     logSnrMax: optional(Schema.Finite),
     logSnrMin: optional(Schema.Finite),
@@ -108,14 +108,14 @@ export type ScheduleType = keyof typeof members
 /** The schema of a schedule in a configuration. */
 export const ScheduleOptions = Schema.Union([
   members.linear,
-  members.scaledLinear,
+  members["scaled-linear"],
   members.cosine,
-  members.sigmoidBeta,
-  members.sigmoidAlphaBar,
+  members["sigmoid-beta"],
+  members["sigmoid-alpha-bar"],
   members.exponential,
   members.laplace,
-  members.logSnrLinear,
-  members.shiftedCosine
+  members["log-snr-linear"],
+  members["shifted-cosine"]
 ]).annotate({ expected: `an object whose type is one of ${scheduleTypes.map((type) => `"${type}"`).join(", ")}` })
 
 /** A schedule in a configuration. */
@@ -151,8 +151,8 @@ export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, 
 
 /** The families of continuous time, by their names here. */
 const continuousNames: { readonly [type: string]: string | undefined } = {
-  logSnrLinear: "linear",
-  shiftedCosine: "cosine"
+  "log-snr-linear": "linear",
+  "shifted-cosine": "cosine"
 }
 
 /** A problem of a check across fields. */

@@ -86,7 +86,7 @@ export const drawFrames = Effect.fnUntraced(function*(
     ...options,
     guided: guide !== undefined || classifierFree !== undefined,
     // What a network has learned of the variance is used, but for resampling, which needs a fixed one.
-    ...(learnsVariance && resamplings === 1 && options.variance === undefined ? { variance: "learnedRange" } : {})
+    ...(learnsVariance && resamplings === 1 && options.variance === undefined ? { variance: "learned-range" } : {})
   })
   const frames = new Map<number, Float32Array>()
   yield* Sampling.run({

@@ -69,7 +69,7 @@ export const pipelineOf = (
   const told = conditioningOf(config)
   const noising = forwardNoisingWith({ offset: offsetNoise, perturbation })
   // Points are no bytes.
-  const decoder = data.startsWith("points:") ? "gaussian" as const : "discretizedGaussianTanh" as const
+  const decoder = data.startsWith("points:") ? "gaussian" as const : "discretized-gaussian-tanh" as const
   if (uncertain) {
     return Pipeline.make(told, scheduleSampling, noising, noisePrediction, weightedLoss, learnedUncertainty({}))
   }

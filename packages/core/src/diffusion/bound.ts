@@ -26,16 +26,16 @@ import { fixedLogVariance, learnedRangeLogVariance, posteriorLogVariance, type V
 /**
  * The likelihood of data at t = 0.
  *
- * - `discretizedGaussian`: of discrete data, by {@link discretizedGaussianLogLikelihood}
- * - `discretizedGaussianTanh`: the same as published code approximates it, by {@link discretizedGaussianLogLikelihoodTanh}
+ * - `discretized-gaussian`: of discrete data, by {@link discretizedGaussianLogLikelihood}
+ * - `discretized-gaussian-tanh`: the same as published code approximates it, by {@link discretizedGaussianLogLikelihoodTanh}
  * - `gaussian`: the density of continuous data, by {@link gaussianLogLikelihood}
  */
-export type Decoder = "discretizedGaussian" | "discretizedGaussianTanh" | "gaussian"
+export type Decoder = "discretized-gaussian" | "discretized-gaussian-tanh" | "gaussian"
 
 /** What a model's output means. */
 export interface ModelOptions {
   readonly predictionType: PredictionType | Parameterization
-  /** `fixedSmall` unless given: with it the bound is a weighted squared error of the noise, and nothing else. */
+  /** `fixed-small` unless given: with it the bound is a weighted squared error of the noise, and nothing else. */
   readonly variance?: VarianceType | undefined
   /** Clip estimates of x_0 to [-clip, clip]; 1 unless given, the range of images. For data of any range: `"none"`. */
   readonly clip?: number | "none" | undefined
@@ -45,7 +45,7 @@ export interface ModelOptions {
 export interface ModelOutput {
   /** As many elements as x_t. */
   readonly prediction: ArrayLike<number>
-  /** For `learnedRange` alone: where each element's log-variance lies, from -1 to 1. As many elements as x_t. */
+  /** For `learned-range` alone: where each element's log-variance lies, from -1 to 1. As many elements as x_t. */
   readonly variance?: ArrayLike<number> | undefined
 }
 
@@ -70,7 +70,7 @@ export const reverseStep = (
   t: number,
   xt: ArrayLike<number>,
   output: ModelOutput,
-  { clip = 1, predictionType, variance = "fixedSmall" }: ModelOptions
+  { clip = 1, predictionType, variance = "fixed-small" }: ModelOptions
 ): ReverseStep => {
   const bound = clip === "none" ? Infinity : clip
   const x0 = convert(schedule, t, xt, output.prediction, { from: predictionType, to: "sample" })
@@ -84,14 +84,14 @@ const logVarianceOf = (
   output: ModelOutput,
   variance: VarianceType
 ): number | Float64Array => {
-  if (variance !== "learnedRange") return fixedLogVariance(schedule, t, variance)
+  if (variance !== "learned-range") return fixedLogVariance(schedule, t, variance)
   if (output.variance === undefined) throw new RangeError("the model's output has no variance, which is to be learned")
   return Float64Array.from(output.variance, (value) => learnedRangeLogVariance(schedule, t, value))
 }
 
 /** How a term of the bound is computed. */
 export interface BoundOptions extends ModelOptions, Discretization {
-  /** The likelihood at t = 0; `discretizedGaussian` unless given. */
+  /** The likelihood at t = 0; `discretized-gaussian` unless given. */
   readonly decoder?: Decoder | undefined
 }
 
@@ -124,7 +124,7 @@ export const boundTerm = (
   const model = reverseStep(schedule, t, xt, output, options)
   const dataError = model.x0.reduce((sum, value, i) => sum + (value - x0[i]!) ** 2, 0) / model.x0.length
   const nats = t === 0
-    ? negated(logLikelihoods[options.decoder ?? "discretizedGaussian"](x0, model, options))
+    ? negated(logLikelihoods[options.decoder ?? "discretized-gaussian"](x0, model, options))
     : kl({ mean: posterior(schedule, t, x0, xt).mean, logVariance: posteriorLogVariance(schedule, t) }, model)
   // x_t is fixed, so an error of x_0 is one of the noise: sqrt(alphaBar_t) times the one is sqrt(1 - alphaBar_t) times the other.
   return { nats, dataError, noiseError: snr(schedule, t) * dataError }
@@ -137,8 +137,8 @@ const logLikelihoods: {
     options: Discretization
   ) => Float64Array
 } = {
-  discretizedGaussian: discretizedGaussianLogLikelihood,
-  discretizedGaussianTanh: discretizedGaussianLogLikelihoodTanh,
+  "discretized-gaussian": discretizedGaussianLogLikelihood,
+  "discretized-gaussian-tanh": discretizedGaussianLogLikelihoodTanh,
   gaussian: gaussianLogLikelihood
 }
 
@@ -169,7 +169,7 @@ export const priorTerm = (schedule: Schedule, x0: ArrayLike<number>): Float64Arr
  * @param t from 1 to T - 1
  * @param variance that of the model's step, positive; otherwise throws RangeError
  * @example
- * boundConstant(schedule, 500, beta(schedule, 500)) // the price of `fixedLarge`
+ * boundConstant(schedule, 500, beta(schedule, 500)) // the price of `fixed-large`
  */
 export const boundConstant = (schedule: Schedule, t: number, variance: number): number => {
   if (t === 0) throw new RangeError("the bound's term at t = 0 is no divergence; use t from 1")

@@ -47,7 +47,13 @@ export {
   type PredictionType,
   predictionTypes
 } from "./prediction.ts"
-export { fixedLogVariance, learnedRangeLogVariance, posteriorLogVariance, type VarianceType } from "./variance.ts"
+export {
+  fixedLogVariance,
+  learnedRangeLogVariance,
+  posteriorLogVariance,
+  type VarianceType,
+  varianceTypes
+} from "./variance.ts"
 export {
   boundWeight,
   boundWeighting,

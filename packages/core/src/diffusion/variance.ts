@@ -9,14 +9,17 @@ import { beta, posteriorVariance, type Schedule } from "../schedule/index.ts"
 /**
  * Where the variance comes from.
  *
- * - `fixedSmall`: that of the posterior q(x_{t-1} | x_t, x_0), "beta tilde"
- * - `fixedLarge`: beta_t
- * - `learnedRange`: the network says, for each element, where between those two (Nichol and Dhariwal 2021, equation 15)
+ * - `fixed-small`: that of the posterior q(x_{t-1} | x_t, x_0), "beta tilde"
+ * - `fixed-large`: beta_t
+ * - `learned-range`: the network says, for each element, where between those two (Nichol and Dhariwal 2021, equation 15)
  *
  * Ho et al. 2020, section 3.2, has the first two: the right ones for data that is a single point and for data that is
  * standard normal.
  */
-export type VarianceType = "fixedSmall" | "fixedLarge" | "learnedRange"
+export const varianceTypes = ["fixed-small", "fixed-large", "learned-range"] as const
+
+/** One of {@link varianceTypes}. */
+export type VarianceType = typeof varianceTypes[number]
 
 /**
  * The logarithm of the posterior's variance at t; at t = 0, where that variance is 0, the one of t = 1, as in the
@@ -35,13 +38,13 @@ export const posteriorLogVariance = (schedule: Schedule, t: number): number =>
  * one for the likelihood of data, which is what t = 0 is about.
  *
  * @example
- * fixedLogVariance(schedule, 500, "fixedLarge") // => Math.log(beta(schedule, 500))
+ * fixedLogVariance(schedule, 500, "fixed-large") // => Math.log(beta(schedule, 500))
  */
 export const fixedLogVariance = (
   schedule: Schedule,
   t: number,
-  type: Exclude<VarianceType, "learnedRange">
-): number => type === "fixedSmall" || t === 0 ? posteriorLogVariance(schedule, t) : Math.log(beta(schedule, t))
+  type: Exclude<VarianceType, "learned-range">
+): number => type === "fixed-small" || t === 0 ? posteriorLogVariance(schedule, t) : Math.log(beta(schedule, t))
 
 /**
  * The log-variance that a network's output stands for (Nichol and Dhariwal 2021, equation 15, with the range of its

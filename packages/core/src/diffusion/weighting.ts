@@ -209,8 +209,8 @@ export const edmWeighting = (
 
 /** The variance of the steps back that the bound is about. */
 export interface BoundWeightingOptions {
-  /** `fixedSmall`, that of the posterior, unless given; `fixedLarge` is beta_t. */
-  readonly variance?: "fixedSmall" | "fixedLarge" | undefined
+  /** `fixed-small`, that of the posterior, unless given; `fixed-large` is beta_t. */
+  readonly variance?: "fixed-small" | "fixed-large" | undefined
 }
 
 /**
@@ -226,7 +226,7 @@ export interface BoundWeightingOptions {
  * @example
  * const weights = weightTable(boundWeighting(), schedule, "epsilon")
  */
-export const boundWeighting = ({ variance = "fixedSmall" }: BoundWeightingOptions = {}): Weighting => ({
+export const boundWeighting = ({ variance = "fixed-small" }: BoundWeightingOptions = {}): Weighting => ({
   name: "bound",
   config: { variance },
   of: "sample",

@@ -51,10 +51,10 @@ const weightings: ReadonlyArray<Suite> = [
   weighting(Result.getOrThrow(D.edmWeighting({ sigmaData: 0.5 })), {
     stated: { of: "sample", formula: "SNR + 4", weight: (snr) => snr + 4 }
   }),
-  weighting(D.boundWeighting(), { subject: `the weighting "bound" (fixedSmall)`, boundOf: "fixedSmall" }),
-  weighting(D.boundWeighting({ variance: "fixedLarge" }), {
-    subject: `the weighting "bound" (fixedLarge)`,
-    boundOf: "fixedLarge"
+  weighting(D.boundWeighting(), { subject: `the weighting "bound" (fixed-small)`, boundOf: "fixed-small" }),
+  weighting(D.boundWeighting({ variance: "fixed-large" }), {
+    subject: `the weighting "bound" (fixed-large)`,
+    boundOf: "fixed-large"
   })
 ]
 
@@ -84,7 +84,7 @@ const named = (sampler: S.Sampler, options: string, laws: SamplerLawOptions = {}
 // values they would be of third order, but nobody has those.
 const samplers: ReadonlyArray<Suite> = [
   samplerLaws(ddpm()),
-  named(ddpm({ variance: "fixedLarge" }), "fixedLarge", { keepsVariance: false }),
+  named(ddpm({ variance: "fixed-large" }), "fixed-large", { keepsVariance: false }),
   samplerLaws(ddim()),
   named(ddim({ eta: 0.5 }), "eta 0.5"),
   named(ddim({ eta: 1 }), "eta 1", { sameAs: isDdpm }),

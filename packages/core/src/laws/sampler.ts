@@ -22,7 +22,7 @@ export interface SamplerLawOptions {
   /** The order of convergence that it claims; 1 unless given. */
   readonly order?: number | undefined
   /**
-   * Whether the noise that it adds is that of the posterior of the known data, as it is but for DDPM's `fixedLarge`. True
+   * Whether the noise that it adds is that of the posterior of the known data, as it is but for DDPM's `fixed-large`. True
    * unless given.
    */
   readonly keepsVariance?: boolean | undefined

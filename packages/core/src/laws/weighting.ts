@@ -59,7 +59,7 @@ export interface WeightingLawOptions {
   /** Between what it is said to lie. */
   readonly bounds?: WeightBounds | undefined
   /** The variance of the steps whose bound it is, where it is that of the variational bound. */
-  readonly boundOf?: "fixedSmall" | "fixedLarge" | undefined
+  readonly boundOf?: "fixed-small" | "fixed-large" | undefined
 }
 
 /**
@@ -197,7 +197,7 @@ const klOf = (posterior: number, variance: number, shift: number): number =>
 const isBound = (
   schedule: Schedule,
   t: number,
-  boundOf: "fixedSmall" | "fixedLarge",
+  boundOf: "fixed-small" | "fixed-large",
   withWeight: (
     schedule: Schedule,
     t: number,
@@ -210,7 +210,7 @@ const isBound = (
   // The posterior by Bayes' rule: precisions add up, and means are weighted by them.
   const prior = 1 / (1 - before)
   const posterior = 1 / (prior + alphaBar[t]! / before / beta[t]!)
-  const variance = boundOf === "fixedSmall" ? posterior : beta[t]!
+  const variance = boundOf === "fixed-small" ? posterior : beta[t]!
   const errors = errorsOf(schedule, t)
   // An error in x_0 so large that the divergence it makes is about 1.
   const error = Math.sqrt(2 * variance) / (posterior * prior * Math.sqrt(before))

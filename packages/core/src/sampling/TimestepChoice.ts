@@ -43,10 +43,10 @@ export interface Spacing {
 /** What holds for every choice of levels. */
 export interface RouteEnds {
   /**
-   * Where the last step ends: at the data, `"zero"`; at `"sigmaMin"`, the last level of a spacing by sigma and otherwise
+   * Where the last step ends: at the data, `"zero"`; at `"sigma-min"`, the last level of a spacing by sigma and otherwise
    * the level of t = 0 (diffusers' `set_alpha_to_one: false`); or at any level. `"zero"` unless given.
    */
-  readonly final?: "zero" | "sigmaMin" | NoiseLevel | undefined
+  readonly final?: "zero" | "sigma-min" | NoiseLevel | undefined
   /** How many of the noisiest steps to leave out, to start part of the way; 0 unless given. */
   readonly skip?: number | undefined
   /**

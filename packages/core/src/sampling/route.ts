@@ -41,7 +41,7 @@ export const route = (
     const last = levels.at(-1)!
     const end = final === "zero"
       ? dataLevel
-      : final !== "sigmaMin"
+      : final !== "sigma-min"
       ? final
       : isSigmaSpacing(choice.spacing)
       ? last

@@ -68,7 +68,7 @@ export const fromBetas = (betas: ArrayLike<number>): Result.Result<Schedule, Inv
  */
 export const fromAlphaBars = (alphaBars: ArrayLike<number>): Result.Result<Schedule, InvalidSchedule> => {
   const alphaBar = Float64Array.from(alphaBars)
-  return fromAlphaBarTable("alphaBar", { alphaBar: Array.from(alphaBar) }, alphaBar)
+  return fromAlphaBarTable("alpha-bar", { alphaBar: Array.from(alphaBar) }, alphaBar)
 }
 
 /**

@@ -78,15 +78,15 @@ const families: { readonly [name: string]: (json: unknown) => Result.Result<Sche
     Schema.Struct({ steps: number, start: optional, end: optional, referenceSteps: optional }),
     linear
   ),
-  scaledLinear: family(
-    "scaledLinear",
+  "scaled-linear": family(
+    "scaled-linear",
     Schema.Struct({ steps: number, start: optional, end: optional }),
     scaledLinear
   ),
   cosine: family("cosine", Schema.Struct({ steps: number, offset: optional, maximumBeta: optional }), cosine),
-  sigmoidBeta: family("sigmoidBeta", Schema.Struct({ steps: number, start: optional, end: optional }), sigmoidBeta),
-  sigmoidAlphaBar: family(
-    "sigmoidAlphaBar",
+  "sigmoid-beta": family("sigmoid-beta", Schema.Struct({ steps: number, start: optional, end: optional }), sigmoidBeta),
+  "sigmoid-alpha-bar": family(
+    "sigmoid-alpha-bar",
     Schema.Struct({ steps: number, start: optional, end: optional, tau: optional, maximumBeta: optional }),
     sigmoidAlphaBar
   ),
@@ -107,14 +107,14 @@ const families: { readonly [name: string]: (json: unknown) => Result.Result<Sche
     laplace
   ),
   betas: family("betas", Schema.Struct({ betas: numbers }), ({ betas }) => fromBetas(betas)),
-  alphaBar: family("alphaBar", Schema.Struct({ alphaBar: numbers }), ({ alphaBar }) => fromAlphaBars(alphaBar)),
+  "alpha-bar": family("alpha-bar", Schema.Struct({ alphaBar: numbers }), ({ alphaBar }) => fromAlphaBars(alphaBar)),
   respaced: family(
     "respaced",
     Schema.Struct({ of: Schema.Unknown, timesteps: numbers }),
     ({ of, timesteps }) => Result.flatMap(fromConfig(of), (schedule) => respace(schedule, timesteps))
   ),
-  zeroTerminalSnr: family(
-    "zeroTerminalSnr",
+  "zero-terminal-snr": family(
+    "zero-terminal-snr",
     Schema.Struct({ of: Schema.Unknown }),
     ({ of }) => Result.flatMap(fromConfig(of), rescaleZeroTerminalSnr)
   ),

@@ -26,7 +26,7 @@ export const rescaleZeroTerminalSnr = (schedule: Schedule): Result.Result<Schedu
   if (schedule.steps === 1) {
     return Result.fail(
       new InvalidSchedule({
-        schedule: "zeroTerminalSnr",
+        schedule: "zero-terminal-snr",
         reason: "it has one timestep, which cannot keep its noise and lose all of its signal; give at least two"
       })
     )
@@ -38,5 +38,5 @@ export const rescaleZeroTerminalSnr = (schedule: Schedule): Result.Result<Schedu
     t === 0 ? value : t === schedule.steps - 1 ? 0 : ((Math.sqrt(value) - shift) * scale) ** 2
   )
   const config = { of: { name: schedule.name, ...schedule.config } }
-  return fromAlphaBarTable("zeroTerminalSnr", config, alphaBar, { zeroAtTheEnd: true })
+  return fromAlphaBarTable("zero-terminal-snr", config, alphaBar, { zeroAtTheEnd: true })
 }

@@ -46,7 +46,7 @@ export interface BoundEvaluationOptions
    * one from each, weighted so that no sum is biased: a timestep is looked at by some examples and not by others.
    */
   readonly timesteps?: number | undefined
-  /** The variance of the model's steps: the learned one where the denoiser learns one, else `fixedSmall`, unless given. */
+  /** The variance of the model's steps: the learned one where the denoiser learns one, else `fixed-small`, unless given. */
   readonly variance?: VarianceType | undefined
   /** How many examples, each at a timestep, the network sees at once; 64 unless given. */
   readonly batchSize?: number | undefined
@@ -126,7 +126,7 @@ export const evaluateBound = Effect.fnUntraced(
     yield* requireSense(options, denoiser, schedule, predictionType)
 
     const batch = options.batchSize ?? 64
-    const variance = options.variance ?? (denoiser.learnsVariance === true ? "learnedRange" : "fixedSmall")
+    const variance = options.variance ?? (denoiser.learnsVariance === true ? "learned-range" : "fixed-small")
     const rows = strata(schedule.steps, timesteps)
     const of = data.size * rows.length
     const prior = new Float64Array(data.size)
@@ -198,11 +198,11 @@ const requireSense = Effect.fnUntraced(function*(
   if (timesteps !== undefined && !(Number.isInteger(timesteps) && timesteps >= fewest && timesteps <= steps)) {
     return yield* fail("timesteps", timesteps, `an integer from ${fewest} to ${steps}, the timesteps of the schedule`)
   }
-  if (variance === "learnedRange" && denoiser.learnsVariance !== true) {
+  if (variance === "learned-range" && denoiser.learnsVariance !== true) {
     return yield* fail(
       "variance",
       variance,
-      `"fixedSmall" or "fixedLarge": the denoiser "${denoiser.name}" learns none`
+      `"fixed-small" or "fixed-large": the denoiser "${denoiser.name}" learns none`
     )
   }
   if (!sameShape(data.exampleShape, denoiser.exampleShape)) {
@@ -249,7 +249,7 @@ const weightsOf = (
   const mean = (of: (t: number) => number) =>
     Array.from({ length: to - from + 1 }, (_, i) => of(from + i)).reduce((sum, value) => sum + value, 0) /
     (to - from + 1)
-  const type = variance === "learnedRange" ? "fixedSmall" : variance
+  const type = variance === "learned-range" ? "fixed-small" : variance
   return {
     boundWeight: from === 0
       ? undefined

@@ -222,8 +222,12 @@ const termOf = (process: Process, item: number, t: number, clip: number | "none"
   const options: BoundOptions = {
     predictionType,
     clip,
-    variance: variance === "FIXED_LARGE" ? "fixedLarge" : variance === "LEARNED_RANGE" ? "learnedRange" : "fixedSmall",
-    decoder: "discretizedGaussianTanh"
+    variance: variance === "FIXED_LARGE"
+      ? "fixed-large"
+      : variance === "LEARNED_RANGE"
+      ? "learned-range"
+      : "fixed-small",
+    decoder: "discretized-gaussian-tanh"
   }
   const { dataError, nats, noiseError } = boundTerm(schedule, t, { x0, xt }, output, options)
   if (variance !== "LEARNED") return { bits: bitsOf(nats), noiseError, dataError }

@@ -121,13 +121,13 @@ const ddpmVarianceOf = ({ variance_type }: Config): Result.Result<DdpmVariance, 
   switch (variance_type) {
     case "fixed_small":
     case "fixed_small_log":
-      return Result.succeed("fixedSmall")
+      return Result.succeed("fixed-small")
     case "fixed_large":
-      return Result.succeed("fixedLarge")
+      return Result.succeed("fixed-large")
     case "learned":
       return Result.succeed("learned")
     case "learned_range":
-      return Result.succeed("learnedRange")
+      return Result.succeed("learned-range")
     case "fixed_large_log":
       return Result.fail(
         new GoldenProblem({

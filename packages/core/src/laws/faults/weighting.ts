@@ -72,7 +72,7 @@ export const weightingFaults: ReadonlyArray<Fault> = [
     ...boundWeighting(),
     of: "epsilon",
     weight: (schedule, t) => t === 0 ? 1 : boundWeight(schedule, t) * (1 - schedule.beta[t]!)
-  }, { boundOf: "fixedSmall" }),
+  }, { boundOf: "fixed-small" }),
   fault(
     "bound-of-beta",
     "is-bound",
@@ -82,11 +82,11 @@ export const weightingFaults: ReadonlyArray<Fault> = [
       of: "epsilon",
       weight: (schedule, t) => t === 0 ? 1 : boundWeight(schedule, t, schedule.beta[t]!)
     },
-    { boundOf: "fixedSmall" }
+    { boundOf: "fixed-small" }
   ),
   fault("bound-without-half", "is-bound", "the weight of the bound lacks the half of a Gaussian's exponent", {
     ...boundWeighting(),
     of: "epsilon",
     weight: (schedule, t) => t === 0 ? 1 : 2 * boundWeight(schedule, t, posteriorVariance(schedule, t))
-  }, { boundOf: "fixedSmall" })
+  }, { boundOf: "fixed-small" })
 ]

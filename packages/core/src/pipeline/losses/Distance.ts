@@ -53,7 +53,7 @@ export class Distance extends Context.Service<Distance, DistanceShape>()("@effus
    * {@link huberScale} for c.
    */
   static smoothL1(options: HuberOptions = {}): Layer.Layer<Distance, InvalidObjective> {
-    return pseudoHuber("smoothL1", options, (d, c) => tf.mul(rounded(d, c), 2))
+    return pseudoHuber("smooth-l1", options, (d, c) => tf.mul(rounded(d, c), 2))
   }
 }
 

@@ -79,7 +79,7 @@ const strided = (
  * diffusers, the denoiser is told the timestep that a step leads up to.
  *
  * The plan goes up the way that another sampler's goes down, from where that ends; for use with `Sampling.encode`. Data
- * prediction does not determine the noise of data without noise: with it, give `final: "sigmaMin"`.
+ * prediction does not determine the noise of data without noise: with it, give `final: "sigma-min"`.
  *
  * @example
  * const latents = Sampling.encode({ images, steps: 50, parameters })

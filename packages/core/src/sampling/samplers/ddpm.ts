@@ -5,19 +5,19 @@ import { posteriorBetween } from "../../diffusion/index.ts"
 import { planOver, type Sampler } from "../Sampler.ts"
 
 /** The variances of {@link ddpm}. */
-export const ddpmVariances = ["fixedSmall", "fixedLarge", "learnedRange", "learnedLog", "learned"] as const
+export const ddpmVariances = ["fixed-small", "fixed-large", "learned-range", "learned-log", "learned"] as const
 
 export type DdpmVariance = typeof ddpmVariances[number]
 
 /** Options of {@link ddpm}. */
 export interface DdpmOptions {
   /**
-   * The variance of the noise that a step adds: `"fixedSmall"`, that of the posterior, optimal for data that is one
-   * point; or `"fixedLarge"`, beta_t, optimal for standard normal data (Ho et al. 2020, section 3.2). `"fixedSmall"`
+   * The variance of the noise that a step adds: `"fixed-small"`, that of the posterior, optimal for data that is one
+   * point; or `"fixed-large"`, beta_t, optimal for standard normal data (Ho et al. 2020, section 3.2). `"fixed-small"`
    * unless given.
    *
-   * With a denoiser that `learnsVariance`, also: `"learnedRange"`, whose logarithm lies between those of the two as the
-   * denoiser says from -1 to 1 (Nichol & Dhariwal 2021, equation 15); `"learnedLog"`, where it says the logarithm;
+   * With a denoiser that `learnsVariance`, also: `"learned-range"`, whose logarithm lies between those of the two as the
+   * denoiser says from -1 to 1 (Nichol & Dhariwal 2021, equation 15); `"learned-log"`, where it says the logarithm;
    * `"learned"`, where it says the variance, of which what is below 0 counts as 0 (diffusers' `learned`).
    */
   readonly variance?: DdpmVariance | undefined
@@ -33,7 +33,7 @@ export interface DdpmOptions {
  * @example
  * const samples = Sampling.images({ sampler: ddpm(), steps: 1000, count: 16, seed: 7, parameters })
  */
-export const ddpm = ({ variance = "fixedSmall" }: DdpmOptions = {}): Sampler => ({
+export const ddpm = ({ variance = "fixed-small" }: DdpmOptions = {}): Sampler => ({
   name: "ddpm",
   plan: (schedule, options) => {
     const learned = variance === "learned"
@@ -45,10 +45,10 @@ export const ddpm = ({ variance = "fixedSmall" }: DdpmOptions = {}): Sampler => 
       const posterior = posteriorBetween(from, to)
       const scale = learned !== undefined
         ? 1
-        : Math.sqrt(variance === "fixedSmall" ? posterior.variance : posterior.forwardVariance)
+        : Math.sqrt(variance === "fixed-small" ? posterior.variance : posterior.forwardVariance)
       return {
         next: { sample: posterior.x0, x: posterior.xt, noise: to.spread === 0 ? 0 : scale },
-        ...(variance === "learnedRange"
+        ...(variance === "learned-range"
           ? { logVariance: [logarithm(posterior.variance), logarithm(posterior.forwardVariance)] as const }
           : {})
       }

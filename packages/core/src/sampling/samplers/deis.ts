@@ -20,7 +20,7 @@ export interface DeisOptions {
  * The multistep solver in ln rho, rho = spread / signal ("tAB-DEIS" in diffusers' form, `"logrho"`): the noise is a
  * polynomial in ln rho through those that were estimated, integrated exactly (Zhang & Chen 2023, equation 15).
  *
- * diffusers' ends at the level of t = 0: give `final: "sigmaMin"` for that. Fails with `InvalidSampling` where an option is
+ * diffusers' ends at the level of t = 0: give `final: "sigma-min"` for that. Fails with `InvalidSampling` where an option is
  * out of range.
  *
  * @example

@@ -50,7 +50,7 @@ export interface EulerAncestralOptions {
 /**
  * Euler's method to a level below the next, and noise from there up to it (k-diffusion's `sample_euler_ancestral`):
  * sigma_up^2 = eta^2 sigma_s^2 (sigma_t^2 - sigma_s^2) / sigma_t^2 and sigma_down^2 = sigma_s^2 - sigma_up^2. That is
- * DDIM with this eta, and with eta 1 DDPM's `"fixedSmall"`, where nothing is clipped.
+ * DDIM with this eta, and with eta 1 DDPM's `"fixed-small"`, where nothing is clipped.
  *
  * Fails with `InvalidSampling` where an option is out of range.
  *

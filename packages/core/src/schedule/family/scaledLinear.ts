@@ -31,8 +31,8 @@ export const scaledLinear = (
   { end = 0.012, start = 8.5e-4, steps }: ScaledLinearOptions
 ): Result.Result<Schedule, InvalidSchedule> => {
   const fault = stepsAtFault(steps) ?? betaAtFault({ start, end })
-  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "scaledLinear", reason: fault }))
+  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "scaled-linear", reason: fault }))
   const [first, last] = [Math.sqrt(start), Math.sqrt(end)]
   const beta = Float64Array.from({ length: steps }, (_, t) => linspace(first, last, steps, t) ** 2)
-  return fromTable("scaledLinear", { steps, start, end }, beta)
+  return fromTable("scaled-linear", { steps, start, end }, beta)
 }

@@ -42,8 +42,8 @@ export const sigmoidAlphaBar = (
   const fault = stepsAtFault(steps) ?? finiteAtFault({ start, end }) ??
     (end > start ? undefined : `"end" is ${end}; it is above "start", which is ${start}`) ??
     positiveAtFault({ tau }) ?? maximumBetaAtFault(maximumBeta)
-  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "sigmoidAlphaBar", reason: fault }))
+  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "sigmoid-alpha-bar", reason: fault }))
   const last = sigmoid(end / tau)
   const beta = alongAlphaBar((u) => last - sigmoid((start + u * (end - start)) / tau), { steps, maximumBeta })
-  return fromTable("sigmoidAlphaBar", { steps, start, end, tau, maximumBeta }, beta)
+  return fromTable("sigmoid-alpha-bar", { steps, start, end, tau, maximumBeta }, beta)
 }

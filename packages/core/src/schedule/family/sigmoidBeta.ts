@@ -33,10 +33,10 @@ export const sigmoidBeta = (
   { end = 0.02, start = 1e-4, steps }: SigmoidBetaOptions
 ): Result.Result<Schedule, InvalidSchedule> => {
   const fault = stepsAtFault(steps) ?? betaAtFault({ start, end })
-  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "sigmoidBeta", reason: fault }))
+  if (fault !== undefined) return Result.fail(new InvalidSchedule({ schedule: "sigmoid-beta", reason: fault }))
   const beta = Float64Array.from(
     { length: steps },
     (_, t) => start + (end - start) * sigmoid(linspace(-6, 6, steps, t))
   )
-  return fromTable("sigmoidBeta", { steps, start, end }, beta)
+  return fromTable("sigmoid-beta", { steps, start, end }, beta)
 }

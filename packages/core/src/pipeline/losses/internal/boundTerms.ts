@@ -27,15 +27,15 @@ import type { Predicted } from "../../Stage.ts"
 /** How terms of the bound are computed. */
 export interface BoundOptions {
   /**
-   * The variance of the steps back, where the denoiser learns none: that of the posterior, `fixedSmall`, unless given, or
-   * beta_t, `fixedLarge`. At t = 0 both are that of the posterior at t = 1, as in reference implementations.
+   * The variance of the steps back, where the denoiser learns none: that of the posterior, `fixed-small`, unless given, or
+   * beta_t, `fixed-large`. At t = 0 both are that of the posterior at t = 1, as in reference implementations.
    */
-  readonly variance?: "fixedSmall" | "fixedLarge"
+  readonly variance?: "fixed-small" | "fixed-large"
   /**
    * The likelihood at t = 0: of bytes, scaled to [-1, 1], with the normal distribution function that published code
-   * approximates, `discretizedGaussianTanh` (this unless given), or the density of continuous data, `gaussian`.
+   * approximates, `discretized-gaussian-tanh` (this unless given), or the density of continuous data, `gaussian`.
    */
-  readonly decoder?: "discretizedGaussianTanh" | "gaussian"
+  readonly decoder?: "discretized-gaussian-tanh" | "gaussian"
 }
 
 /** What terms are computed from, over all timesteps; float64. */
@@ -48,13 +48,13 @@ export interface BoundTables {
   readonly range: Float64Array
   /** log(variance of the posterior) - log(variance of the step), where the latter is fixed. */
   readonly fixed: Float64Array
-  readonly decoder: "discretizedGaussianTanh" | "gaussian"
+  readonly decoder: "discretized-gaussian-tanh" | "gaussian"
 }
 
 export const boundTables = (
   schedule: Schedule,
   predictionType: PredictionType | Parameterization,
-  { decoder = "discretizedGaussianTanh", variance = "fixedSmall" }: BoundOptions
+  { decoder = "discretized-gaussian-tanh", variance = "fixed-small" }: BoundOptions
 ): BoundTables => {
   const logPosterior = table(schedule, posteriorLogVariance)
   const toData = (t: number) => conversion(schedule, t, { from: predictionType, to: "sample" }).prediction
