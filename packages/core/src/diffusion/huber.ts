@@ -2,7 +2,7 @@
  * The scale of the Huber losses over timesteps.
  */
 import { Result } from "effect"
-import { levelAt, type Schedule, sigmaOf } from "../schedule/index.ts"
+import { type Schedule, sigma } from "../schedule/index.ts"
 import { requirePositive } from "./internal/options.ts"
 import { InvalidObjective } from "./InvalidObjective.ts"
 
@@ -47,5 +47,5 @@ const scales: {
 } = {
   constant: (c) => () => c,
   exponential: (c) => (schedule, t) => c ** (t / schedule.steps),
-  snr: (c) => (schedule, t) => c + (1 - c) / (1 + sigmaOf(levelAt(schedule, t))) ** 2
+  snr: (c) => (schedule, t) => c + (1 - c) / (1 + sigma(schedule, t)) ** 2
 }

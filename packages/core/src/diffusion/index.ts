@@ -28,6 +28,7 @@ export { type DiagonalGaussian, kl } from "./divergence.ts"
 export { edm, type EdmOptions, type EdmPreconditioning, edmPreconditioning } from "./edm.ts"
 export { addNoise, forwardMarginal, forwardStep, type GaussianKernel } from "./forward.ts"
 export { type HuberOptions, huberScale, huberSchedules } from "./huber.ts"
+export { normalCdf } from "./internal/normal.ts"
 export { InvalidObjective, UndefinedWeight } from "./InvalidObjective.ts"
 export {
   type Discretization,
@@ -42,8 +43,11 @@ export {
   conversionAt,
   type ConversionOptions,
   convert,
+  inputScaleOf,
+  isDetermined,
   mixtureOf,
   type Parameterization,
+  predictionName,
   type PredictionType,
   predictionTypes
 } from "./prediction.ts"

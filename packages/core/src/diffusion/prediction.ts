@@ -32,6 +32,24 @@ export interface Parameterization {
   readonly inputScale?: (level: NoiseLevel) => number
 }
 
+/**
+ * The name of what is predicted.
+ *
+ * @example
+ * predictionName("epsilon") // => "epsilon"
+ */
+export const predictionName = (type: PredictionType | Parameterization): string =>
+  typeof type === "string" ? type : type.name
+
+/**
+ * What x_t is multiplied by before a denoiser that predicts this is shown it.
+ *
+ * @example
+ * inputScaleOf(level, "epsilon") // => 1
+ */
+export const inputScaleOf = (level: NoiseLevel, type: PredictionType | Parameterization): number =>
+  typeof type === "string" ? 1 : type.inputScale?.(level) ?? 1
+
 /** What to turn into what. */
 export interface ConversionOptions {
   readonly from: PredictionType | Parameterization
@@ -78,6 +96,15 @@ export const conversionAt = (level: NoiseLevel, { from, to }: ConversionOptions)
 }
 
 /**
+ * Whether the one prediction determines the other: whether the coefficients are finite.
+ *
+ * @example
+ * isDetermined(conversionAt({ timestep: 999, signal: 0, spread: 1 }, { from: "epsilon", to: "sample" })) // => false
+ */
+export const isDetermined = ({ prediction, xt }: Conversion): boolean =>
+  Number.isFinite(xt) && Number.isFinite(prediction)
+
+/**
  * Turns a prediction at timestep t of one type into that of another, in float64.
  *
  * @param xt what the denoiser was shown, of any shape, flattened
@@ -94,8 +121,8 @@ export const convert = (
   options: ConversionOptions
 ): Float64Array => {
   const coefficients = conversion(schedule, t, options)
-  if (!Object.values(coefficients).every(Number.isFinite)) {
-    const [from, to] = [options.from, options.to].map((type) => typeof type === "string" ? type : type.name)
+  if (!isDetermined(coefficients)) {
+    const [from, to] = [options.from, options.to].map(predictionName)
     throw new RangeError(
       `a prediction of type "${from}" does not determine "${to}" at timestep ${t}, where the signal-to-noise ratio is ` +
         `${snr(schedule, t)}; use "v_prediction", or leave this timestep out`

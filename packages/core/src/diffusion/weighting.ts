@@ -23,7 +23,7 @@ import {
 } from "../schedule/index.ts"
 import { requireNotNegative, requirePositive } from "./internal/options.ts"
 import { type InvalidObjective, UndefinedWeight } from "./InvalidObjective.ts"
-import { conversionAt, type Parameterization, type PredictionType } from "./prediction.ts"
+import { conversionAt, type Parameterization, predictionName, type PredictionType } from "./prediction.ts"
 import { fixedLogVariance } from "./variance.ts"
 
 /** JSON that identifies a weighting together with its name. */
@@ -70,7 +70,7 @@ export const weightOf = (
   return Number.isFinite(weight) && weight >= 0 ? Result.succeed(weight) : Result.fail(
     new UndefinedWeight({
       weighting: weighting.name,
-      prediction: typeof prediction === "string" ? prediction : prediction.name,
+      prediction: predictionName(prediction),
       t,
       snr: snr(schedule, t),
       weight
@@ -110,7 +110,7 @@ export const simpleWeighting: Weighting = { name: "simple", config: {}, of: "pre
  */
 export const uniformWeighting = (of: PredictionType | Parameterization): Weighting => ({
   name: "uniform",
-  config: { of: typeof of === "string" ? of : of.name },
+  config: { of: predictionName(of) },
   of,
   weight: () => 1
 })

@@ -8,8 +8,10 @@ import {
   edm,
   type EdmOptions,
   InvalidObjective,
+  isDetermined,
   mixtureOf,
   type Parameterization,
+  predictionName,
   type PredictionType
 } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
@@ -121,7 +123,7 @@ const objectiveOf = (schedule: Schedule, predictionType: PredictionType | Parame
     table(schedule, (_, t) => toNoise(t).xt)
   )
   const shape: ObjectiveShape = {
-    name: typeof predictionType === "string" ? predictionType : predictionType.name,
+    name: predictionName(predictionType),
     predictionType,
     target: (input) => target(input.t, input.x0, input.noise),
     noise: (prediction, { t, xt }) => noise(t, prediction, xt)
@@ -135,10 +137,9 @@ const objectiveOf = (schedule: Schedule, predictionType: PredictionType | Parame
 /** Fails where the noise does not follow from the objective's predictions. */
 const determined = (schedule: Schedule, objective: ObjectiveShape): Result.Result<ObjectiveShape, InvalidObjective> => {
   const from = objective.predictionType
-  const unknown = Array.from({ length: schedule.steps }, (_, t) => t).find((t) => {
-    const { prediction, xt } = conversion(schedule, t, { from, to: "epsilon" })
-    return !(Number.isFinite(prediction) && Number.isFinite(xt))
-  })
+  const unknown = Array.from({ length: schedule.steps }, (_, t) => t).find((t) =>
+    !isDetermined(conversion(schedule, t, { from, to: "epsilon" }))
+  )
   return unknown === undefined ? Result.succeed(objective) : Result.fail(
     new InvalidObjective({
       name: objective.name,

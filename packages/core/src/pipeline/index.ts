@@ -3,6 +3,7 @@
  */
 export { classConditioning } from "./conditioning/classConditioning.ts"
 export type { ClassConditioningOptions } from "./conditioning/classConditioning.ts"
+export { clippedToData } from "./conditioning/selfConditioning.ts"
 export * as ContinuousTime from "./continuous/index.ts"
 export { Denoiser, ownParameters, splitVariance, withoutVariance } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
@@ -19,7 +20,6 @@ export { Objective } from "./Objective.ts"
 export type { ObjectiveShape } from "./Objective.ts"
 export type { Initializer, ParameterSpec, ParameterSpecs } from "./Parameter.ts"
 export * as Pipeline from "./Pipeline.ts"
-export { clippedToData } from "./selfCondition.ts"
 export type {
   Adaptation,
   Clean,

@@ -9,14 +9,15 @@ import { Effect } from "effect"
 import { InvalidObjective } from "../diffusion/index.ts"
 import type { Tensor } from "../engine/Program.ts"
 import { Distribution } from "../random/index.ts"
-import { NoiseSchedule, type Schedule } from "../schedule/index.ts"
+import { NoiseSchedule, type Schedule, sqrtAlphaBar, sqrtOneMinusAlphaBar, table } from "../schedule/index.ts"
 import type { Shape } from "../tensor/HostTensor.ts"
 import { ownEstimate, selfConditioningDraws } from "./conditioning/selfConditioning.ts"
 import { Denoiser, splitVariance } from "./Denoiser.ts"
-import { axesAfterBatch } from "./internal/axes.ts"
-import { marginalOf } from "./internal/marginal.ts"
+import { combination } from "./internal/perTimestep.ts"
 import { meanOverBatch } from "./losses/importance.ts"
+import { lossSpecs } from "./losses/lossSpecs.ts"
 import { Objective } from "./Objective.ts"
+import { axesAfterBatch } from "./perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, StageContext, Timed } from "./Stage.ts"
 import { timestepDraw } from "./timesteps/draw.ts"
 import { TimestepSampler } from "./timesteps/TimestepSampler.ts"
@@ -99,7 +100,7 @@ const noisingOf = (
   schedule: Schedule,
   { offset, perturbation }: Required<NoisingOptions>
 ): Stage<Timed, Noised> => {
-  const marginal = marginalOf(schedule)
+  const noised = combination(table(schedule, sqrtAlphaBar), table(schedule, sqrtOneMinusAlphaBar))
   const normal = (shape: Shape) => ({ distribution: Distribution.normal, shape })
   return {
     name: "forwardNoising",
@@ -112,11 +113,8 @@ const noisingOf = (
     specs: (input) => ({ ...input, noise: input.x0, xt: input.x0 }),
     apply: (input, { draws }) => {
       const noise = plus(draws["noise"]!, draws["noiseOffset"], offset)
-      const xt = tf.add(
-        tf.mul(input.x0, marginal.signal(input.t, input.x0)),
-        tf.mul(plus(noise, draws["inputPerturbation"], perturbation), marginal.spread(input.t, input.x0))
-      )
-      return { ...input, noise, xt }
+      const shown = plus(noise, draws["inputPerturbation"], perturbation)
+      return { ...input, noise, xt: noised(input.t, input.x0, shown) }
     }
   }
 }
@@ -150,7 +148,8 @@ export const noisePrediction: Effect.Effect<
         t: input.t,
         ...(input.condition === undefined ? {} : { condition: input.condition })
       }
-      const first = (selfCondition: Tensor) => denoiser.apply(parameters, { ...given, selfCondition, draws: {} })
+      const first = (selfCondition: Tensor) =>
+        splitVariance(denoiser, denoiser.apply(parameters, { ...given, selfCondition, draws: {} })).prediction
       const estimate = selfConditions
         ? { selfCondition: ownEstimate(schedule, objective.predictionType, { input, draws, predict: first }) }
         : {}
@@ -202,11 +201,7 @@ export const meanSquaredError: Effect.Effect<Stage<Predicted, Loss>> = Effect.su
   name: "meanSquaredError",
   parameters: {},
   draws: () => ({}),
-  specs: (input) => ({
-    ...input,
-    perExample: { shape: [input.x0.shape[0]!], dtype: "float32" },
-    loss: { shape: [], dtype: "float32" }
-  }),
+  specs: lossSpecs,
   apply: (input) => {
     const perExample = tf.mean(tf.square(tf.sub(input.prediction, input.target)), axesAfterBatch(input.target))
     return { ...input, perExample, loss: meanOverBatch(perExample, input.importance) }

@@ -18,7 +18,7 @@
  * and its plan has two entries a step.
  */
 import { Result } from "effect"
-import type { Conversion, Parameterization, PredictionType } from "../diffusion/index.ts"
+import { type Conversion, inputScaleOf, type Parameterization, type PredictionType } from "../diffusion/index.ts"
 import type { InvalidSigmas, InvalidTimesteps, NoiseLevel, Schedule } from "../schedule/index.ts"
 import { estimates } from "./estimates.ts"
 import { type Leg, route } from "./route.ts"
@@ -215,7 +215,7 @@ export const denoisingStep = (
 ): Result.Result<Omit<DenoisingStep, "next">, UndefinedEstimate> =>
   Result.map(estimates(from, predictionType), ({ epsilon, sample }) => ({
     timestep: from.timestep,
-    inputScale: typeof predictionType === "string" ? 1 : predictionType.inputScale?.(from) ?? 1,
+    inputScale: inputScaleOf(from, predictionType),
     from,
     to,
     sample,

@@ -2,7 +2,14 @@
  * What a prediction says of the data and of the noise.
  */
 import { Result } from "effect"
-import { type Conversion, conversionAt, type Parameterization, type PredictionType } from "../diffusion/index.ts"
+import {
+  type Conversion,
+  conversionAt,
+  isDetermined,
+  type Parameterization,
+  predictionName,
+  type PredictionType
+} from "../diffusion/index.ts"
 import type { NoiseLevel } from "../schedule/index.ts"
 import { UndefinedEstimate } from "./SamplingError.ts"
 
@@ -27,11 +34,11 @@ export const estimates = (
 ): Result.Result<Estimates, UndefinedEstimate> => {
   const sample = conversionAt(level, { from: predictionType, to: "sample" })
   const epsilon = conversionAt(level, { from: predictionType, to: "epsilon" })
-  return [sample, epsilon].every(({ prediction, xt }) => Number.isFinite(xt) && Number.isFinite(prediction))
+  return isDetermined(sample) && isDetermined(epsilon)
     ? Result.succeed({ sample, epsilon })
     : Result.fail(
       new UndefinedEstimate({
-        predictionType: typeof predictionType === "string" ? predictionType : predictionType.name,
+        predictionType: predictionName(predictionType),
         timestep: level.timestep,
         alphaBar: level.signal ** 2
       })

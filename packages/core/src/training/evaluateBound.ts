@@ -17,6 +17,7 @@ import {
   conversion,
   fixedLogVariance,
   type ModelOptions,
+  predictionName,
   priorTerm,
   type VarianceType
 } from "../diffusion/index.ts"
@@ -214,7 +215,7 @@ const requireSense = Effect.fnUntraced(function*(
   if (data.size === 0) return yield* new NoExamples()
   const t = undefinedAt(schedule, predictionType)
   if (t !== undefined) {
-    const name = typeof predictionType === "string" ? predictionType : predictionType.name
+    const name = predictionName(predictionType)
     return yield* new UndefinedBound({ predictionType: name, timestep: t, alphaBar: alphaBar(schedule, t) })
   }
 })

@@ -20,6 +20,7 @@ export const erfcx = (x: number): number => {
 /** erfc(x) = 1 - erf(x), accurate where erf(x) is nearly 1; 0 beyond about 27. */
 export const erfc = (x: number): number => {
   if (Math.abs(x) <= 0.46875) return 1 - erfNearZero(x)
+  if (x === Infinity) return 0
   return x < 0 ? 2 - erfc(-x) : expMinusSquare(x) * erfcx(x)
 }
 

@@ -1,7 +1,16 @@
 /**
- * The logarithm of what a standard normal variable does, without cancellation and without underflow.
+ * What a standard normal variable does, without cancellation and without underflow.
  */
 import { erf, erfc, erfcx } from "./errorFunction.ts"
+
+/**
+ * Phi(z), the probability of a standard normal variable below z; accurate in both tails.
+ *
+ * @param z any number; infinite ones give 0 and 1
+ * @example
+ * normalCdf(0) // => 0.5
+ */
+export const normalCdf = (z: number): number => erfc(-z / Math.SQRT2) / 2
 
 /** log Phi(z), the probability of a standard normal variable below z; accurate in both tails. */
 export const logCdf = (z: number): number =>

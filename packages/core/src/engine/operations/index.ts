@@ -10,7 +10,7 @@ export { attention } from "./attention.ts"
 export { groupNorm } from "./groupNorm.ts"
 export type { GroupNormOptions } from "./groupNorm.ts"
 export { silu } from "./silu.ts"
-export { stopGradient } from "./stopGradient.ts"
+export { stopGradient, withoutGradient } from "./stopGradient.ts"
 export { upsampleNearest } from "./upsampleNearest.ts"
 
 /** The plain compositions that specify the operations. */

@@ -1,6 +1,5 @@
-import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { Engine, type HostOf, type Program, type Tensors } from "../../engine/index.ts"
+import { constants, Engine, type HostOf, type Program, type Tensors } from "../../engine/index.ts"
 import type { HostTensor } from "../../tensor/index.ts"
 import type { Violation } from "../Law.ts"
 import { allNear, same } from "./compare.ts"
@@ -35,12 +34,7 @@ export const runPlainly = <Input extends Tensors, Output extends Tensors>(
   input: HostOf<Input>
 ): HostTensors =>
   eagerly(() => {
-    const tensors = Object.fromEntries(
-      Object.entries(input as HostTensors).map((
-        [name, { data, dtype, shape }]
-      ) => [name, tf.tensor(data, [...shape], dtype)])
-    )
-    const { output } = program.apply({}, tensors as unknown as Input)
+    const { output } = program.apply({}, constants(input as HostTensors) as Input)
     return Object.fromEntries(
       Object.entries(output as Tensors).map(([name, tensor]) => [name, {
         dtype: tensor.dtype as HostTensor["dtype"],

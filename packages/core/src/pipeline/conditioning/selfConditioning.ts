@@ -3,13 +3,14 @@
  * Data using Diffusion Models with Self-Conditioning", 2023, section 3.2 and algorithm 1).
  */
 import * as tf from "@tensorflow/tfjs"
-import { conversion, type ConversionOptions } from "../../diffusion/index.ts"
+import { conversion, type ConversionOptions, isDetermined } from "../../diffusion/index.ts"
+import { withoutGradient } from "../../engine/operations/index.ts"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
 import type { DrawSpecs } from "../../random/Distribution.ts"
 import { Distribution } from "../../random/index.ts"
-import type { Schedule } from "../../schedule/index.ts"
-import { perTimestep } from "../internal/perTimestep.ts"
-import { clippedToData } from "../selfCondition.ts"
+import { type Schedule, table } from "../../schedule/index.ts"
+import { combination } from "../internal/perTimestep.ts"
+import { forEachExample } from "../perExample.ts"
 import type { Noised } from "../Stage.ts"
 
 /** Which examples are shown an estimate: each with probability 1/2. */
@@ -34,39 +35,27 @@ export const ownEstimate = (
   }
 ): Tensor => {
   const { t, xt } = input
-  const toSample = Array.from(
-    { length: schedule.steps },
-    (_, t) => conversion(schedule, t, { from: predictionType, to: "sample" })
-  )
-  const factor = (values: ReadonlyArray<number>) =>
+  const toSample = (t: number) => {
+    const factors = conversion(schedule, t, { from: predictionType, to: "sample" })
     // Where a prediction says nothing of the data (noise, at zero signal) there is no estimate: zeros.
-    perTimestep(Float64Array.from(values, (value, t) => isUsable(toSample[t]!) ? value : 0))(t, xt)
-  const estimate = withoutGradient(xt, () => {
-    const prediction = withoutVariance(predict(tf.zerosLike(xt)), xt)
-    const sample = tf.add(
-      tf.mul(xt, factor(toSample.map(({ xt }) => xt))),
-      tf.mul(prediction, factor(toSample.map(({ prediction }) => prediction)))
-    )
-    return clippedToData(sample)
-  })
+    return isDetermined(factors) ? factors : { xt: 0, prediction: 0 }
+  }
+  const sample = combination(
+    table(schedule, (_, t) => toSample(t).xt),
+    table(schedule, (_, t) => toSample(t).prediction)
+  )
+  const estimate = withoutGradient(() => clippedToData(sample(t, xt, predict(tf.zerosLike(xt)))))
   const mask = draws[shown]
-  return mask === undefined
-    ? estimate
-    : tf.mul(estimate, tf.reshape(mask, [xt.shape[0]!, ...xt.shape.slice(1).map(() => 1)]))
+  return mask === undefined ? estimate : tf.mul(estimate, forEachExample(mask, xt))
 }
 
 const shown = "selfCondition"
 
-/** A prediction without the variance that a denoiser may have predicted beside it. */
-const withoutVariance = (prediction: Tensor, { shape }: Tensor): Tensor =>
-  prediction.shape.at(-1) === shape.at(-1) ? prediction : tf.slice(prediction, shape.map(() => 0), [...shape])
-
-const isUsable = ({ prediction, xt }: { readonly xt: number; readonly prediction: number }): boolean =>
-  Number.isFinite(xt) && Number.isFinite(prediction)
-
 /**
- * What `compute` computes, as a constant to the gradient: what happens inside a function with a gradient of its own is
- * not on the tape, so nothing of it is computed backwards. (The gradient that it says it has in `like` is zero.)
+ * An estimate of x_0 as a denoiser that self-conditions is shown it, in training and in sampling alike: within [-1, 1],
+ * as data is. An estimate from nearly pure noise is far beyond otherwise, and would be what the network sees most of.
+ *
+ * @example
+ * const prediction = denoiser.apply(parameters, { x, t, draws: {}, selfCondition: clippedToData(estimate) })
  */
-const withoutGradient = (like: Tensor, compute: () => Tensor): Tensor =>
-  tf.customGrad((x) => ({ value: compute(), gradFunc: () => tf.zerosLike(x as Tensor) }))(like)
+export const clippedToData = (estimate: Tensor): Tensor => tf.clipByValue(estimate, -1, 1)

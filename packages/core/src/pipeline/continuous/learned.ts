@@ -4,10 +4,10 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Result } from "effect"
+import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
 import { Distribution, draw } from "../../random/index.ts"
 import { Continuous, type ContinuousSchedule, InvalidSchedule } from "../../schedule/index.ts"
-import { stopGradient } from "../internal/stopGradient.ts"
 import type { Initializer, ParameterSpecs } from "../Parameter.ts"
 import type { HostTensors } from "../Pipeline.ts"
 import type { ContinuousNoiseShape, LogSnr } from "./ContinuousNoise.ts"

@@ -8,10 +8,11 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
+import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import { Denoiser } from "../Denoiser.ts"
-import { stopGradient } from "../internal/stopGradient.ts"
+import { axesAfterBatch, forEachExample } from "../perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
 import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
 
@@ -176,7 +177,7 @@ export const noising: Effect.Effect<Stage<ContinuouslyTimed, ContinuouslyNoised>
 
 /** sqrt(alphaBar) and sqrt(1 - alphaBar), shaped to multiply x0. */
 const factors = ({ logSnr, x0 }: ContinuouslyTimed) => {
-  const shaped = tf.reshape(logSnr, [x0.shape[0]!, ...x0.shape.slice(1).map(() => 1)])
+  const shaped = forEachExample(logSnr, x0)
   return { signal: tf.sqrt(tf.sigmoid(shaped)), spread: tf.sqrt(tf.sigmoid(tf.neg(shaped))) }
 }
 
@@ -265,7 +266,7 @@ export const variationalBound = (
     },
     apply: (input, { draws }) => {
       const { boundWeight, logSnrMax, logSnrMin, prediction, target, x0 } = input
-      const axes = x0.shape.slice(1).map((_, axis) => axis + 1)
+      const axes = axesAfterBatch(x0)
       const diffusionLoss = tf.mul(boundWeight, tf.mean(tf.squaredDifference(prediction, target), axes))
       // KL(N(m, s^2) || N(0, 1)) = (m^2 + s^2 - 1 - ln s^2) / 2, with 1 - s^2 = alphaBar and -ln s^2 = softplus(logSnr).
       const left = tf.sigmoid(logSnrMin)

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs"
 import type { Tensor } from "../../engine/Program.ts"
+import { forEachExample } from "../perExample.ts"
 
 /** A number for each timestep, as tensors know it: of the timesteps of a batch, shaped to multiply a tensor like `like`. */
 export type PerTimestep = (t: Tensor, like: Tensor) => Tensor
@@ -9,8 +10,7 @@ export type PerTimestep = (t: Tensor, like: Tensor) => Tensor
  */
 export const perTimestep = (values: Float64Array): PerTimestep => {
   const cast = Float32Array.from(values)
-  return (t, like) =>
-    tf.reshape(tf.gather(tf.tensor1d(cast), t as tf.Tensor1D), [like.shape[0]!, ...like.shape.slice(1).map(() => 1)])
+  return (t, like) => forEachExample(tf.gather(tf.tensor1d(cast), t as tf.Tensor1D), like)
 }
 
 /**

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import { InvalidObjective } from "../../diffusion/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
-import { levelAt, NoiseSchedule, sigmaOf } from "../../schedule/index.ts"
+import { NoiseSchedule, sigma } from "../../schedule/index.ts"
 import type { Loss, Stage } from "../Stage.ts"
 import { meanOverBatch } from "./importance.ts"
 
@@ -43,7 +43,7 @@ export const learnedUncertainty = (
     const schedule = yield* NoiseSchedule
     const table = new Float32Array(schedule.steps * features)
     for (let t = 0; t < schedule.steps; t++) {
-      table.set(featuresOf(sigmaOf(levelAt(schedule, t)), features), t * features)
+      table.set(featuresOf(sigma(schedule, t), features), t * features)
     }
     const zeros = (_: unknown, shape: ReadonlyArray<number>) =>
       new Float32Array(shape.reduce((size, length) => size * length, 1))

@@ -2,10 +2,10 @@
  * The uneven distributions over timesteps, each as a timestep sampler.
  */
 import { Result } from "effect"
+import { normalCdf } from "../../diffusion/index.ts"
 import type { Schedule } from "../../schedule/index.ts"
 import { sigma } from "../../schedule/index.ts"
 import { float32, int32 } from "../../tensor/HostTensor.ts"
-import { normalCdf } from "../internal/normalCdf.ts"
 import { InvalidTimestepSampler } from "./InvalidTimestepSampler.ts"
 import type { Learning, Spread, TimestepSamplerShape } from "./TimestepSampler.ts"
 

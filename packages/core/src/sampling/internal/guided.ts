@@ -15,6 +15,7 @@ import * as tf from "@tensorflow/tfjs"
 import { qualify, unqualify } from "../../engine/names.ts"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
 import { type DenoiserInput, type DenoiserShape, splitVariance, withoutVariance } from "../../pipeline/Denoiser.ts"
+import { axesAfterBatch, forEachExample } from "../../pipeline/perExample.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
 import { sigmaOf } from "../../schedule/index.ts"
 import type { Plan } from "../Sampler.ts"
@@ -100,10 +101,9 @@ const beyondNoClass = (
     readonly classes: GuidedSteps
   }
 ): Tensor => {
-  const batch = input.x.shape[0]!
   const none = tf.fill(input.t.shape, denoiser.classes ?? 0, "int32")
   const worse = denoiser.apply(parameters, { ...input, condition: none })
-  const inside = tf.reshape(within(input.t, timesteps!), [batch, ...input.x.shape.slice(1).map(() => 1)])
+  const inside = forEachExample(within(input.t, timesteps!), input.x)
   const guided = beyond(good, worse, tf.mul(inside, scale - 1), sum)
   if (rescale === 0) return guided
   const ratio = tf.sqrt(tf.div(variance(good), tf.maximum(variance(guided), 1e-12)))
@@ -117,6 +117,6 @@ const within = (t: Tensor, [first, last]: readonly [number, number]): Tensor =>
 
 /** The variance of each sample's elements: [batch, 1, ...]. */
 const variance = (x: Tensor): Tensor => {
-  const axes = x.shape.slice(1).map((_, axis) => axis + 1)
+  const axes = axesAfterBatch(x)
   return tf.mean(tf.square(tf.sub(x, tf.mean(x, axes, true))), axes, true)
 }

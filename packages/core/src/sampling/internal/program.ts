@@ -3,10 +3,12 @@
  * from another is input, so a program is compiled once for a network, a batch size and a size of memory.
  */
 import * as tf from "@tensorflow/tfjs"
+import { constants } from "../../engine/constants.ts"
 import { qualify } from "../../engine/names.ts"
 import type { Program, Tensor, Tensors } from "../../engine/Program.ts"
+import { clippedToData } from "../../pipeline/conditioning/selfConditioning.ts"
 import { type DenoiserShape, splitVariance } from "../../pipeline/Denoiser.ts"
-import { clippedToData } from "../../pipeline/selfCondition.ts"
+import { forEachExample } from "../../pipeline/perExample.ts"
 import { float32, type HostTensor, type TensorSpec, zeros } from "../../tensor/index.ts"
 import type { Clip, DenoisingStep, Plan } from "../Sampler.ts"
 import { coefficientCount, coefficients, quantilePlace } from "./coefficients.ts"
@@ -52,16 +54,13 @@ export const denoisingProgram = (
       ...(denoiser.classes === undefined ? {} : { condition: { shape: [options.batch], dtype: "int32" } as const })
     },
     apply: (state, input) => {
-      const constants = Object.fromEntries(
-        Object.entries(parameters).map(([name, { data, dtype, shape }]) => [name, tf.tensor(data, [...shape], dtype)])
-      )
       const names = ["x", ...options.memory.map((name) => `memory.${name}`)]
       const [x, ...memory] = names.map((name) => state[name]!)
       const [inputScale, bound, sampleOfX, sampleOfPrediction, epsilonOfX, epsilonOfPrediction, ...rest] = scalars(
         input.coefficients
       )
       const [logVariance, logVarianceOfPrediction, ...factors] = rest
-      const output = denoiser.apply(constants, {
+      const output = denoiser.apply(constants(parameters), {
         x: tf.mul(x!, inputScale!),
         t: input.t,
         draws: {},
@@ -138,7 +137,7 @@ const clipped = (estimate: Tensor, bound: Tensor, clip: Clip | undefined): Tenso
   const low = tf.slice(largest, [0, count - 1 - below], [batch, 1])
   const high = tf.slice(largest, [0, count - 1 - above], [batch, 1])
   const quantile = tf.add(low, tf.mul(tf.sub(high, low), part))
-  const own = tf.reshape(tf.minimum(tf.maximum(quantile, 1), bound), [batch, ...estimate.shape.slice(1).map(() => 1)])
+  const own = forEachExample(tf.minimum(tf.maximum(quantile, 1), bound), estimate)
   return tf.div(tf.minimum(tf.maximum(estimate, tf.neg(own)), own), own)
 }
 

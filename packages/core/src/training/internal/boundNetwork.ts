@@ -1,13 +1,19 @@
 /**
  * A denoiser on an engine, asked about single examples at timesteps of their own.
  */
-import * as tf from "@tensorflow/tfjs"
-import { Effect } from "effect"
+import { Effect, Record } from "effect"
 import type { Scope } from "effect"
-import { conversion, convert, type ModelOptions, type ModelOutput } from "../../diffusion/index.ts"
-import { Engine, stateless } from "../../engine/index.ts"
+import {
+  conversion,
+  convert,
+  inputScaleOf,
+  isDetermined,
+  type ModelOptions,
+  type ModelOutput
+} from "../../diffusion/index.ts"
+import { constants, Engine, stateless } from "../../engine/index.ts"
 import type { CompileError, Program, RunError, Tensors } from "../../engine/index.ts"
-import type { DenoiserShape } from "../../pipeline/index.ts"
+import { type DenoiserShape, splitVariance } from "../../pipeline/index.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
 import { levelAt, type Schedule } from "../../schedule/index.ts"
 import { float32, int32, sizeOf } from "../../tensor/HostTensor.ts"
@@ -59,18 +65,21 @@ export const boundNetwork = Effect.fnUntraced(function*(
     const selfCondition = new Float32Array(batch * size)
     const filled = Array.from({ length: batch }, (_, i) => questions[Math.min(i, questions.length - 1)]!)
     filled.forEach(({ t, xt }, i) => {
-      const scale = inputScale(schedule, t, predictionType)
+      const scale = inputScaleOf(levelAt(schedule, t), predictionType)
       x.set(scale === 1 ? xt : xt.map((value) => scale * value), i * size)
       const estimate = estimates?.[i]
       if (estimate !== undefined) selfCondition.set(estimate, i * size)
     })
-    const { prediction } = yield* instance.step({
+    const outputs = yield* instance.step({
       x: float32(shape, x),
       t: int32([batch], filled.map(({ t }) => t)),
       ...(denoiser.classes === undefined ? {} : { condition: int32([batch], filled.map(({ label }) => label)) }),
       ...(denoiser.selfConditions === true ? { selfCondition: float32(shape, selfCondition) } : {})
     })
-    return questions.map((_, i) => outputAt(denoiser, prediction!.data as Float32Array, i))
+    return questions.map((_, i): ModelOutput => {
+      const { prediction, variance } = Record.map(outputs, ({ data }) => data.subarray(i * size, (i + 1) * size))
+      return { prediction: prediction!, variance }
+    })
   })
 
   return Effect.fnUntraced(function*(questions) {
@@ -97,35 +106,16 @@ const programOf = ({ batch, denoiser, parameters }: NetworkOptions): Program<{},
       ...(denoiser.selfConditions === true ? { selfCondition: examples } : {})
     },
     ({ condition, selfCondition, t, x }) => {
-      const constants = Object.fromEntries(
-        Object.entries(parameters).map(([name, { data, dtype, shape }]) => [name, tf.tensor(data, [...shape], dtype)])
-      )
-      const prediction = denoiser.apply(constants, {
+      const output = denoiser.apply(constants(parameters), {
         x: x!,
         t: t!,
         ...(condition === undefined ? {} : { condition }),
         ...(selfCondition === undefined ? {} : { selfCondition }),
         draws: {}
       })
-      return { prediction }
+      return splitVariance(denoiser, output)
     }
   )
-}
-
-const inputScale = (schedule: Schedule, t: number, type: ModelOptions["predictionType"]): number =>
-  typeof type === "string" ? 1 : type.inputScale?.(levelAt(schedule, t)) ?? 1
-
-/** The output for one example of a batch: with a learned variance the last axis holds the prediction, then the variance. */
-const outputAt = (denoiser: DenoiserShape, all: Float32Array, index: number): ModelOutput => {
-  const size = sizeOf(denoiser.exampleShape)
-  if (denoiser.learnsVariance !== true) return { prediction: all.subarray(index * size, (index + 1) * size) }
-  const channels = denoiser.exampleShape.at(-1)!
-  const half = (which: 0 | 1) =>
-    Float32Array.from({ length: size }, (_, i) => {
-      const place = Math.floor(i / channels)
-      return all[2 * index * size + (2 * place + which) * channels + i % channels]!
-    })
-  return { prediction: half(0), variance: half(1) }
 }
 
 /** The first timestep at which x_0 does not follow from a prediction; `undefined` where it always does. */
@@ -134,8 +124,7 @@ export const undefinedAt = (
   predictionType: ModelOptions["predictionType"]
 ): number | undefined => {
   for (let t = 0; t < schedule.steps; t++) {
-    const { prediction, xt } = conversion(schedule, t, { from: predictionType, to: "sample" })
-    if (!(Number.isFinite(prediction) && Number.isFinite(xt))) return t
+    if (!isDetermined(conversion(schedule, t, { from: predictionType, to: "sample" }))) return t
   }
   return undefined
 }

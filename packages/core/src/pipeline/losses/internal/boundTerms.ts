@@ -22,6 +22,7 @@ import { stopGradient } from "../../../engine/operations/index.ts"
 import type { Tensor } from "../../../engine/Program.ts"
 import { beta, posteriorMeanFactorOfX0, type Schedule, table } from "../../../schedule/index.ts"
 import { perTimestep } from "../../internal/perTimestep.ts"
+import { forEachExample } from "../../perExample.ts"
 import type { Predicted } from "../../Stage.ts"
 
 /** How terms of the bound are computed. */
@@ -84,7 +85,7 @@ export const boundTerms = (tables: BoundTables, { prediction, t, target, varianc
   const likelihood = tables.decoder === "gaussian"
     ? tf.mul(tf.add(tf.add(tf.square(ahead), logVariance), Math.log(2 * Math.PI)), 0.5)
     : negativeLogLikelihood(x0, tf.neg(ahead), tf.exp(tf.mul(logVariance, -0.5)))
-  const isFirst = tf.equal(tf.reshape(t, [-1, ...prediction.shape.slice(1).map(() => 1)]), 0)
+  const isFirst = tf.equal(forEachExample(t, prediction), 0)
   return tf.where(isFirst, likelihood, divergence)
 }
 
