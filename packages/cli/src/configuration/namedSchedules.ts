@@ -3,9 +3,10 @@
  */
 import { rescaleZeroTerminalSnr } from "@effusion/core/schedule"
 import type { InvalidSchedule, Schedule } from "@effusion/core/schedule"
-import { Data, Effect, FileSystem, Path, Predicate, Result } from "effect"
-import { pathToFileURL } from "node:url"
+import { Data, Effect, type FileSystem, type Path, Predicate, Result } from "effect"
+import { loadModule } from "../internal/loadModule.ts"
 import { nearest } from "../internal/nearest.ts"
+import { messageOf } from "../report/Reporter.ts"
 import { scheduleFrom, type ScheduleOptions, type ScheduleType, scheduleTypes } from "./schedules.ts"
 
 /** A schedule, and what to call it. */
@@ -65,15 +66,8 @@ const withDefaults = (type: ScheduleType, steps: number): ScheduleOptions =>
   type === "linear" ? { type, steps, betaStart: 1e-4, betaEnd: 0.02 } : { type, steps }
 
 const fromModule = Effect.fnUntraced(function*(path: string) {
-  const paths = yield* Path.Path
   const fail = (reason: string, remedy: string) => new ScheduleModuleProblem({ path, reason, remedy })
-  const exists = yield* FileSystem.FileSystem.use((fs) => Effect.orElseSucceed(fs.exists(path), () => false))
-  if (!exists) return yield* fail("it does not exist", "check the path")
-  const url = pathToFileURL(paths.resolve(path)).href
-  const module = yield* Effect.tryPromise({
-    try: () => import(/* @vite-ignore */ url) as Promise<{ readonly [name: string]: unknown }>,
-    catch: (error) => fail(`it cannot be loaded (${messageOf(error)})`, "see that it runs by itself: node <module>")
-  })
+  const module = yield* Effect.mapError(loadModule(path), ({ reason, remedy }) => fail(reason, remedy))
   const given = module["default"]
   if (given === undefined) return yield* fail("it has no default export", "export default a Schedule")
   const made: Result.Result<unknown, unknown> = Result.isResult(given) ? given : Result.succeed(given)
@@ -85,9 +79,6 @@ const fromModule = Effect.fnUntraced(function*(path: string) {
     ? value
     : yield* fail("its default export is no schedule", "export what linear, fromBetas or the like return")
 })
-
-const messageOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "message") ? String(error.message).split("\n")[0]! : String(error)
 
 const isSchedule = (value: unknown): value is Schedule =>
   Predicate.hasProperty(value, "steps") && Predicate.hasProperty(value, "name") &&

@@ -6,8 +6,9 @@ import { Laws } from "@effusion/core/laws"
 import type { DenoiserShape } from "@effusion/core/pipeline"
 import type { Sampler } from "@effusion/core/sampling"
 import type { Schedule } from "@effusion/core/schedule"
-import { Data, Effect, Path, Predicate, Result } from "effect"
-import { pathToFileURL } from "node:url"
+import { Data, Effect, type FileSystem, type Path, Predicate, Result } from "effect"
+import { loadModule, type ModuleFault } from "../internal/loadModule.ts"
+import { messageOf } from "../report/Reporter.ts"
 
 /** A module cannot be verified. */
 export class ModuleProblem extends Data.TaggedError("ModuleProblem")<{
@@ -36,8 +37,8 @@ export type ModuleSuite = Laws.Suite | Laws.SuiteOnEngine
  */
 export const suitesOfModule = Effect.fnUntraced(function*(
   path: string
-): Effect.fn.Return<ReadonlyArray<ModuleSuite>, ModuleProblem, Path.Path> {
-  const exports = yield* load(path)
+): Effect.fn.Return<ReadonlyArray<ModuleSuite>, ModuleProblem, FileSystem.FileSystem | Path.Path> {
+  const exports = yield* Effect.mapError(loadModule(path), (fault) => new ModuleProblem({ path, ...fault }))
   const suites: Array<ModuleSuite> = []
   for (const [name, value] of Object.entries(exports).sort(([a], [b]) => a < b ? -1 : 1)) {
     const found = suitesOf(name, value)
@@ -54,33 +55,6 @@ export const suitesOfModule = Effect.fnUntraced(function*(
     remedy: `export ${kinds.map(({ name }) => name).join(", ")}, or suites of Laws`
   })
 })
-
-/** The module's exports, by name. */
-const load = Effect.fnUntraced(function*(path: string) {
-  const paths = yield* Path.Path
-  const url = pathToFileURL(paths.resolve(path)).href
-  return yield* Effect.tryPromise({
-    try: () => import(/* @vite-ignore */ url) as Promise<{ readonly [name: string]: unknown }>,
-    catch: (error) => new ModuleProblem({ path, ...whyNotLoaded(error, url) })
-  })
-})
-
-const whyNotLoaded = (error: unknown, url: string) => {
-  const code = Predicate.hasProperty(error, "code") ? String(error.code) : ""
-  const message = Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
-  const reason = message.split("\n")[0]!
-  if (code === "ERR_MODULE_NOT_FOUND") {
-    return Predicate.hasProperty(error, "url") && error.url === url
-      ? { reason: "it does not exist", remedy: "check the path" }
-      : { reason, remedy: "install what it imports where the module is" }
-  }
-  if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
-    return { reason, remedy: "use only types that Node can strip (no enums, namespaces or parameter properties)" }
-  }
-  return code === "ERR_UNKNOWN_FILE_EXTENSION"
-    ? { reason: "it is no module that Node can run", remedy: "give a file that ends in .ts, .mts, .js or .mjs" }
-    : { reason: `it cannot be loaded (${reason})`, remedy: "see that it runs by itself: node <module>" }
-}
 
 /** Something that has laws: how it is known, and its suite. */
 interface Kind {
@@ -163,7 +137,7 @@ const scheduleOf = (value: Fields, name: string): Schedule => ({
   alphaBar: Float64Array.from(value["alphaBar"] as ArrayLike<number>)
 })
 
-type Found = Result.Result<ReadonlyArray<ModuleSuite>, { readonly reason: string; readonly remedy: string }>
+type Found = Result.Result<ReadonlyArray<ModuleSuite>, ModuleFault>
 
 const suitesOf = (name: string, value: unknown): Found => {
   if (Result.isResult(value)) {
@@ -200,6 +174,3 @@ const isSuite = (value: Fields): value is Fields & Laws.Suite =>
   value["laws"].every((law) =>
     Predicate.isObject(law) && Predicate.hasProperty(law, "search") && Predicate.isFunction(law.search)
   )
-
-const messageOf = (failure: unknown): string =>
-  Predicate.hasProperty(failure, "message") ? String(failure.message) : String(failure)
