@@ -29,16 +29,13 @@ import { Distribution, draw, Key } from "@effusion/core/random"
 import * as S from "@effusion/core/schedule"
 import { Result } from "effect"
 import * as fc from "fast-check"
+import { assertRelative } from "../../support/close.ts"
 import { anySchedule } from "../schedule/arbitraries.ts"
 import { bestEstimate, entropy, expectedBound, type GaussianData, remainingVariance } from "./gaussianBound.ts"
 
 const value = fc.double({ min: -3, max: 3, noNaN: true })
 const logVariance = fc.double({ min: -12, max: 4, noNaN: true })
 const sum = (values: Float64Array): number => values.reduce((total, x) => total + x, 0)
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
-}
 
 describe("the divergence of Gaussians", () => {
   it("is 0 of a Gaussian from itself, and positive from any other", () => {

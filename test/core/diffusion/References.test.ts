@@ -13,14 +13,11 @@ import {
 import * as S from "@effusion/core/schedule"
 import { Result } from "effect"
 import fixture from "../../fixtures/diffusion.json" with { type: "json" }
+import { assertRelative } from "../../support/close.ts"
 
 const size = 4 * 3 * 8 * 8
 const indices = Array.from({ length: size }, (_, i) => i)
 const sample = Float64Array.from(indices, (i) => ((i % 192) * 4 + Math.floor(i / 192)) / size)
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
-}
 
 const sumOfMagnitudes = (xs: Float64Array): number => xs.reduce((sum, x) => sum + Math.abs(x), 0)
 

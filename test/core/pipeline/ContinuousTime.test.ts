@@ -10,16 +10,13 @@ import { Training } from "@effusion/core/training"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, Result, Stream } from "effect"
 import * as fc from "fast-check"
+import { assertRelative } from "../../support/close.ts"
 import { describeEngines } from "../../support/engines.ts"
 import { entropyOfTwoHills, gaussianData, gaussianDenoiser, gaussianEntropy, network, twoHills } from "./continuous.ts"
 
 const { ContinuousNoise } = ContinuousTime
 
 type Noise = ContinuousTime.ContinuousNoiseShape
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
-}
 
 const fixedLinear = (ends: { readonly logSnrMax: number; readonly logSnrMin: number }): Noise =>
   ContinuousTime.fixed(Result.getOrThrow(Continuous.linear(ends)))

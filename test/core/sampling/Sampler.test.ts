@@ -26,6 +26,7 @@ import { linear, type Schedule } from "@effusion/core/schedule"
 import { Result } from "effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
+import { closeAll } from "../../support/close.ts"
 import { allSamplers, ddims, grids, predictionTypes, samplers, schedules, values } from "./arbitraries.ts"
 
 const planOf = (sampler: Sampler, schedule: Schedule, options: PlanOptions): Plan =>
@@ -58,11 +59,6 @@ const ofSampleAndX = ({ epsilon = 0, sample = 0, x = 0 }: Combination, alphaBar:
 
 const close = (actual: number, expected: number, tolerance: number): void =>
   assert.isAtMost(Math.abs(actual - expected), tolerance, `${actual} is not ${expected}`)
-
-const closeAll = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void => {
-  assert.strictEqual(actual.length, expected.length)
-  for (let i = 0; i < actual.length; i++) close(actual[i]!, expected[i]!, tolerance)
-}
 
 describe("a plan", () => {
   it("visits as many timesteps as it is told, falling, and adds no noise at the end", () => {

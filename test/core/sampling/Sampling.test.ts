@@ -32,6 +32,7 @@ import { Effect, Exit, Fiber, Layer, Result, Stream } from "effect"
 import { assert, describe, it } from "vitest"
 import { startingNoise, stepNoise } from "../../../packages/core/src/sampling/internal/noise.ts"
 import { denoisingProgram, startingState, stepInput } from "../../../packages/core/src/sampling/internal/program.ts"
+import { closeAll } from "../../support/close.ts"
 import { denoiser, exampleShape, exampleSize, onHost, parameters } from "./denoiser.ts"
 import * as diffusers from "./diffusers.ts"
 
@@ -51,13 +52,6 @@ const axes = Layer.mergeAll(
   NoiseSchedule.layer(schedule),
   objective("v_prediction")
 )
-
-const closeAll = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void => {
-  assert.strictEqual(actual.length, expected.length)
-  for (let i = 0; i < actual.length; i++) {
-    assert.isAtMost(Math.abs(actual[i]! - expected[i]!), tolerance, `${i}: ${actual[i]} is not ${expected[i]}`)
-  }
-}
 
 const nothingHeld = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
 

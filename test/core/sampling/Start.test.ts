@@ -31,6 +31,7 @@ import {
   startingNoise,
   stepNoise
 } from "../../../packages/core/src/sampling/internal/noise.ts"
+import { closeAll } from "../../support/close.ts"
 import { denoiser, exampleShape, exampleSize, onHost, parameters } from "./denoiser.ts"
 
 const schedule = Result.getOrThrow(linear({ steps: 50 }))
@@ -64,11 +65,6 @@ const samples: Samples = { seed: 7, first: 0, count: 3, exampleShape }
 
 const planOf = (sampler: Sampler, more: object = {}): Plan =>
   Result.getOrThrow(sampler.plan(schedule, { steps: 8, predictionType: "v_prediction", ...more } as PlanOptions))
-
-const closeAll = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void => {
-  assert.strictEqual(actual.length, expected.length)
-  for (let i = 0; i < actual.length; i++) assert.closeTo(actual[i]!, expected[i]!, tolerance, String(i))
-}
 
 const pictures = (rows: number): HostTensor<"float32"> =>
   float32([rows, ...exampleShape], Float32Array.from({ length: rows * exampleSize }, (_, i) => 0.8 * Math.cos(3 * i)))

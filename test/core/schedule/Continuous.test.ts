@@ -3,11 +3,8 @@ import * as S from "@effusion/core/schedule"
 import { Continuous } from "@effusion/core/schedule"
 import { Result } from "effect"
 import * as fc from "fast-check"
+import { assertRelative } from "../../support/close.ts"
 import { anyContinuousSchedule, anySchedule, zeroTerminalSchedule } from "./arbitraries.ts"
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
-}
 
 const time = fc.double({ min: 0, max: 1, noNaN: true })
 const smooth = fc.oneof(

@@ -4,6 +4,7 @@ import { Result } from "effect"
 import * as fc from "fast-check"
 import families from "../../fixtures/schedule-families.json" with { type: "json" }
 import fixture from "../../fixtures/schedule.json" with { type: "json" }
+import { assertRelative } from "../../support/close.ts"
 import { anySchedule, betas } from "./arbitraries.ts"
 import { scheduleOf } from "./families.ts"
 
@@ -23,10 +24,6 @@ interface TableCase {
     readonly posteriorMeanFactorOfX0: number
     readonly posteriorMeanFactorOfXt: number
   }>
-}
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
 }
 
 describe("the tables", () => {

@@ -11,11 +11,8 @@ import {
 import { Result } from "effect"
 import * as fc from "fast-check"
 import families from "../../fixtures/schedule-families.json" with { type: "json" }
+import { assertRelative } from "../../support/close.ts"
 import { anySchedule, zeroTerminalSchedule } from "./arbitraries.ts"
-
-const assertRelative = (actual: number, expected: number, tolerance: number): void => {
-  assert.closeTo(actual, expected, Math.abs(expected) * tolerance)
-}
 
 const sequences = {
   karras: Sigmas.karras,
