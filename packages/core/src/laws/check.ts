@@ -21,7 +21,7 @@ export interface SuiteReport {
 }
 
 /** The runs and the seed of whoever does not say otherwise. */
-export const defaultSearch = { runs: 100, seed: 1 } as const
+const defaultSearch = { runs: 100, seed: 1 } as const
 
 /**
  * Whether a law is meant by a name: its own, or that of a folder of laws that it is in.

@@ -1,6 +1,6 @@
 /**
  * The four stages of training with the simplified objective (Ho et al. 2020, algorithm 1). Other losses are in
- * `weightedLoss.ts`, `boundLoss.ts` and `learnedUncertainty.ts`.
+ * `losses/`.
  *
  * Each is an Effect that asks for the services it depends on and yields a stage.
  */

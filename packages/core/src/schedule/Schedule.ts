@@ -10,7 +10,8 @@
  * Everything else is derived from the tables by the functions of this module, each of (schedule, t); `table` makes a
  * table of any of them. They are defined at zero terminal SNR too, none of them NaN: where alphaBar_t is 0, so are
  * alpha_t, snr_t, sqrtAlphaBar_t and the posterior mean's factor of x_t (x_t says nothing of x_{t-1}), the posterior's
- * variance is 1 - alphaBar_{t-1}, logSnr_t is -Infinity and sigma_t is Infinity. The families of schedules are in `family/`, one file each; they end in {@link fromTable}.
+ * variance is 1 - alphaBar_{t-1}, logSnr_t is -Infinity and sigma_t is Infinity. The families of schedules are in
+ * `family/`, one file each; they end in {@link fromTable}.
  *
  * Construction is pure and its failure is a value, so it gives a `Result`; the layers of `NoiseSchedule` lift it into
  * Effect.

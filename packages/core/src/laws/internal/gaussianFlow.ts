@@ -30,7 +30,7 @@ export const marginalAt = ({ mean, variance }: GaussianData, { signal, spread }:
  * What the exact denoiser says at a level: E[x_0 | x] = mean + signal variance / (signal^2 variance + spread^2)
  * (x - signal mean), the noise that follows from it, and the mixture of both that is predicted.
  */
-export const exactPrediction = (
+const exactPrediction = (
   data: GaussianData,
   level: NoiseLevel,
   type: PredictionType | Parameterization

@@ -20,8 +20,8 @@ type KnownInput = StepInput & {
 }
 
 /**
- * A program of one step, given `knownInput` besides, after which x is noised data where the mask is 1. The pixels and the mask are state, so that they
- * go to the engine once.
+ * A program of one step, given `knownInput` besides, after which x is noised data where the mask is 1. The pixels and the
+ * mask are state, so that they go to the engine once.
  */
 export const withKnown = (program: Program<Tensors, StepInput, {}>): Program<Tensors, StepInput, {}> => {
   const images = program.state["x"]!

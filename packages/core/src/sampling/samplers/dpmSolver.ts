@@ -65,7 +65,6 @@ export interface DpmSolverSinglestepOptions extends SolverOptions {
 export interface DpmSolverOptions extends SolverOptions {
   /** `"dpmsolver++"` unless given. */
   readonly algorithm?: DpmSolverAlgorithm | undefined
-
   /** Make the last step one of first order, however many there are. False unless given. */
   readonly eulerAtFinal?: boolean | undefined
   /**
