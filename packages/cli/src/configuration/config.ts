@@ -6,14 +6,12 @@ import { pointKinds } from "@effusion/core/data"
 import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
+import { Count, Natural, NotNegative, Positive } from "../internal/numbers.ts"
+import type { CrossIssue } from "./CrossIssue.ts"
 import { chosen, learningFields, learningIssues } from "./learning.ts"
 import { samplerFields, samplerIssues, samplers } from "./samplers.ts"
 import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
-const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
-const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
 const Part = Schema.Finite.check(
   Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected: "a number from 0 to below 1" })
 )
@@ -339,9 +337,6 @@ interface FieldIssue {
   readonly path: ReadonlyArray<string>
   readonly message: string
 }
-
-/** An issue of a check across fields. */
-type CrossIssue = { readonly path: ReadonlyArray<string>; readonly issue: string }
 
 /** What no single field of a model shows: whatever the model's own schema has to say. */
 const modelIssues = ({ model: { type, ...fields } }: Pick<RunConfig, "model">): ReadonlyArray<CrossIssue> => {

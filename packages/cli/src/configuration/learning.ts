@@ -20,9 +20,8 @@ import {
 import { Distance, LossWeighting, Objective } from "@effusion/core/pipeline"
 import type { NoiseSchedule } from "@effusion/core/schedule"
 import { Effect, Layer, Result, Schema } from "effect"
-
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
-const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
+import { NotNegative, Positive } from "../internal/numbers.ts"
+import type { CrossIssue } from "./CrossIssue.ts"
 
 /** A number that has a default where it is left out. */
 const withDefault = <S extends typeof Positive | typeof NotNegative>(schema: S, value: number) =>
@@ -142,7 +141,7 @@ export const learningIssues = (
   { learnedUncertainty, learnedVariance, loss, model, weighting }: Omit<Learning, "objective"> & {
     readonly model: Model
   }
-): ReadonlyArray<{ readonly path: ReadonlyArray<string>; readonly issue: string }> => {
+): ReadonlyArray<CrossIssue> => {
   const predicts = model.type === "unet"
     ? model.out_channels === 2 * model.in_channels
     : model.learns_variance === true

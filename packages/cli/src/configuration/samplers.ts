@@ -19,6 +19,7 @@ import {
   uniPC
 } from "@effusion/core/sampling"
 import { Schema } from "effect"
+import { NotNegative, Positive } from "../internal/numbers.ts"
 
 /** The samplers that there are. */
 export const samplers = [
@@ -40,9 +41,6 @@ export type SamplerName = typeof samplers[number]
 
 /** How steps can be spread. */
 export const spacings = [...timestepSpacings, ...sigmaSpacings] as const
-
-const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
 
 /** The forms of solvers of second order. */
 export const solverTypes = ["midpoint", "heun", "bh1", "bh2"] as const

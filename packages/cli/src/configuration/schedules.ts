@@ -4,11 +4,10 @@
 import { fromConfig, InvalidSchedule, rescaleZeroTerminalSnr } from "@effusion/core/schedule"
 import type { Schedule } from "@effusion/core/schedule"
 import { Effect, Result, Schema } from "effect"
+import { Count, NotNegative, Positive } from "../internal/numbers.ts"
+import type { CrossIssue } from "./CrossIssue.ts"
 import type { Learning } from "./learning.ts"
 
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0, { expected: "a number above 0" }))
-const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a number of at least 0" }))
 /** A beta of a noise schedule. */
 const Beta = Schema.Finite.check(
   Schema.isBetween(
@@ -153,12 +152,6 @@ export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, 
 const continuousNames: { readonly [type: string]: string | undefined } = {
   "log-snr-linear": "linear",
   "shifted-cosine": "cosine"
-}
-
-/** A problem of a check across fields. */
-interface CrossIssue {
-  readonly path: ReadonlyArray<string>
-  readonly issue: string
 }
 
 /** What no single option of a schedule shows: that there is no such schedule. */

@@ -16,6 +16,7 @@ import {
 } from "@effusion/core/diffusion"
 import { cosine, fromBetas, linear, respace, type Schedule, Timesteps } from "@effusion/core/schedule"
 import { Result, Schema } from "effect"
+import { Count } from "../../internal/numbers.ts"
 import { type Check, near } from "./Check.ts"
 import { decode } from "./decode.ts"
 import { GoldenProblem, unknownValue } from "./GoldenProblem.ts"
@@ -25,7 +26,7 @@ const Numbers = Schema.Array(Schema.Finite)
 const settings = {
   /** OpenAI's `linear`, whose betas are scaled by 1000 / T, or `cosine`. */
   schedule: Schema.String,
-  T: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" })),
+  T: Count,
   variance: Schema.Literals(["FIXED_SMALL", "FIXED_LARGE", "LEARNED", "LEARNED_RANGE"]),
   /** What the model predicts; `EPSILON` where nothing is said. */
   mean: Schema.optionalKey(Schema.Literals(["EPSILON", "START_X"])),

@@ -3,10 +3,10 @@
  * out. `config` has diffusers' names and, where it says nothing, the defaults of its class.
  */
 import { Result, Schema } from "effect"
+import { Count, Natural } from "../../internal/numbers.ts"
 import { decode } from "./decode.ts"
 import { GoldenProblem } from "./GoldenProblem.ts"
 
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number of at least 1" }))
 /** Far more than any schedule has, and it keeps a slip from filling the memory. */
 const Timesteps = Schema.Int.check(
   Schema.isBetween({ minimum: 1, maximum: 1_000_000 }, { expected: "a whole number from 1 to 1000000" })
@@ -14,7 +14,6 @@ const Timesteps = Schema.Int.check(
 const Seed = Schema.Int.check(
   Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }, { expected: "a whole number from 0 to 4294967295" })
 )
-const Index = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0, { expected: "a whole number of at least 0" }))
 const Order = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }, { expected: "an order from 1 to 4" }))
 
 const configFields = {
@@ -33,7 +32,7 @@ const configFields = {
   rescale_betas_zero_snr: Schema.Boolean,
   prediction_type: Schema.Literals(["epsilon", "sample", "original_sample", "v_prediction"]),
   timestep_spacing: Schema.Literals(["leading", "linspace", "trailing"]),
-  steps_offset: Index,
+  steps_offset: Natural,
   clip_sample: Schema.Boolean,
   clip_sample_range: Schema.Finite,
   thresholding: Schema.Boolean,
@@ -64,7 +63,7 @@ const configFields = {
   use_dynamic_shifting: Schema.Literal(false),
   time_shift_type: Schema.String,
   predict_x0: Schema.Boolean,
-  disable_corrector: Schema.Array(Index),
+  disable_corrector: Schema.Array(Natural),
   interpolation_type: Schema.Literals(["linear", "log_linear"]),
   timestep_type: Schema.Literals(["discrete", "continuous"]),
   sigma_min: Schema.Finite,
@@ -79,7 +78,7 @@ const configFields = {
 const loopFields = {
   num_inference_steps: Count,
   /** In place of `num_inference_steps`: the timesteps to visit. */
-  timesteps: Schema.Array(Index),
+  timesteps: Schema.Array(Natural),
   /** Where sampling starts: `deter`, `deter*init_noise_sigma`, `add_noise at timesteps[8]` or `add_noise at t=1`. */
   start: Schema.String,
   /** Where a step's noise comes from: `zero`, or `torch CPU mt19937 seed 0`, which is meant where nothing is said. */
