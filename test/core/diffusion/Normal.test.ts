@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { beyondLinear } from "../../../packages/core/src/diffusion/divergence.ts"
 import { erf, erfc, erfcx } from "../../../packages/core/src/diffusion/internal/errorFunction.ts"
-import { logCdf, logProbability } from "../../../packages/core/src/diffusion/internal/normal.ts"
+import { logCdf, logProbability, normalCdf } from "../../../packages/core/src/diffusion/internal/normal.ts"
 import fixture from "../../fixtures/normal.json" with { type: "json" }
 
 // Subnormal numbers have fewer digits; there the absolute error counts.
@@ -35,6 +35,19 @@ describe("the error function", () => {
     for (const x of [0.46875, 4]) {
       assertRelative(erfcx(x * (1 + 2 ** -52)), erfcx(x), 2e-15, `erfcx beyond ${x}`)
     }
+  })
+})
+
+describe("the normal distribution function", () => {
+  it("is right in both tails", () => {
+    for (const { log, z } of fixture.logCdf) {
+      // An absolute error of the logarithm is a relative one of the probability; it has the rounding of log in it.
+      assertRelative(normalCdf(z), Math.exp(log), 2e-15 + Math.abs(log) * 2 ** -52 + z ** 2 * 2 ** -52, `Phi(${z})`)
+    }
+  })
+
+  it("is 0 and 1 at the ends", () => {
+    assert.deepStrictEqual([-Infinity, 0, Infinity].map(normalCdf), [0, 0.5, 1])
   })
 })
 
