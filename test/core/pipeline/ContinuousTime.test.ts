@@ -340,6 +340,29 @@ describeEngines("the bound in continuous time", (it) => {
       }
     }), 60_000)
 
+  it.effect("has the noise of its schedule at both ends, however little there is, whatever is predicted", () =>
+    Effect.gen(function*() {
+      const noise = fixedLinear({ logSnrMax: 25, logSnrMin: -25 })
+      const { logSnr } = noise.continuous({})
+      for (const predictionType of ["epsilon", "sample", "v_prediction"] as const) {
+        const pipeline = yield* pipelineOf(noise, gaussianDenoiser(0.5, noise.told), { predictionType })
+        const stage = Pipeline.fuse(pipeline)
+        const x0 = float32([8, 2], [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0])
+        const drawn = Pipeline.draws(stage, { x0 }, { seed: 4, step: 0 })
+        const [out] = yield* Stream.make({ x0 }).pipe(Pipeline.through(stage, { seed: 4 }), Stream.runCollect)
+        const { data: z } = drawn["noise"]!
+        for (let i = 0; i < 8; i++) {
+          const at = logSnr((drawn["time"]!.data[0]! + i / 8) % 1)
+          const signal = Math.sqrt(1 / (1 + Math.exp(-at)))
+          const spread = Math.sqrt(1 / (1 + Math.exp(at)))
+          const xt = [0, 1].map((j) => out!.xt.data[2 * i + j]!)
+          assert.closeTo(xt[0]!, signal + spread * z[2 * i]!, 1e-5)
+          assert.closeTo(xt[1]! / (spread * z[2 * i + 1]!), 1, 1e-4)
+        }
+        assert.isTrue(out!.perExample.data.every(Number.isFinite))
+      }
+    }))
+
   it.effect("decodes levels by a softmax over all of them", () =>
     Effect.gen(function*() {
       const levels = 5
