@@ -1,6 +1,6 @@
 import { assert, describe, it as test, layer } from "@effect/vitest"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { adam, ema, LearningRate } from "@effusion/core/optimizer"
+import { adam, ema, LearningRate, sgd } from "@effusion/core/optimizer"
 import { ContinuousTime, Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import { ddim, Sampling } from "@effusion/core/sampling"
@@ -383,6 +383,36 @@ describeEngines("the bound in continuous time", (it) => {
         }
         assert.closeTo(out!.reconstructionLoss.data[i]!, expected, 1e-4)
       }
+    }))
+
+  it.effect("of levels trains where the schedule begins too", () =>
+    Effect.gen(function*() {
+      const max = "noise_schedule.log_snr_max"
+      const noise = learnedNoise({ features: 2, logSnrMax: 2, logSnrMin: -3 })
+      const pipeline = yield* pipelineOf(noise, network(4), { data: { levels: 5 }, steps: 10 })
+      const stage = Pipeline.fuse(pipeline)
+      const x0 = float32([4, 1], [-1, -0.5, 0, 0.5])
+      const begun = Pipeline.initialize(stage.parameters, { seed: 4 })
+      const lossAt = Effect.fnUntraced(function*(change: number) {
+        const parameters = { ...begun, [max]: float32([], [begun[max]!.data[0]! + change]) }
+        const [out] = yield* Stream.make({ x0 }).pipe(
+          Pipeline.through(stage, { seed: 4, parameters }),
+          Stream.runCollect
+        )
+        return out!.loss.data[0]!
+      })
+      const slope = ((yield* lossAt(0.02)) - (yield* lossAt(-0.02))) / 0.04
+      const run = yield* Training.start({
+        pipeline,
+        data: () => Stream.make({ x0 }),
+        optimizer: sgd({ learningRate: 0.125 }),
+        steps: 1,
+        seed: 4
+      })
+      yield* Stream.runDrain(run.reports)
+      const moved = (yield* run.snapshot).parameters[max]!.data[0]! - begun[max]!.data[0]!
+      assertRelative(moved / -0.125, slope, 1e-2)
+      assert.isAbove(Math.abs(slope), 0.01)
     }))
 
   it.effect("is the same whatever of the data and the noise is predicted", () =>

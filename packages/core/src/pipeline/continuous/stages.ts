@@ -302,8 +302,8 @@ const varianceGradient = ({ boundWeight, varianceSlope }: ContinuouslyPredicted,
 const ofLevels = (x0: Tensor, noise: Tensor, logSnrMax: Tensor, levels: number): Tensor => {
   // x_{u=0} / signal = x_0 + exp(-logSnrMax / 2) noise
   const rescaled = tf.add(x0, tf.mul(noise, tf.exp(tf.mul(logSnrMax, -0.5))))
-  const logit = (value: Tensor, seen: Tensor) =>
-    tf.mul(tf.mul(tf.squaredDifference(seen, value), tf.exp(logSnrMax)), -0.5)
+  // Not tf.squaredDifference, whose gradient does not know of broadcasting.
+  const logit = (value: Tensor, seen: Tensor) => tf.mul(tf.mul(tf.square(tf.sub(seen, value)), tf.exp(logSnrMax)), -0.5)
   const values = tf.linspace(-1, 1, levels)
   const all = logit(values, tf.expandDims(rescaled, -1))
   return tf.sub(tf.logSumExp(all, -1), logit(x0, rescaled))
