@@ -267,7 +267,7 @@ describeEngines("a learned variance", (it) => {
         // Mirrored into the left tail, where the formula as it is written keeps its digits.
         const side = Math.sign(element.error)
         const exact = (error: number) =>
-          exactly({ ...element, x0: side * element.x0, error: side * error }, "discretizedGaussianTanh") / Math.LN2
+          exactly({ ...element, x0: side * element.x0, error: side * error }, "discretized-gaussian-tanh") / Math.LN2
         assert.isBelow(exact(element.error), -Math.log2(1e-12))
         assert.closeTo(perExample!.data[i]! / exact(element.error), 1, 1e-5)
         const slope = difference(exact, element.error, 1e-6) / elements.length

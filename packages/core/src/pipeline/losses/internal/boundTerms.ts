@@ -85,7 +85,7 @@ export const boundTerms = (tables: BoundTables, { prediction, t, target, varianc
   const logVariance = tf.sub(at(tables.logPosterior), x)
   const likelihood = tables.decoder === "gaussian"
     ? tf.mul(tf.add(tf.add(tf.square(ahead), logVariance), Math.log(2 * Math.PI)), 0.5)
-    : negativeLogLikelihood(x0, tf.neg(ahead), tf.exp(tf.mul(logVariance, -0.5)))
+    : negativeLogLikelihood(x0, tf.neg(ahead), tf.exp(tf.clipByValue(tf.mul(logVariance, -0.5), -far, far)))
   const isFirst = tf.equal(forEachExample(t, prediction), 0)
   return tf.where(isFirst, likelihood, divergence)
 }
@@ -131,6 +131,14 @@ const negativeLogLikelihood = (x0: Tensor, above: Tensor, precision: Tensor): Te
   return tf.neg(tf.where(tf.less(x0, -0.999), lowest, tf.where(tf.greater(x0, 0.999), highest, between)))
 }
 
+/**
+ * How far from the mean, in standard deviations, is as good as infinitely far. Nothing changes there any more, and numbers
+ * that overflow would have gradients that are none, at timesteps too whose term is another one.
+ */
+const far = 40
+
 /** The logit of the normal distribution function as Page (1977) approximates it: (1 + tanh(u)) / 2 is sigmoid(2 u). */
-const logit = (z: Tensor): Tensor =>
-  tf.mul(tf.add(z, tf.mul(tf.mul(tf.square(z), z), 0.044715)), 2 * Math.sqrt(2 / Math.PI))
+const logit = (distance: Tensor): Tensor => {
+  const z = tf.clipByValue(distance, -far, far)
+  return tf.mul(tf.add(z, tf.mul(tf.mul(tf.square(z), z), 0.044715)), 2 * Math.sqrt(2 / Math.PI))
+}
