@@ -153,6 +153,22 @@ describe("a pipeline in continuous time", () => {
     assert.throws(() => ContinuousTime.variationalBound({ data: { levels: 1 } }), RangeError, "not 1")
   })
 
+  test.effect("spreads times evenly over the micro-batches of a step, unless told", () =>
+    Effect.gen(function*() {
+      const noise = fixedLinear({ logSnrMax: 4, logSnrMin: -4 })
+      const timesOf = Effect.fnUntraced(function*(options: ContinuousTime.TimingOptions) {
+        const stage = yield* ContinuousTime.timing(options).pipe(Effect.provideService(ContinuousNoise, noise))
+        const x0 = { shape: [3, 2], dtype: "float32" } as const
+        return Array.from(
+          { length: 4 },
+          (_, i) => Pipeline.draws(stage, { x0 }, { seed: 1, step: 8 + i, accumulate: 4 })["time"]!.data
+        ).flatMap((times) => Array.from(times))
+      })
+      const parts = (times: ReadonlyArray<number>) => new Set(times.map((time) => Math.floor(12 * time))).size
+      assert.strictEqual(parts(yield* timesOf({})), 12)
+      assert.isBelow(parts(yield* timesOf({ sampling: "uniform" })), 12)
+    }))
+
   test("tells a denoiser the level of noise, not the time", () => {
     const told = { logSnrMax: 13.3, logSnrMin: -5 }
     assert.strictEqual(ContinuousTime.toldTimestep(told, 13.3), 0)
@@ -236,7 +252,10 @@ describe("training the inside of a schedule for low variance", () => {
         const parameters = Object.fromEntries(names.map((name, i) => [name, given[i]!]))
         const out = stage.apply({ x0: place(x0) }, {
           parameters,
-          draws: { time: tf.scalar(0.5 / count), noise: place(drawn["noise"]!) }
+          draws: {
+            time: tf.tensor1d(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count)),
+            noise: place(drawn["noise"]!)
+          }
         })
         value = out.loss.dataSync()[0]!
         assert.closeTo(value, tf.mean(out.perExample).dataSync()[0]!, 1e-4 * Math.abs(value))

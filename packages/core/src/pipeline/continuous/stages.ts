@@ -54,8 +54,8 @@ export interface TimingOptions {
    */
   readonly steps?: number | "continuous" | undefined
   /**
-   * How the times of a batch are drawn: `"stratified"`, unless given, is spread evenly over the batch, (u + i / B) mod 1
-   * with one u (Kingma et al. 2021, appendix I.1); `"uniform"` is each by itself.
+   * How the times of a batch are drawn: `"stratified"`, unless given, is spread evenly over all micro-batches of an
+   * optimiser step, (u + i / B) mod 1 with one u (Kingma et al. 2021, appendix I.1); `"uniform"` is each by itself.
    */
   readonly sampling?: "stratified" | "uniform" | undefined
   /**
@@ -99,7 +99,9 @@ export const timing = (
       name: "timing",
       parameters: schedule.parameters,
       draws: ({ x0 }) => ({
-        time: { distribution: Distribution.uniform(0, 1), shape: sampling === "uniform" ? [x0.shape[0]!] : [] }
+        time: sampling === "uniform"
+          ? { distribution: Distribution.uniform(0, 1), shape: [x0.shape[0]!] }
+          : { distribution: Distribution.stratified, shape: [x0.shape[0]!], over: "step" }
       }),
       specs: (input) => {
         const batch = { shape: [input.x0.shape[0]!], dtype: "float32" as const }
@@ -115,10 +117,7 @@ export const timing = (
         }
       },
       apply: (input, { draws, parameters }) => {
-        const batch = input.x0.shape[0]!
-        const drawn = sampling === "uniform"
-          ? draws["time"]!
-          : tf.mod(tf.add(draws["time"]!, tf.div(tf.range(0, batch), batch)), 1)
+        const drawn = draws["time"]!
         const { boundWeight, logSnr, ...others } = forVariance !== undefined
           ? continuously(forVariance(parameters, drawn))
           : steps === "continuous"
