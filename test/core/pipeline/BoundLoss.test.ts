@@ -252,6 +252,29 @@ describeEngines("a learned variance", (it) => {
         }
       }), { numRuns: 10 }).pipe(Effect.provide(given(short, Objective.sample))))
 
+  it.effect("is right where the data is far from the mean, down to the least probability, and so is its gradient", () =>
+    Effect.gen(function*() {
+      // Distances from 4 to 6.5 standard deviations, with probabilities from 1e-5 to 1e-12, on both sides.
+      const variance = -1
+      const deviation = Math.exp(learned(short, 0, variance) / 2)
+      const elements = [4, 5, 5.5, 6, 6.3].flatMap((z) => [z, -z]).map((z) => (
+        { t: 0, x0: 127 / 127.5 - 1, noise: 0.3, error: z * deviation, variance }
+      ))
+      const stage = yield* boundLoss({ scale: "term" })
+      const { perExample } = yield* apply(stage, recordOf(elements, "sample"))
+      const { prediction } = yield* gradients(stage, recordOf(elements, "sample"), ["prediction"])
+      elements.forEach((element, i) => {
+        // Mirrored into the left tail, where the formula as it is written keeps its digits.
+        const side = Math.sign(element.error)
+        const exact = (error: number) =>
+          exactly({ ...element, x0: side * element.x0, error: side * error }, "discretized-gaussian-tanh") / Math.LN2
+        assert.isBelow(exact(element.error), -Math.log2(1e-12))
+        assert.closeTo(perExample!.data[i]! / exact(element.error), 1, 1e-5)
+        const slope = difference(exact, element.error, 1e-6) / elements.length
+        assert.closeTo(prediction!.data[i]! / slope, 1, 1e-3)
+      })
+    }).pipe(Effect.provide(given(short, Objective.sample))))
+
   it.effect("has finite gradients, and none where it is right", () =>
     Effect.gen(function*() {
       // At the last timesteps the two bounds of the variance are almost one: everything is a difference of equals.

@@ -1,6 +1,6 @@
 import { assert, describe, it as test, layer } from "@effect/vitest"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { adam, ema, LearningRate } from "@effusion/core/optimizer"
+import { adam, ema, LearningRate, sgd } from "@effusion/core/optimizer"
 import { ContinuousTime, Denoiser, Objective, Pipeline } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import { ddim, Sampling } from "@effusion/core/sampling"
@@ -150,6 +150,22 @@ describe("a pipeline in continuous time", () => {
     assert.throws(() => ContinuousTime.variationalBound({ data: { levels: 1 } }), RangeError, "not 1")
   })
 
+  test.effect("spreads times evenly over the micro-batches of a step, unless told", () =>
+    Effect.gen(function*() {
+      const noise = fixedLinear({ logSnrMax: 4, logSnrMin: -4 })
+      const timesOf = Effect.fnUntraced(function*(options: ContinuousTime.TimingOptions) {
+        const stage = yield* ContinuousTime.timing(options).pipe(Effect.provideService(ContinuousNoise, noise))
+        const x0 = { shape: [3, 2], dtype: "float32" } as const
+        return Array.from(
+          { length: 4 },
+          (_, i) => Pipeline.draws(stage, { x0 }, { seed: 1, step: 8 + i, accumulate: 4 })["time"]!.data
+        ).flatMap((times) => Array.from(times))
+      })
+      const parts = (times: ReadonlyArray<number>) => new Set(times.map((time) => Math.floor(12 * time))).size
+      assert.strictEqual(parts(yield* timesOf({})), 12)
+      assert.isBelow(parts(yield* timesOf({ sampling: "uniform" })), 12)
+    }))
+
   test("tells a denoiser the level of noise, not the time", () => {
     const told = { logSnrMax: 13.3, logSnrMin: -5 }
     assert.strictEqual(ContinuousTime.toldTimestep(told, 13.3), 0)
@@ -233,7 +249,10 @@ describe("training the inside of a schedule for low variance", () => {
         const parameters = Object.fromEntries(names.map((name, i) => [name, given[i]!]))
         const out = stage.apply({ x0: place(x0) }, {
           parameters,
-          draws: { time: tf.scalar(0.5 / count), noise: place(drawn["noise"]!) }
+          draws: {
+            time: tf.tensor1d(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count)),
+            noise: place(drawn["noise"]!)
+          }
         })
         value = out.loss.dataSync()[0]!
         assert.closeTo(value, tf.mean(out.perExample).dataSync()[0]!, 1e-4 * Math.abs(value))
@@ -337,6 +356,29 @@ describeEngines("the bound in continuous time", (it) => {
       }
     }), 60_000)
 
+  it.effect("has the noise of its schedule at both ends, however little there is, whatever is predicted", () =>
+    Effect.gen(function*() {
+      const noise = fixedLinear({ logSnrMax: 25, logSnrMin: -25 })
+      const { logSnr } = noise.continuous({})
+      for (const predictionType of ["epsilon", "sample", "v_prediction"] as const) {
+        const pipeline = yield* pipelineOf(noise, gaussianDenoiser(0.5, noise.told), { predictionType })
+        const stage = Pipeline.fuse(pipeline)
+        const x0 = float32([8, 2], [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0])
+        const drawn = Pipeline.draws(stage, { x0 }, { seed: 4, step: 0 })
+        const [out] = yield* Stream.make({ x0 }).pipe(Pipeline.through(stage, { seed: 4 }), Stream.runCollect)
+        const { data: z } = drawn["noise"]!
+        for (let i = 0; i < 8; i++) {
+          const at = logSnr((drawn["time"]!.data[0]! + i / 8) % 1)
+          const signal = Math.sqrt(1 / (1 + Math.exp(-at)))
+          const spread = Math.sqrt(1 / (1 + Math.exp(at)))
+          const xt = [0, 1].map((j) => out!.xt.data[2 * i + j]!)
+          assert.closeTo(xt[0]!, signal + spread * z[2 * i]!, 1e-5)
+          assert.closeTo(xt[1]! / (spread * z[2 * i + 1]!), 1, 1e-4)
+        }
+        assert.isTrue(out!.perExample.data.every(Number.isFinite))
+      }
+    }))
+
   it.effect("decodes levels by a softmax over all of them", () =>
     Effect.gen(function*() {
       const levels = 5
@@ -357,6 +399,36 @@ describeEngines("the bound in continuous time", (it) => {
         }
         assert.closeTo(out!.reconstructionLoss.data[i]!, expected, 1e-4)
       }
+    }))
+
+  it.effect("of levels trains where the schedule begins too", () =>
+    Effect.gen(function*() {
+      const max = "noise_schedule.log_snr_max"
+      const noise = learnedNoise({ features: 2, logSnrMax: 2, logSnrMin: -3 })
+      const pipeline = yield* pipelineOf(noise, network(4), { data: { levels: 5 }, steps: 10 })
+      const stage = Pipeline.fuse(pipeline)
+      const x0 = float32([4, 1], [-1, -0.5, 0, 0.5])
+      const begun = Pipeline.initialize(stage.parameters, { seed: 4 })
+      const lossAt = Effect.fnUntraced(function*(change: number) {
+        const parameters = { ...begun, [max]: float32([], [begun[max]!.data[0]! + change]) }
+        const [out] = yield* Stream.make({ x0 }).pipe(
+          Pipeline.through(stage, { seed: 4, parameters }),
+          Stream.runCollect
+        )
+        return out!.loss.data[0]!
+      })
+      const slope = ((yield* lossAt(0.02)) - (yield* lossAt(-0.02))) / 0.04
+      const run = yield* Training.start({
+        pipeline,
+        data: () => Stream.make({ x0 }),
+        optimizer: sgd({ learningRate: 0.125 }),
+        steps: 1,
+        seed: 4
+      })
+      yield* Stream.runDrain(run.reports)
+      const moved = (yield* run.snapshot).parameters[max]!.data[0]! - begun[max]!.data[0]!
+      assertRelative(moved / -0.125, slope, 1e-2)
+      assert.isAbove(Math.abs(slope), 0.01)
     }))
 
   it.effect("is the same whatever of the data and the noise is predicted", () =>

@@ -12,6 +12,7 @@ import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import { Denoiser } from "../Denoiser.ts"
+import { sigmoid, softplus } from "../internal/sigmoid.ts"
 import { axesAfterBatch, forEachExample } from "../perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
 import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
@@ -53,8 +54,8 @@ export interface TimingOptions {
    */
   readonly steps?: number | "continuous" | undefined
   /**
-   * How the times of a batch are drawn: `"stratified"`, unless given, is spread evenly over the batch, (u + i / B) mod 1
-   * with one u (Kingma et al. 2021, appendix I.1); `"uniform"` is each by itself.
+   * How the times of a batch are drawn: `"stratified"`, unless given, is spread evenly over all micro-batches of an
+   * optimiser step, (u + i / B) mod 1 with one u (Kingma et al. 2021, appendix I.1); `"uniform"` is each by itself.
    */
   readonly sampling?: "stratified" | "uniform" | undefined
   /**
@@ -98,7 +99,9 @@ export const timing = (
       name: "timing",
       parameters: schedule.parameters,
       draws: ({ x0 }) => ({
-        time: { distribution: Distribution.uniform(0, 1), shape: sampling === "uniform" ? [x0.shape[0]!] : [] }
+        time: sampling === "uniform"
+          ? { distribution: Distribution.uniform(0, 1), shape: [x0.shape[0]!] }
+          : { distribution: Distribution.stratified, shape: [x0.shape[0]!], over: "step" }
       }),
       specs: (input) => {
         const batch = { shape: [input.x0.shape[0]!], dtype: "float32" as const }
@@ -114,10 +117,7 @@ export const timing = (
         }
       },
       apply: (input, { draws, parameters }) => {
-        const batch = input.x0.shape[0]!
-        const drawn = sampling === "uniform"
-          ? draws["time"]!
-          : tf.mod(tf.add(draws["time"]!, tf.div(tf.range(0, batch), batch)), 1)
+        const drawn = draws["time"]!
         const { boundWeight, logSnr, ...others } = forVariance !== undefined
           ? continuously(forVariance(parameters, drawn))
           : steps === "continuous"
@@ -178,7 +178,7 @@ export const noising: Effect.Effect<Stage<ContinuouslyTimed, ContinuouslyNoised>
 /** sqrt(alphaBar) and sqrt(1 - alphaBar), shaped to multiply x0. */
 const factors = ({ logSnr, x0 }: ContinuouslyTimed) => {
   const shaped = forEachExample(logSnr, x0)
-  return { signal: tf.sqrt(tf.sigmoid(shaped)), spread: tf.sqrt(tf.sigmoid(tf.neg(shaped))) }
+  return { signal: tf.sqrt(sigmoid(shaped)), spread: tf.sqrt(sigmoid(tf.neg(shaped))) }
 }
 
 /**
@@ -269,9 +269,9 @@ export const variationalBound = (
       const axes = axesAfterBatch(x0)
       const diffusionLoss = tf.mul(boundWeight, tf.mean(tf.squaredDifference(prediction, target), axes))
       // KL(N(m, s^2) || N(0, 1)) = (m^2 + s^2 - 1 - ln s^2) / 2, with 1 - s^2 = alphaBar and -ln s^2 = softplus(logSnr).
-      const left = tf.sigmoid(logSnrMin)
+      const left = sigmoid(logSnrMin)
       const priorLoss = tf.mul(
-        tf.add(tf.mul(tf.mean(tf.square(x0), axes), left), tf.sub(tf.softplus(logSnrMin), left)),
+        tf.add(tf.mul(tf.mean(tf.square(x0), axes), left), tf.sub(softplus(logSnrMin), left)),
         0.5
       )
       const reconstructionLoss = data === "density"
@@ -301,8 +301,8 @@ const varianceGradient = ({ boundWeight, varianceSlope }: ContinuouslyPredicted,
 const ofLevels = (x0: Tensor, noise: Tensor, logSnrMax: Tensor, levels: number): Tensor => {
   // x_{u=0} / signal = x_0 + exp(-logSnrMax / 2) noise
   const rescaled = tf.add(x0, tf.mul(noise, tf.exp(tf.mul(logSnrMax, -0.5))))
-  const logit = (value: Tensor, seen: Tensor) =>
-    tf.mul(tf.mul(tf.squaredDifference(seen, value), tf.exp(logSnrMax)), -0.5)
+  // Not tf.squaredDifference, whose gradient does not know of broadcasting.
+  const logit = (value: Tensor, seen: Tensor) => tf.mul(tf.mul(tf.square(tf.sub(seen, value)), tf.exp(logSnrMax)), -0.5)
   const values = tf.linspace(-1, 1, levels)
   const all = logit(values, tf.expandDims(rescaled, -1))
   return tf.sub(tf.logSumExp(all, -1), logit(x0, rescaled))

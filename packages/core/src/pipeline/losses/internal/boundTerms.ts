@@ -22,6 +22,7 @@ import { stopGradient } from "../../../engine/operations/index.ts"
 import type { Tensor } from "../../../engine/Program.ts"
 import { beta, posteriorMeanFactorOfX0, type Schedule, table } from "../../../schedule/index.ts"
 import { perTimestep } from "../../internal/perTimestep.ts"
+import { logSigmoid } from "../../internal/sigmoid.ts"
 import { forEachExample } from "../../perExample.ts"
 import type { Predicted } from "../../Stage.ts"
 
@@ -84,7 +85,7 @@ export const boundTerms = (tables: BoundTables, { prediction, t, target, varianc
   const logVariance = tf.sub(at(tables.logPosterior), x)
   const likelihood = tables.decoder === "gaussian"
     ? tf.mul(tf.add(tf.add(tf.square(ahead), logVariance), Math.log(2 * Math.PI)), 0.5)
-    : negativeLogLikelihood(x0, tf.neg(ahead), tf.exp(tf.mul(logVariance, -0.5)))
+    : negativeLogLikelihood(x0, tf.neg(ahead), tf.exp(tf.clipByValue(tf.mul(logVariance, -0.5), -far, far)))
   const isFirst = tf.equal(forEachExample(t, prediction), 0)
   return tf.where(isFirst, likelihood, divergence)
 }
@@ -119,20 +120,25 @@ const negativeLogLikelihood = (x0: Tensor, above: Tensor, precision: Tensor): Te
   const lower = tf.sub(above, halfBin)
   const upper = tf.add(above, halfBin)
   const isLeft = tf.lessEqual(stopGradient(above), 0)
-  const between = tf.sub(
-    tf.sigmoid(logit(tf.where(isLeft, upper, tf.neg(lower)))),
-    tf.sigmoid(logit(tf.where(isLeft, lower, tf.neg(upper))))
-  )
+  // ln(p - q) = ln p + ln(1 - q / p), which keeps its digits however small both are.
+  const whole = logSigmoid(logit(tf.where(isLeft, upper, tf.neg(lower))))
+  const beyond = logSigmoid(logit(tf.where(isLeft, lower, tf.neg(upper))))
+  const part = tf.neg(tf.expm1(tf.sub(beyond, whole)))
   const atLeast = (logProbability: Tensor) => tf.maximum(logProbability, Math.log(least))
   const lowest = atLeast(logSigmoid(logit(upper)))
   const highest = atLeast(logSigmoid(tf.neg(logit(lower))))
-  const other = tf.log(tf.maximum(between, least))
-  return tf.neg(tf.where(tf.less(x0, -0.999), lowest, tf.where(tf.greater(x0, 0.999), highest, other)))
+  const between = atLeast(tf.add(whole, tf.log(tf.maximum(part, least))))
+  return tf.neg(tf.where(tf.less(x0, -0.999), lowest, tf.where(tf.greater(x0, 0.999), highest, between)))
 }
 
-/** The logit of the normal distribution function as Page (1977) approximates it: (1 + tanh(u)) / 2 is sigmoid(2 u). */
-const logit = (z: Tensor): Tensor =>
-  tf.mul(tf.add(z, tf.mul(tf.mul(tf.square(z), z), 0.044715)), 2 * Math.sqrt(2 / Math.PI))
+/**
+ * How far from the mean, in standard deviations, is as good as infinitely far. Nothing changes there any more, and numbers
+ * that overflow would have gradients that are none, at timesteps too whose term is another one.
+ */
+const far = 40
 
-/** log(sigmoid(x)). The gradient of tf.logSigmoid reads a tensor that tfjs has freed. */
-const logSigmoid = (x: Tensor): Tensor => tf.neg(tf.softplus(tf.neg(x)))
+/** The logit of the normal distribution function as Page (1977) approximates it: (1 + tanh(u)) / 2 is sigmoid(2 u). */
+const logit = (distance: Tensor): Tensor => {
+  const z = tf.clipByValue(distance, -far, far)
+  return tf.mul(tf.add(z, tf.mul(tf.mul(tf.square(z), z), 0.044715)), 2 * Math.sqrt(2 / Math.PI))
+}
