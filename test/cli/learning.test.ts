@@ -128,7 +128,7 @@ describe("what a run learns", () => {
         [{ objective: "velocity", weighting: "snr", loss: "l1" }, "velocity", "snr", "absolute"],
         [{ objective: "sample", weighting: "truncated-snr", loss: "huber" }, "sample", "truncated-snr", "huber"],
         [{ objective: "score", weighting: { type: "uniform", of: "epsilon" } }, "score", "uniform", "squared"],
-        [{ objective: "edm", weighting: "edm", loss: { type: "smooth-l1", c: 0.5 } }, "edm", "edm", "smoothL1"],
+        [{ objective: "edm", weighting: "edm", loss: { type: "smooth-l1", c: 0.5 } }, "edm", "edm", "smooth-l1"],
         [{ objective: { type: "edm", sigmaData: 1 }, weighting: "min-snr" }, "edm", "min-snr", "squared"],
         [{ weighting: { type: "soft-min-snr", gamma: 2 } }, "noise", "soft-min-snr", "squared"],
         [{ weighting: { type: "p2", k: 2 } }, "noise", "p2", "squared"],
