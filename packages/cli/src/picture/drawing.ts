@@ -208,7 +208,10 @@ const contentOf = Effect.fnUntraced(function*(
   switch (extension) {
     case ".png":
       return encodePng(
-        frames.length === 1
+        frames.length === 1 && finished.shape[0] === 1
+          // A sample by itself is a picture of its own size, which `--image` takes.
+          ? grid(finished, { scale: 1, padding: 0 })
+          : frames.length === 1
           ? grid(finished, columnsFor(finished.shape[0]!, labels.length))
           : grid(interleave(frames), { columns: frames.length })
       )

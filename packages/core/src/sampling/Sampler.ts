@@ -127,7 +127,7 @@ export interface PlanSpec {
   readonly sampler: string
   /** The names of what the sampler remembers; nothing unless given. */
   readonly memory?: ReadonlyArray<string> | undefined
-  /** How the sampler spaces its steps where the options do not say; evenly, `"leading"`, unless given. */
+  /** How the sampler spaces its steps where the options do not say; as `Spacing` says unless given. */
   readonly spacing?: Spacing | undefined
   /** What the denoiser is to say of the variance; nothing unless given. */
   readonly variance?: LearnedVariance | undefined
