@@ -197,7 +197,7 @@ const drawRun = Effect.fnUntraced(function*(
     return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
   }).pipe(Effect.provide(servicesOf(config, input)))
   const title = `${settings.count} samples after ${checkpoint.state.step} steps`
-  yield* writePicture(path, { title, frames, labels })
+  yield* writePicture(path, { title, frames, labels: Option.isSome(input.to) ? undefined : labels })
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
   yield* report({ event: "drawn", count: settings.count, seconds, path })
 })

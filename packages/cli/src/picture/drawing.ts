@@ -231,7 +231,7 @@ const contentOf = Effect.fnUntraced(function*(
 
 /** Columns of a grid in which classes come in turn: a multiple of their number, and otherwise about square. */
 const columnsFor = (count: number, classes: number): GridOptions =>
-  classes < 2 ? {} : { columns: classes * Math.ceil(Math.sqrt(count) / classes) }
+  classes < 2 ? {} : { columns: Math.min(count, classes * Math.ceil(Math.sqrt(count) / classes)) }
 
 /** The coordinates of each point. */
 const rowsOf = ({ data, shape }: HostTensor<"float32">): ReadonlyArray<ReadonlyArray<number>> => {
