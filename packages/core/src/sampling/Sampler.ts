@@ -140,12 +140,12 @@ export interface PlanSpec {
  * @param step what leads from one level of noise to the next, the last of which is the data. A multistep solver finds the
  *   levels that it has passed in `legs`
  * @example
- * // Goes straight to the estimate of x_0 and noises it again, independently.
- * const renoising: Sampler = {
- *   name: "renoising",
+ * // Goes to the estimate of x_0 and noises it again, with the noise that it was estimated to have: DDIM.
+ * const alongTheNoise: Sampler = {
+ *   name: "along the noise",
  *   plan: (schedule, options) =>
- *     planOver(schedule, options, { sampler: "renoising" }, ({ to }) => ({
- *       next: { sample: to.signal, noise: to.spread }
+ *     planOver(schedule, options, { sampler: "along the noise" }, ({ to }) => ({
+ *       next: { sample: to.signal, epsilon: to.spread }
  *     }))
  * }
  */
