@@ -99,9 +99,9 @@ describe("a run whose network is told classes", () => {
     assert.include(await refusal("--labels", "8,9"), `"labels" 9: it is a class from 0 to 7, or 8 for none`)
     assert.include(
       await refusal("--labels", "three"),
-      "expected whole numbers from 0 with commas between them, or none"
+      "Expected: whole numbers from 0 with commas between them, or none"
     )
-    assert.include(await refusal("--guidance-interval", "1"), "expected two numbers with a comma between them")
+    assert.include(await refusal("--guidance-interval", "1"), "Expected: two numbers with a comma between them")
     assert.include(await refusal("--guidance-interval", "2,1"), "expected the smaller of the two first, got 2, 1")
     assert.include(await refusal("--class-guidance", "-1"), "--class-guidance: expected a number of at least 0")
     assert.include(await refusal("--guidance-rescale", "2"), "--guidance-rescale: expected a number from 0 to 1")

@@ -13,7 +13,7 @@ import {
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import type { Overrides } from "../../packages/cli/src/configuration/resolve.ts"
 import { override, resolve } from "../../packages/cli/src/configuration/resolve.ts"
-import { scheduleFrom, scheduleTypes } from "../../packages/cli/src/configuration/schedules.ts"
+import { scheduleFrom, scheduleTypes, signalWarning } from "../../packages/cli/src/configuration/schedules.ts"
 import { nearest } from "../../packages/cli/src/internal/nearest.ts"
 
 const preset = fc.constantFrom(...Object.values(presets))
@@ -274,6 +274,22 @@ describe("the schedule of a configuration", () => {
     ) {
       assert.deepStrictEqual(trainingIdentity(Result.getOrThrow(scheduled(schedule)))["schedule"], schedule)
     }
+  })
+
+  it("is warned of where it leaves a signal that samples do not start from", () => {
+    const short = { type: "linear", steps: 200, betaStart: 1e-4, betaEnd: 0.02 } as const
+    assert.match(
+      signalWarning(short)!,
+      /^the schedule "linear" with 200 timesteps ends at alphaBar 0\.13, but .*\(1000\)/
+    )
+    for (
+      const options of [
+        { ...short, referenceSteps: 1000 },
+        { ...short, steps: 1000 },
+        { ...short, zeroTerminalSnr: true },
+        ...Object.values(presets).map(({ schedule }) => schedule)
+      ]
+    ) assert.isUndefined(signalWarning(options))
   })
 
   it("says why there is none", () => {

@@ -185,7 +185,20 @@ describe("drawing with a network for images", () => {
   it("refuses guidance and strength on the way between pictures", async () => {
     const strong = await cli("sample", run, "--image", dark, "--to", light, "--strength", "1")
     assert.match(strong.stderr, /cannot draw with --strength: with --to, pictures are encoded whole/)
+    for (const flags of [["--sampler", "unipc"], ["--spacing", "karras"], ["--schedule", "linear"], ["--eta", "1"]]) {
+      const { code, stderr } = await cli("sample", run, "--image", dark, "--to", light, ...flags)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, new RegExp(`^effusion: cannot draw with ${flags[0]}: with --to, .*; leave it out`))
+    }
   })
+
+  it("draws one sample as a picture that others can start from", async () => {
+    const [one, again] = [path("one.png"), path("again.png")]
+    assert.strictEqual((await cli("sample", run, "--count", "1", "--steps", "2", "--out", one)).code, 0)
+    const { height, width } = decodePng(readFileSync(one))
+    assert.deepStrictEqual([width, height], [28, 28])
+    assert.strictEqual((await cli("sample", run, "--count", "2", "--image", one, "--out", again)).code, 0)
+  }, 60_000)
 })
 
 describe("drawing with a network that has learned the variance", () => {

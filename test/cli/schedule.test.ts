@@ -27,6 +27,8 @@ const path = (name: string): string => join(folder.path, name)
 const modules = {
   own: `import { fromBetas } from "${core}"\nexport default fromBetas([0.1, 0.2, 0.4, 0.8])\n`,
   bare: `import { fromBetas } from "${core}"\nconst made = fromBetas([0.1, 0.2])\nexport default made.success\n`,
+  named: `import { fromBetas } from "${core}"\nexport const half = 0.5\nexport const mine = fromBetas([0.1, half])\n`,
+  two: `import { fromBetas } from "${core}"\nexport const a = fromBetas([0.1])\nexport const b = fromBetas([0.2])\n`,
   none: "export const schedule = 1\n",
   other: "export default { steps: 3 }\n",
   short:
@@ -55,6 +57,11 @@ const json = async (...args: ReadonlyArray<string>) => {
 }
 
 describe("effusion schedule", () => {
+  it("takes the only schedule that a module exports, by whatever name", async () => {
+    const { schedules: [only] } = await json(path("named.ts"))
+    assert.deepStrictEqual([only!.steps, only!.rows.map(({ beta }) => beta)], [2, [0.1, 0.5]])
+  })
+
   it("writes one picture of several schedules, and a table of each", async () => {
     const out = path("compared.svg")
     const { code, stderr, stdout } = await cli("schedule", ...scheduleTypes, "--steps", "100", "--out", out)
@@ -176,7 +183,12 @@ describe("effusion schedule refuses", () => {
       /there is no noise schedule "cosin" \(did you mean "cosine"\?\); choose from/
     ],
     ["a module that there is not", ["no/such.ts"], /no schedule in the module "no\/such.ts": it does not exist; check/],
-    ["a module without a default export", ["none.ts"], /none.ts": it has no default export; export default a Schedule/],
+    ["a module without a schedule", ["none.ts"], /none.ts": it exports none; export default a Schedule/],
+    [
+      "a module with several",
+      ["two.ts"],
+      /two.ts": it exports 2, and none of them by default; export default a Schedule/
+    ],
     [
       "a module whose default is no schedule",
       ["other.ts"],

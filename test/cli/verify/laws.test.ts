@@ -177,9 +177,33 @@ describe("effusion verify refuses", () => {
     assertRefused(await cli("verify", "--schedule", "{"), /no noise schedule "{": it is not JSON/)
     assertRefused(
       await cli("verify", "--schedule", "cosine", "--law", "schedule/snr-fall"),
-      /there is no law "schedule\/snr-fall" \(did you mean "schedule\/snr-falls"\?\); choose one of schedule\/tables-are-whole, /
+      /^effusion: there is no law "schedule\/snr-fall"; did you mean "schedule\/snr-falls"\?$/
     )
+    const { stderr } = await cli("verify", "--law", "nothing-like-it")
+    assert.match(
+      stderr,
+      /^effusion: there is no law "nothing-like-it"; choose one of "schedule", "noising", .* more that /
+    )
+    assert.isBelow(stderr.length, 400)
     assertRefused(await cli("verify", "--schedule", "cosine", "--subject", "linear"), /there is no subject "linear"/)
+  })
+
+  it.each(
+    [
+      [["--goldens", "a.json", "--schedule", "cosine"], "--goldens and --schedule"],
+      [["--goldens", "a.json", "--module", "a.ts"], "--goldens and --module"],
+      [["--goldens", "a.json", "--law", "schedule"], "--goldens and --law"],
+      [["--goldens", "a.json", "--runs", "100"], "--goldens and --runs"],
+      [["--goldens", "a.json", "--seed", "1"], "--goldens and --seed"],
+      [["--goldens", "a.json", "--junit", "a.xml"], "--goldens and --junit"],
+      [["--goldens", "a.json", "--faults"], "--goldens and --faults"],
+      [["--faults", "--schedule", "cosine"], "--faults and --schedule"],
+      [["--faults", "--module", "a.ts"], "--faults and --module"],
+      [["--faults", "--subject", "cosine"], "--faults and --subject"],
+      [["--faults", "--junit", "a.xml"], "--faults and --junit"]
+    ] as const
+  )("%j, in which a flag would be without effect", async (flags, conflict) => {
+    assertRefused(await cli("verify", ...flags), new RegExp(`^effusion: ${conflict} do not go together; `))
   })
 
   it("values that flags cannot have", async () => {
@@ -191,7 +215,10 @@ describe("effusion verify refuses", () => {
       await cli("verify", "--seed", "5000000000"),
       /^effusion: --seed is 5000000000; it is a whole number of 32 bits$/
     )
-    assertRefused(await cli("verify", "--path", "0"), /^effusion: --path is 0; it is given together with --law$/)
+    assertRefused(
+      await cli("verify", "--path", "0"),
+      /^effusion: --path is 0; it is of one law: give its name with --law as well$/
+    )
     assertRefused(
       await cli("verify", "--law", "noising/linear", "--path", "x"),
       /^effusion: --path is x; it is numbers with /

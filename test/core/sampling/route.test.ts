@@ -173,11 +173,22 @@ describe("a route", () => {
       [{ steps: 0, spacing: "karras" }, /no such noise levels: "count" is 0/],
       [{ steps: 5, spacing: "karras", rho: 0 }, /"rho" is 0/],
       [{ steps: 5, spacing: "lu", sigmaMin: 1, sigmaMax: 0.5 }, /"sigmaMax" is 0.5; it is above "sigmaMin"/],
-      [{ steps: 5, lambdaMin: 100 }, /5 timesteps out of 0|positive number of steps/]
+      [{ steps: 5, lambdaMin: 100 }, /no such timesteps: all have more noise than .* 100$/]
     ] as const
   )("refuses %j", (choice, message) => {
     const error = Result.getOrThrow(Result.flip(route(schedule, choice as TimestepChoice)))
     assert.match(error.message, message)
+  })
+
+  it("starts at the last timestep where a schedule ends in noise alone, unless told otherwise", () => {
+    const zero = Result.getOrThrow(rescaleZeroTerminalSnr(schedule))
+    for (const steps of [1, 7, 10, 999, 1000]) {
+      const [first] = legsOf({ steps }, zero)
+      assert.deepStrictEqual(first!.from, levelAt(zero, 999))
+      assert.deepStrictEqual(legsOf({ steps }, zero), legsOf({ steps, spacing: "trailing" }, zero))
+      assert.deepStrictEqual(legsOf({ steps }), legsOf({ steps, spacing: "leading" }))
+    }
+    assert.strictEqual(legsOf({ steps: 10, spacing: "leading" }, zero)[0]!.from.timestep, 900)
   })
 
   it("starts a spacing by sigma from 4096 where there is no signal at the end", () => {

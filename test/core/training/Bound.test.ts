@@ -17,6 +17,7 @@ import type { Tensor } from "@effusion/core/engine"
 import { Denoiser, type DenoiserShape, Objective } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import * as S from "@effusion/core/schedule"
+import { float32 } from "@effusion/core/tensor"
 import { Training } from "@effusion/core/training"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, Result } from "effect"
@@ -55,7 +56,10 @@ const objectiveOf = (predictionType: Objective["Service"]["predictionType"]) =>
   )
 
 const evaluate = (
-  options: Omit<Training.BoundEvaluationOptions, "parameters" | "seed"> & { readonly seed?: number },
+  options: Omit<Training.BoundEvaluationOptions, "parameters" | "seed"> & {
+    readonly seed?: number
+    readonly parameters?: Training.BoundEvaluationOptions["parameters"]
+  },
   denoiser: Layer.Layer<Denoiser>,
   predictionType: Objective["Service"]["predictionType"] = "sample",
   of: S.Schedule = schedule
@@ -331,6 +335,9 @@ describeEngines("the variational bound", (it) => {
       const none = Result.getOrThrow(S.rescaleZeroTerminalSnr(schedule))
       const undefinedBound = yield* message({}, undefined, "epsilon", none)
       assert.include(undefinedBound, "from a prediction of \"epsilon\" at t = 19, where alphaBar is 0")
+      const extra = { uncertainty: float32([1], [3]) }
+      const without = yield* evaluate({ data }, denoiserOf([2], constant(0)))
+      assert.deepStrictEqual(yield* evaluate({ data, parameters: extra }, denoiserOf([2], constant(0))), without)
       const last = (yield* evaluate({ data }, denoiserOf([2], constant(0)), "v_prediction", none)).rows[19]!
       assert.isFinite(last.term.mean)
     }))

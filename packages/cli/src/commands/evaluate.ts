@@ -5,7 +5,6 @@ import { take } from "@effusion/core/data"
 import { type Decoder, type InvalidObjective, type VarianceType, varianceTypes } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { ownParameters } from "@effusion/core/pipeline"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { InvalidEvaluation, Training } from "@effusion/core/training"
@@ -151,7 +150,7 @@ const measure = Effect.fnUntraced(function*(
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),
-    parameters: ownParameters(denoiser, average ?? parameters),
+    parameters: average ?? parameters,
     seed: input.seed,
     onProgress: (done, count) => report({ event: "evaluatingBound", done, count })
   }).pipe(

@@ -13,7 +13,7 @@ export const classesFlag = (name: string): Flag.Flag<ReadonlyArray<number> | und
   Flag.String(name).pipe(
     Flag.mapTryCatch(
       (text) => text === "none" ? undefined : numbersOf(text, /^\d+$/),
-      () => `expected whole numbers from 0 with commas between them, or none`
+      () => "whole numbers from 0 with commas between them, or none"
     )
   )
 
@@ -31,7 +31,7 @@ export const pairFlag = (name: string): Flag.Flag<readonly [number, number]> =>
         if (first === undefined || second === undefined || rest.length > 0) throw new RangeError(text)
         return [first, second] as const
       },
-      () => "expected two numbers with a comma between them"
+      () => "two numbers with a comma between them"
     )
   )
 

@@ -27,7 +27,7 @@ import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { classesFlag, pairFlag } from "./lists.ts"
 import { givenSampling, samplerFlagNames, samplerFlags } from "./samplerFlags.ts"
-import { latentsBetween, type MisusedFlag, requirePictures, startsOf } from "./starts.ts"
+import { latentsBetween, MisusedFlag, requirePictures, startsOf } from "./starts.ts"
 
 const input = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a run, such as runs/digits-1")),
@@ -174,6 +174,7 @@ const drawRun = Effect.fnUntraced(function*(
   const { classes, exampleShape } = denoiserOf(config)
   const flag = classFlags.find(([name]) => Option.isSome<unknown>(input[name]))?.[1]
   if (classes === undefined && flag !== undefined) return yield* new NoClasses({ path: input.run, flag })
+  yield* requireEffect(input)
   const settings = yield* settingsOf(config, input, exampleShape)
   const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
   if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
@@ -196,7 +197,7 @@ const drawRun = Effect.fnUntraced(function*(
     return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
   }).pipe(Effect.provide(servicesOf(config, input)))
   const title = `${settings.count} samples after ${checkpoint.state.step} steps`
-  yield* writePicture(path, { title, frames, labels })
+  yield* writePicture(path, { title, frames, labels: Option.isSome(input.to) ? undefined : labels })
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
   yield* report({ event: "drawn", count: settings.count, seconds, path })
 })
@@ -209,6 +210,41 @@ const classFlags = [
   ["guidanceInterval", "--guidance-interval"]
 ] as const
 
+/** What would not change anything between two pictures: these are encoded as DDIM undoes it, and are of no class. */
+const settledByTo = [
+  ["sampler", "--sampler"],
+  ["eta", "--eta"],
+  ["spacing", "--spacing"],
+  ["sigmaMax", "--sigma-max"],
+  ["variance", "--variance"],
+  ["order", "--order"],
+  ["solverType", "--solver-type"],
+  ["churn", "--churn"],
+  ["noise", "--noise-scale"],
+  ["schedule", "--schedule"],
+  ...classFlags
+] as const
+
+/** Fails with `MisusedFlag` where a flag would be without effect beside another. */
+const requireEffect = Effect.fnUntraced(function*(input: Input) {
+  if (Option.isSome(input.to)) {
+    const settled = settledByTo.find(([name]) =>
+      Option.exists<unknown>(input[name], (value) => name !== "sampler" || value !== "ddim")
+    )
+    if (settled !== undefined) {
+      return yield* new MisusedFlag({
+        flag: settled[1],
+        reason: "with --to, pictures are encoded and drawn by ddim, in its own spacing and of no class; leave it out"
+      })
+    }
+  }
+  if (!Option.exists(input.labels, (labels) => labels === undefined)) return
+  const guiding = classFlags.find(([name]) => name !== "labels" && Option.isSome<unknown>(input[name]))
+  if (guiding !== undefined) {
+    return yield* new MisusedFlag({ flag: guiding[1], reason: "samples of --labels none are guided to no class" })
+  }
+})
+
 /** From one picture to another: by DDIM, which undoes the encoding; both are of no class. */
 const between = Effect.fnUntraced(function*(paths: readonly [string, string], drawing: DrawOptions) {
   const [from, to] = paths
@@ -219,7 +255,9 @@ const between = Effect.fnUntraced(function*(paths: readonly [string, string], dr
   const latents = yield* latentsBetween(ends, { sampling: drawing, parameters: drawing.parameters })
   const { count, steps } = drawing
   const classless = { labels: undefined, classGuidance: null }
-  return { ...drawing, ...classless, sampler: "ddim" as const, eta: 0, count, steps, from: { latents } }
+  // Whatever else the run's configuration says of the way would not be that of the encoding.
+  const { final: _, sigmaMax: __, spacing: ___, ...others } = drawing
+  return { ...others, ...classless, sampler: "ddim" as const, eta: 0, count, steps, from: { latents } }
 })
 
 /** The schedule that `--schedule` names, with as many timesteps as the run's. */

@@ -49,6 +49,9 @@ export const requirePictures = Effect.fnUntraced(function*(
   if (Option.isSome(strength)) {
     return yield* new MisusedFlag({ flag: "--strength", reason: "with --to, pictures are encoded whole" })
   }
+  if (Option.isSome(inpaint)) {
+    return yield* new MisusedFlag({ flag: "--inpaint", reason: "with --to, all of a picture changes" })
+  }
   if (guided) {
     return yield* new MisusedFlag({ flag: "--to", reason: "pictures are encoded without guidance; give --guidance 1" })
   }

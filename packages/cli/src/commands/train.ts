@@ -13,7 +13,7 @@ import { decodeRunConfig, encodeRunConfig, trainingIdentity } from "../configura
 import { presets } from "../configuration/presets.ts"
 import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
-import { scheduleTypes } from "../configuration/schedules.ts"
+import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
@@ -164,6 +164,7 @@ const overridesOf = (flags: Flags): Overrides => {
 const prepareNew = Effect.fnUntraced(function*(flags: Flags) {
   const config = yield* resolveFlags(flags)
   const data = yield* loadFitting(config)
+  yield* warnOf(config)
   const folder = yield* RunFolder.create({
     out: Option.getOrUndefined(flags.out),
     overwrite: flags.overwrite,
@@ -171,6 +172,12 @@ const prepareNew = Effect.fnUntraced(function*(flags: Flags) {
   })
   return { config, data, folder } satisfies Prepared
 })
+
+/** Says what is allowed, and yet not likely to be meant. */
+const warnOf = ({ schedule }: RunConfig) => {
+  const message = signalWarning(schedule)
+  return message === undefined ? Effect.void : Reporter.use(({ report }) => report({ event: "warning", message }))
+}
 
 const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   const { report } = yield* Reporter

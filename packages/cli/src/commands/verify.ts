@@ -4,6 +4,7 @@
 import { Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { InvalidFlag } from "./schedule.ts"
+import { FlagConflict } from "./train.ts"
 
 /** It is not clear what to verify. */
 export class NothingToVerify extends Data.TaggedError("NothingToVerify")<{ readonly reason: string }> {
@@ -33,8 +34,11 @@ const flags = {
     Flag.withDescription("Only this law, or the laws of this kind: schedule/alpha-bar-falls, schedule"),
     Flag.optional
   ),
-  runs: Flag.Int("runs").pipe(Flag.withDescription("Random cases a law"), Flag.withDefault(100)),
-  seed: Flag.Int("seed").pipe(Flag.withDescription("What the random cases come from"), Flag.withDefault(1)),
+  runs: Flag.Int("runs").pipe(Flag.withDescription("Random cases a law; 100 when not given"), Flag.optional),
+  seed: Flag.Int("seed").pipe(
+    Flag.withDescription("What the random cases come from; 1 when not given"),
+    Flag.optional
+  ),
   path: Flag.String("path").pipe(
     Flag.withDescription("Go straight to the case that a report named; needs --law"),
     Flag.optional
@@ -66,7 +70,9 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 export const verify = Command.make("verify", flags, (flags) =>
   Effect.gen(function*() {
     yield* requireFlags(flags)
-    const { faults, files, goldens, json, module, runs, schedule, seed } = flags
+    const { faults, files, goldens, json, module, schedule } = flags
+    const runs = Option.getOrElse(flags.runs, () => usualRuns)
+    const seed = Option.getOrElse(flags.seed, () => usualSeed)
     // What verifies is loaded here, for other commands need not wait for it: laws take a third of a second.
     if (goldens.length > 0) {
       const { verifyGoldens } = yield* Effect.promise(() => import("../verify/verifyGoldens.ts"))
@@ -105,19 +111,52 @@ export const verify = Command.make("verify", flags, (flags) =>
     ])
   )
 
-const requireFlags = Effect.fnUntraced(function*(
-  { law, path, runs, seed }: Flags
-): Effect.fn.Return<void, InvalidFlag> {
-  if (runs < 1) {
-    return yield* new InvalidFlag({ flag: "--runs", expected: "a whole number of at least 1", value: runs })
+const usualRuns = 100
+const usualSeed = 1
+
+/** Flags that are about some of what can be verified: `true` where the command says them. */
+const givenFlags = ({ faults, junit, law, module, path, runs, schedule, seed, subject }: Flags) => ({
+  "--schedule": schedule.length > 0,
+  "--module": module.length > 0,
+  "--subject": Option.isSome(subject),
+  "--path": Option.isSome(path),
+  "--junit": Option.isSome(junit),
+  "--faults": faults,
+  "--law": Option.isSome(law),
+  "--runs": Option.isSome(runs),
+  "--seed": Option.isSome(seed)
+})
+
+/** What planted faults are chosen and searched by; reference numbers are by nothing. */
+const ofFaults: ReadonlyArray<string> = ["--faults", "--law", "--runs", "--seed"]
+
+/** A flag that would be without effect is a mistake. */
+const requireEffect = Effect.fnUntraced(function*(flags: Flags): Effect.fn.Return<void, FlagConflict> {
+  const given = Object.entries(givenFlags(flags)).flatMap(([flag, isGiven]) => isGiven ? [flag] : [])
+  const [mode, idle, remedy] = flags.goldens.length > 0
+    ? ["--goldens", given, "verify reference numbers by themselves"] as const
+    : flags.faults
+    ? ["--faults", given.filter((flag) => !ofFaults.includes(flag)), "faults are planted in Effusion itself"] as const
+    : ["", [], ""] as const
+  if (idle[0] !== undefined) return yield* new FlagConflict({ flags: [mode, idle[0]], remedy })
+})
+
+const requireFlags = Effect.fnUntraced(function*(flags: Flags): Effect.fn.Return<void, InvalidFlag | FlagConflict> {
+  yield* requireEffect(flags)
+  const { law, path } = flags
+  if (Option.exists(flags.runs, (runs) => runs < 1)) {
+    const value = Option.getOrUndefined(flags.runs)
+    return yield* new InvalidFlag({ flag: "--runs", expected: "a whole number of at least 1", value })
   }
   // The generator of fast-check has seeds of 32 bits, and takes others for one of them.
-  if (seed !== (seed | 0)) {
-    return yield* new InvalidFlag({ flag: "--seed", expected: "a whole number of 32 bits", value: seed })
+  if (Option.exists(flags.seed, (seed) => seed !== (seed | 0))) {
+    const value = Option.getOrUndefined(flags.seed)
+    return yield* new InvalidFlag({ flag: "--seed", expected: "a whole number of 32 bits", value })
   }
   if (Option.isNone(path)) return
   if (Option.isNone(law)) {
-    return yield* new InvalidFlag({ flag: "--path", expected: "given together with --law", value: path.value })
+    const expected = "of one law: give its name with --law as well"
+    return yield* new InvalidFlag({ flag: "--path", expected, value: path.value })
   }
   if (!/^\d+(:\d+)*$/.test(path.value)) {
     return yield* new InvalidFlag({ flag: "--path", expected: "numbers with colons, such as 3:0:1", value: path.value })

@@ -39,8 +39,8 @@ export class ScheduleModuleProblem extends Data.TaggedError("ScheduleModuleProbl
 export type NamedScheduleError = UnknownSchedule | ScheduleModuleProblem | InvalidSchedule
 
 /**
- * The schedule of a name, with the family's defaults, or the default export of a module: a `Schedule`, or a `Result` of
- * one. What has a dot or a slash in it is a path.
+ * The schedule of a name, with the family's defaults, or that of a module, its default export or the only one that it has:
+ * a `Schedule`, or a `Result` of one. What has a dot or a slash in it is a path.
  *
  * @param options.steps the number of timesteps of a family; a module's schedule has its own
  * @example
@@ -69,8 +69,15 @@ const fromModule = Effect.fnUntraced(function*(path: string) {
   const fail = (reason: string, remedy: string) => new ScheduleModuleProblem({ path, reason, remedy })
   const module = yield* Effect.mapError(loadModule(path), ({ reason, remedy }) => fail(reason, remedy))
   const given = module["default"]
-  if (given === undefined) return yield* fail("it has no default export", "export default a Schedule")
-  const made: Result.Result<unknown, unknown> = Result.isResult(given) ? given : Result.succeed(given)
+  if (given === undefined) {
+    const schedules = Object.values(module).map(resultOf).flatMap((made) =>
+      Result.isSuccess(made) && isSchedule(made.success) ? [made.success] : []
+    )
+    if (schedules.length === 1) return schedules[0]!
+    const found = schedules.length === 0 ? "exports none" : `exports ${schedules.length}, and none of them by default`
+    return yield* fail(`it ${found}`, "export default a Schedule")
+  }
+  const made = resultOf(given)
   if (Result.isFailure(made)) {
     return yield* fail(`its default export is a failure (${messageOf(made.failure)})`, "mend what it is made of")
   }
@@ -79,6 +86,9 @@ const fromModule = Effect.fnUntraced(function*(path: string) {
     ? value
     : yield* fail("its default export is no schedule", "export what linear, fromBetas or the like return")
 })
+
+const resultOf = (given: unknown): Result.Result<unknown, unknown> =>
+  Result.isResult(given) ? given : Result.succeed(given)
 
 const isSchedule = (value: unknown): value is Schedule =>
   Predicate.hasProperty(value, "steps") && Predicate.hasProperty(value, "name") &&

@@ -148,6 +148,29 @@ export const scheduleFrom = (options: ScheduleOptions): Result.Result<Schedule, 
   return zeroTerminalSnr ? Result.flatMap(made, rescaleZeroTerminalSnr) : made
 }
 
+/** The part of the data's variance that a last timestep may leave, for samples to start from noise alone. */
+const negligibleAlphaBar = 0.02
+
+/**
+ * What to say of a schedule that a run can be trained with and drawn badly: `undefined` where there is nothing to say.
+ * Samples start from noise alone; a network that has not seen as much noise does not know it (Lin et al. 2024, section 3.1).
+ *
+ * @example
+ * signalWarning({ type: "linear", steps: 200, betaStart: 1e-4, betaEnd: 0.02 }) // => 'the schedule "linear" ...'
+ */
+export const signalWarning = (options: ScheduleOptions): string | undefined => {
+  const last = Result.match(scheduleFrom(options), {
+    onSuccess: ({ alphaBar }) => alphaBar.at(-1)!,
+    onFailure: () => 0
+  })
+  if (last <= negligibleAlphaBar) return undefined
+  const rescaled = options.type === "linear" ? `schedule.referenceSteps (1000), ` : ""
+  return `the schedule "${options.type}" with ${options.steps} timesteps ends at alphaBar ${
+    last.toPrecision(2)
+  }, but ` +
+    `samples start from noise alone, alphaBar 0; give more timesteps, ${rescaled}or another schedule`
+}
+
 /** The families of continuous time, by their names here. */
 const continuousNames: { readonly [type: string]: string | undefined } = {
   "log-snr-linear": "linear",

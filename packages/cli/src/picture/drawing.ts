@@ -208,7 +208,10 @@ const contentOf = Effect.fnUntraced(function*(
   switch (extension) {
     case ".png":
       return encodePng(
-        frames.length === 1
+        frames.length === 1 && finished.shape[0] === 1
+          // A sample by itself is a picture of its own size, which `--image` takes.
+          ? grid(finished, { scale: 1, padding: 0 })
+          : frames.length === 1
           ? grid(finished, columnsFor(finished.shape[0]!, labels.length))
           : grid(interleave(frames), { columns: frames.length })
       )
@@ -228,7 +231,7 @@ const contentOf = Effect.fnUntraced(function*(
 
 /** Columns of a grid in which classes come in turn: a multiple of their number, and otherwise about square. */
 const columnsFor = (count: number, classes: number): GridOptions =>
-  classes < 2 ? {} : { columns: classes * Math.ceil(Math.sqrt(count) / classes) }
+  classes < 2 ? {} : { columns: Math.min(count, classes * Math.ceil(Math.sqrt(count) / classes)) }
 
 /** The coordinates of each point. */
 const rowsOf = ({ data, shape }: HostTensor<"float32">): ReadonlyArray<ReadonlyArray<number>> => {

@@ -41,6 +41,9 @@ export class BrokenLaws extends Data.TaggedError("BrokenLaws")<{ readonly broken
   }
 }
 
+/** A message lists so many names at most. */
+const shownNames = 12
+
 /** There is nothing of that name to verify. */
 export class UnknownSubject extends Data.TaggedError("UnknownSubject")<{
   /** What was asked for: `law`, `subject`. */
@@ -50,8 +53,10 @@ export class UnknownSubject extends Data.TaggedError("UnknownSubject")<{
 }> {
   override get message() {
     const meant = nearest(this.name, this.known)
-    const hint = meant === undefined ? "" : ` (did you mean "${meant}"?)`
-    return `there is no ${this.what} "${this.name}"${hint}; choose one of ${this.known.join(", ")}`
+    if (meant !== undefined) return `there is no ${this.what} "${this.name}"; did you mean "${meant}"?`
+    const [shown, more] = [this.known.slice(0, shownNames), this.known.length - shownNames]
+    return `there is no ${this.what} "${this.name}"; choose one of ${shown.map((name) => `"${name}"`).join(", ")}` +
+      (more > 0 ? `, or of ${more} more that "effusion verify --json" lists` : "")
   }
 }
 
@@ -118,7 +123,7 @@ export const verifyFaults = Effect.fnUntraced(
       return yield* new UnknownSubject({
         what: "law",
         name: law!,
-        known: [...new Set(all.map(({ caughtBy }) => caughtBy))]
+        known: namesOf(all.map(({ caughtBy }) => caughtBy))
       })
     }
     const reports = yield* Effect.forEach(faults, (fault) => Laws.expose(fault, { runs, seed }))
@@ -199,9 +204,14 @@ const chosen = Effect.fnUntraced(function*(
   }
   if (law === undefined) return ofSubject
   const ofLaw = ofSubject.filter(({ laws }) => laws.some((each) => Laws.isNamed(law, each)))
-  const known = [...new Set(ofSubject.flatMap(({ laws }) => laws.map(({ name }) => name)))]
+  const known = namesOf(ofSubject.flatMap(({ laws }) => laws.map(({ name }) => name)))
   return ofLaw.length > 0 ? ofLaw : yield* new UnknownSubject({ what: "law", name: law, known })
 })
+
+/** Kinds of laws, and then single ones: what `--law` may say. */
+const namesOf = (laws: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...new Set([...laws.map((name) => name.split("/")[0]!), ...laws])
+]
 
 const replayCommand =
   (invoked: string, { modules, runs, schedules }: VerifyLawsOptions) =>

@@ -127,7 +127,7 @@ export interface PlanSpec {
   readonly sampler: string
   /** The names of what the sampler remembers; nothing unless given. */
   readonly memory?: ReadonlyArray<string> | undefined
-  /** How the sampler spaces its steps where the options do not say; evenly, `"leading"`, unless given. */
+  /** How the sampler spaces its steps where the options do not say; as `Spacing` says unless given. */
   readonly spacing?: Spacing | undefined
   /** What the denoiser is to say of the variance; nothing unless given. */
   readonly variance?: LearnedVariance | undefined
@@ -140,12 +140,12 @@ export interface PlanSpec {
  * @param step what leads from one level of noise to the next, the last of which is the data. A multistep solver finds the
  *   levels that it has passed in `legs`
  * @example
- * // Goes straight to the estimate of x_0 and noises it again, independently.
- * const renoising: Sampler = {
- *   name: "renoising",
+ * // Goes to the estimate of x_0 and noises it again, with the noise that it was estimated to have: DDIM.
+ * const alongTheNoise: Sampler = {
+ *   name: "along the noise",
  *   plan: (schedule, options) =>
- *     planOver(schedule, options, { sampler: "renoising" }, ({ to }) => ({
- *       next: { sample: to.signal, noise: to.spread }
+ *     planOver(schedule, options, { sampler: "along the noise" }, ({ to }) => ({
+ *       next: { sample: to.signal, epsilon: to.spread }
  *     }))
  * }
  */

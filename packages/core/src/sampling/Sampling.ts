@@ -172,8 +172,8 @@ export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingE
     if (plan.variance !== undefined && denoiser.learnsVariance !== true) {
       return yield* new InvalidSampling({
         option: "variance",
-        value: plan.variance,
-        expected: `for networks that learn the variance, which "${denoiser.name}" does not`
+        value: "of the network",
+        expected: `fixed, because "${denoiser.name}" predicts none: train one that does, or take a fixed variance`
       })
     }
     const classOf = yield* Effect.fromResult(classOfSample(denoiser, options))

@@ -14,7 +14,10 @@ export type SigmaSpacing = typeof sigmaSpacings[number]
 
 /** How a number of steps are spread over a schedule. */
 export interface Spacing {
-  /** The sampler's own unless given. */
+  /**
+   * The sampler's own unless given; where it has none, `"leading"`, or `"trailing"` of a schedule that ends in noise alone
+   * (zero-terminal SNR), so that the way begins at its last timestep.
+   */
   readonly spacing?: TimestepSpacing | SigmaSpacing | undefined
   /** `"leading"`: added to every timestep; 0 unless given, 1 is Stable Diffusion's convention. */
   readonly offset?: number | undefined

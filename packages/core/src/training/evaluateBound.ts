@@ -22,7 +22,7 @@ import {
   type VarianceType
 } from "../diffusion/index.ts"
 import type { CompileError, Engine, RunError } from "../engine/index.ts"
-import { Denoiser, type DenoiserShape, Objective } from "../pipeline/index.ts"
+import { Denoiser, type DenoiserShape, Objective, ownParameters } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { Distribution, draw, Key } from "../random/index.ts"
 import { alphaBar, NoiseSchedule, type Schedule } from "../schedule/index.ts"
@@ -106,11 +106,12 @@ export type BoundError = InvalidEvaluation | UndefinedBound | StateMismatch | No
  * standard error, of what `variationalBound` of `diffusion` is for each example. Nothing is dropped out; the same seed
  * draws the same timesteps and noise for the same examples.
  *
- * A denoiser with classes is told the labels of the dataset.
+ * A denoiser with classes is told the labels of the dataset. Parameters of stages, such as those of a learned schedule, may be
+ * among the weights.
  *
  * Fails with `InvalidEvaluation` when an option is out of range or the examples are not of the denoiser's shape, with
- * `UndefinedBound` when x_0 does not follow from the prediction at some timestep, with `StateMismatch` when the weights are
- * not the denoiser's, and with `NoExamples`.
+ * `UndefinedBound` when x_0 does not follow from the prediction at some timestep, with `StateMismatch` when weights of the
+ * denoiser are missing, and with `NoExamples`.
  *
  * @example
  * const { dimensions, total } = yield* Training.evaluateBound({ data: test, parameters: state.average, seed: 7 })
@@ -123,8 +124,9 @@ export const evaluateBound = Effect.fnUntraced(
     const denoiser = yield* Denoiser
     const schedule = yield* NoiseSchedule
     const { predictionType } = yield* Objective
-    const { data, onProgress, parameters, seed, timesteps = schedule.steps } = options
-    yield* requireSense(options, denoiser, schedule, predictionType)
+    const { data, onProgress, seed, timesteps = schedule.steps } = options
+    const parameters = ownParameters(denoiser, options.parameters)
+    yield* requireSense({ ...options, parameters }, denoiser, schedule, predictionType)
 
     const batch = options.batchSize ?? 64
     const variance = options.variance ?? (denoiser.learnsVariance === true ? "learned-range" : "fixed-small")

@@ -14,7 +14,13 @@ import {
   Sigmas,
   Timesteps
 } from "../../schedule/index.ts"
-import { isSigmaSpacing, type SigmaSpacing, type Spacing, type TimestepChoice } from "../TimestepChoice.ts"
+import {
+  isSigmaSpacing,
+  type SigmaSpacing,
+  type Spacing,
+  type TimestepChoice,
+  type TimestepSpacing
+} from "../TimestepChoice.ts"
 
 type Choice<A> = Result.Result<ReadonlyArray<A>, InvalidTimesteps | InvalidSigmas>
 
@@ -35,11 +41,17 @@ export const levelsOf = (schedule: Schedule, choice: TimestepChoice): Choice<Noi
 }
 
 const byTimestep = (schedule: Schedule, choice: Steps): Choice<NoiseLevel> => {
-  const { dropLast = false, fractional = false, lambdaMin = -Infinity, offset, spacing = "leading", steps } = choice
+  const { dropLast = false, fractional = false, lambdaMin = -Infinity, offset, steps } = choice
+  const { spacing = usualSpacing(schedule) } = choice
   const noisy =
     Array.from({ length: schedule.steps }, (_, t) => t).filter((t) => lambdaOf(levelAt(schedule, t)) < lambdaMin).length
   // All sampler's timesteps are those of a shorter schedule where the noisiest are left out.
   const all = schedule.steps - noisy
+  if (all === 0) {
+    return Result.fail(
+      new InvalidTimesteps({ reason: `all have more noise than the most that is wanted, ln(1 / sigma) ${lambdaMin}` })
+    )
+  }
   const oneMore = dropLast && steps < all && spacing !== "trailing" ? 1 : 0
   const evenly = { steps: all, count: steps + oneMore }
   if (fractional && spacing === "linspace") {
@@ -56,6 +68,9 @@ const byTimestep = (schedule: Schedule, choice: Steps): Choice<NoiseLevel> => {
     : Timesteps.trailing(evenly)
   return Result.map(timesteps, (falling) => falling.slice(0, steps).map((t) => levelAt(schedule, t)))
 }
+
+/** Samples start from noise alone: where a schedule ends in it, the way begins there (Lin et al. 2024, section 3.3). */
+const usualSpacing = (schedule: Schedule): TimestepSpacing => schedule.alphaBar.at(-1) === 0 ? "trailing" : "leading"
 
 const bySigma = (schedule: Schedule, spacing: SigmaSpacing, choice: Steps): Choice<NoiseLevel> => {
   const range = Sigmas.rangeOf(schedule)
