@@ -2,10 +2,13 @@
  * All planted faults.
  */
 import type { Fault } from "../Fault.ts"
+import { guidanceFaults } from "./guidance.ts"
+import { inversionFaults } from "./inversion.ts"
 import { lossFaults } from "./loss.ts"
 import { noisingFaults } from "./noising.ts"
 import { samplerFaults } from "./sampler.ts"
 import { scheduleFaults } from "./schedule.ts"
+import { timestepFaults } from "./timesteps.ts"
 import { weightingFaults } from "./weighting.ts"
 
 /**
@@ -19,5 +22,8 @@ export const faults: ReadonlyArray<Fault> = [
   ...noisingFaults,
   ...weightingFaults,
   ...lossFaults,
-  ...samplerFaults
+  ...samplerFaults,
+  ...inversionFaults,
+  ...guidanceFaults,
+  ...timestepFaults
 ]
