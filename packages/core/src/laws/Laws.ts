@@ -20,6 +20,7 @@ export {
   showBroken,
   type SuiteReport
 } from "./check.ts"
+export { continuous, type ContinuousLawOptions, interpolation } from "./continuous.ts"
 export { engine } from "./engine.ts"
 export { expose, type Fault, type FaultReport } from "./Fault.ts"
 export { faults } from "./faults/index.ts"

@@ -14,7 +14,8 @@ import {
 import * as S from "../sampling/index.ts"
 import type { Schedule } from "../schedule/index.ts"
 import { lossMean, lossMeanOf } from "../training/index.ts"
-import { anyDerivedSchedule } from "./arbitraries.ts"
+import { anyContinuousSchedule, anyDerivedSchedule } from "./arbitraries.ts"
+import { continuous, interpolation } from "./continuous.ts"
 import { engine as engineLaws } from "./engine.ts"
 import { guidance } from "./guidance.ts"
 import { geometricDdpm } from "./internal/geometricDdpm.ts"
@@ -182,6 +183,8 @@ const timestepSamplers: ReadonlyArray<Suite> = [
  */
 export const builtIn: ReadonlyArray<Suite> = [
   schedules(anyDerivedSchedule, { subject: "schedules of every family" }),
+  continuous(anyContinuousSchedule),
+  interpolation(),
   noising(),
   ...weightings,
   reduction({ name: "lossMean", reducer: lossMean, of: lossMeanOf, mean: ({ mean }) => mean }),

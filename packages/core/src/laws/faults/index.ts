@@ -2,6 +2,7 @@
  * All planted faults.
  */
 import type { Fault } from "../Fault.ts"
+import { continuousFaults } from "./continuous.ts"
 import { guidanceFaults } from "./guidance.ts"
 import { inversionFaults } from "./inversion.ts"
 import { lossFaults } from "./loss.ts"
@@ -19,6 +20,7 @@ import { weightingFaults } from "./weighting.ts"
  */
 export const faults: ReadonlyArray<Fault> = [
   ...scheduleFaults,
+  ...continuousFaults,
   ...noisingFaults,
   ...weightingFaults,
   ...lossFaults,
