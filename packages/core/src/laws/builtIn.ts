@@ -97,14 +97,17 @@ const named = (sampler: S.Sampler, options: string, laws: SamplerLawOptions = {}
 // values they would be of third order, but nobody has those.
 const samplers: ReadonlyArray<Suite> = [
   samplerLaws(ddpm()),
-  named(ddpm({ variance: "fixedLarge" }), "fixedLarge", { keepsVariance: false }),
-  named(ddpm({ variance: "learnedRange" }), "learnedRange at its lower end", { variance: -1, sameAs: isDdpm }),
-  named(ddpm({ variance: "learnedRange" }), "learnedRange at its upper end", {
+  named(ddpm({ variance: "fixed-large" }), "fixedLarge", { keepsVariance: false }),
+  named(ddpm({ variance: "learned-range" }), "learned-range at its lower end", { variance: -1, sameAs: isDdpm }),
+  named(ddpm({ variance: "learned-range" }), "learned-range at its upper end", {
     variance: 1,
     keepsVariance: false,
-    sameAs: { sampler: ddpm({ variance: "fixedLarge" }), source: "Nichol and Dhariwal 2021, equation 15, where v is 1" }
+    sameAs: {
+      sampler: ddpm({ variance: "fixed-large" }),
+      source: "Nichol and Dhariwal 2021, equation 15, where v is 1"
+    }
   }),
-  named(ddpm({ variance: "learnedRange" }), "learnedRange halfway", {
+  named(ddpm({ variance: "learned-range" }), "learned-range halfway", {
     variance: 0,
     keepsVariance: false,
     sameAs: { sampler: geometricDdpm, source: "Nichol and Dhariwal 2021, equation 15, where v is 1/2" }

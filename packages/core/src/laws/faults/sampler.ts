@@ -199,9 +199,9 @@ export const samplerFaults: ReadonlyArray<Fault> = [
     "learned-range-reversed",
     "is-ddpm",
     "the learned variance goes from beta to that of the posterior, not the other way",
-    ddpm({ variance: "learnedRange" }),
+    ddpm({ variance: "learned-range" }),
     spoil(
-      ddpm({ variance: "learnedRange" }),
+      ddpm({ variance: "learned-range" }),
       ({ logVariance: [low, high] = [-1, 1] }) => ({ logVariance: [high, low] })
     ),
     learnedRangeIsDdpm
@@ -210,8 +210,8 @@ export const samplerFaults: ReadonlyArray<Fault> = [
     "learned-variance-for-deviation",
     "is-ddpm",
     "the noise is multiplied by the exponential of the learned logarithm of the variance, without its half",
-    ddpm({ variance: "learnedRange" }),
-    spoil(ddpm({ variance: "learnedRange" }), ({ logVariance: [low, high] = [-1, 1] }) => ({
+    ddpm({ variance: "learned-range" }),
+    spoil(ddpm({ variance: "learned-range" }), ({ logVariance: [low, high] = [-1, 1] }) => ({
       logVariance: [2 * low, 2 * high]
     })),
     learnedRangeIsDdpm
@@ -220,8 +220,8 @@ export const samplerFaults: ReadonlyArray<Fault> = [
     "learned-variance-along-a-line",
     "is-ddpm-geometric",
     "the learned variance lies between the two as a number, not by its logarithm",
-    ddpm({ variance: "learnedRange" }),
-    spoil(ddpm({ variance: "learnedRange" }), ({ logVariance: [low, high] = [-1, 1] }) => {
+    ddpm({ variance: "learned-range" }),
+    spoil(ddpm({ variance: "learned-range" }), ({ logVariance: [low, high] = [-1, 1] }) => {
       const middle = Math.log((Math.exp(low) + Math.exp(high)) / 2)
       return { logVariance: [middle, middle] }
     }),
