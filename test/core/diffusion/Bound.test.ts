@@ -314,6 +314,15 @@ describe("the prior term", () => {
     assertRelative(nats!, (alphaBar * 0.8 ** 2 + alphaBar ** 2 / 2) / 2, 1e-6)
   })
 
+  it("is the divergence of what is left of the data from pure noise, on any schedule", () => {
+    fc.assert(fc.property(anySchedule, value, (schedule, x0) => {
+      const alphaBar = S.alphaBar(schedule, schedule.steps - 1)
+      // KL(N(sqrt(alphaBar) x_0, 1 - alphaBar) || N(0, 1))
+      const expected = (alphaBar * x0 ** 2 - alphaBar - Math.log(1 - alphaBar)) / 2
+      assert.closeTo(priorTerm(schedule, [x0])[0]!, expected, 1e-9)
+    }))
+  })
+
   it("is 0 where no signal is left", () => {
     const schedule = Result.getOrThrow(S.linear({ steps: 10 }))
     const none = Result.getOrThrow(S.rescaleZeroTerminalSnr(schedule))

@@ -238,7 +238,8 @@ for (const [name, engine] of [["onnx", OnnxEngine.layer()], ["eager", EagerEngin
         const sigmas = plan.steps.map(({ from }) => sigmaOf(from))
         const interval = [sigmas[6]!, sigmas[1]!] as const
         const levelOf = new Map(plan.steps.map(({ from, timestep }) => [timestep, sigmaOf(from)]))
-        for (const labels of [undefined, [1], [2, 0]]) {
+        // 3 is none of the three classes.
+        for (const labels of [undefined, [1], [2, 0], [3, 1]]) {
           const classOf = (i: number) => labels === undefined ? classes : labels[i % labels.length]!
           const scale = labels === undefined ? 1 : 3
           const images = yield* Sampling.images({

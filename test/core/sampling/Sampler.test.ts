@@ -35,18 +35,23 @@ const planOf = (sampler: Sampler, schedule: Schedule, options: PlanOptions): Pla
 const failureOf = (sampler: Sampler, schedule: Schedule, options: PlanOptions) =>
   Result.getOrThrow(Result.flip(sampler.plan(schedule, options)))
 
-/** What the denoiser would say of x_t if it knew x_0. */
-const oracle = (plan: Plan, predictionType: string, x0: ReadonlyArray<number>) => {
-  const levels = new Map(plan.steps.map(({ from }) => [from.timestep, from]))
+/**
+ * What the denoiser would say of x_t if x_0 were this. It goes through the steps of the plan one by one: a timestep does not
+ * tell the level where noise leads beyond the schedule.
+ */
+const oracle = (plan: Plan, predictionType: string, x0: (x: Float64Array, t: number) => ReadonlyArray<number>) => {
+  const steps = plan.steps.values()
   return (x: Float64Array, t: number) => {
-    const { signal, spread } = levels.get(t)!
+    const { from: { signal, spread }, timestep } = steps.next().value!
+    assert.strictEqual(t, timestep)
+    const data = x0(x, t)
     return x.map((value, i) => {
-      const epsilon = (value - signal * x0[i]!) / spread
+      const epsilon = (value - signal * data[i]!) / spread
       return predictionType === "epsilon"
         ? epsilon
         : predictionType === "sample"
-        ? x0[i]!
-        : signal * epsilon - spread * x0[i]!
+        ? data[i]!
+        : signal * epsilon - spread * data[i]!
     })
   }
 }
@@ -231,7 +236,7 @@ describe("a plan", () => {
       fc.assert(fc.property(allSamplers, values(2), values(2), (sampler, x0, noise) => {
         for (const predictionType of ["sample", "v_prediction"] as const) {
           const plan = planOf(sampler, schedule, { steps: 3, predictionType, clip: "none" })
-          closeAll(sampleOnHost(plan, { noise, predict: oracle(plan, predictionType, x0) }), x0, 1e-7)
+          closeAll(sampleOnHost(plan, { noise, predict: oracle(plan, predictionType, () => x0) }), x0, 1e-7)
         }
       }))
     })
@@ -250,7 +255,7 @@ describe("sampling", () => {
         fc.infiniteStream(values(3)),
         ({ grid, schedule }, predictionType, sampler, x0, noise, noises) => {
           const plan = planOf(sampler, schedule, { ...grid, predictionType, clip: "none" } as PlanOptions)
-          const predict = oracle(plan, predictionType, x0)
+          const predict = oracle(plan, predictionType, () => x0)
           const x = sampleOnHost(plan, { noise, predict, stepNoise: () => noises.next().value! })
           closeAll(x, x0, 1e-7)
         }
@@ -267,7 +272,7 @@ describe("sampling", () => {
           const plan = planOf(sampler, schedule, { ...grid, predictionType, clip: 0.3 } as PlanOptions)
           return sampleOnHost(plan, {
             noise,
-            predict: (x, t) => oracle(plan, predictionType, belief(x, t))(x, t),
+            predict: oracle(plan, predictionType, belief),
             stepNoise: () => stepNoise
           })
         })

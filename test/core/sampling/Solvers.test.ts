@@ -326,7 +326,8 @@ describe("Karras's algorithm 2, written in sigma", () => {
   it.each([["Euler", euler, 0], ["Heun", heun, 1]] as const)("is %s with churn", (_, solver, correct) => {
     const normal = (i: number) => Math.sin(5 * i + 1)
     const option = fc.record({
-      churn: fc.double({ min: 0, max: 10, noNaN: true }),
+      // Hardly any churn is lost where sigma is subtracted from the raised one, as it is below.
+      churn: fc.oneof(fc.constant(0), fc.double({ min: 1e-3, max: 10, noNaN: true })),
       sTmin: fc.constantFrom(0, 0.1),
       sTmax: fc.constantFrom(5, Infinity),
       sNoise: fc.constantFrom(1, 1.01)

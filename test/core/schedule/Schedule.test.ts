@@ -289,6 +289,12 @@ describe("what is out of range", () => {
       "fromAlphaBar",
       "alphaBar(0.1) is 1.1, after 1"
     ],
+    [
+      "a curve that rests",
+      S.fromAlphaBar((u) => u < 0.25 ? 0.9 : 0.8, { steps: 10 }),
+      "fromAlphaBar",
+      "alphaBar(0.1) is 0.9, after 0.9"
+    ],
     ["a curve that ends early", S.fromAlphaBar((u) => 0.5 - u, { steps: 10 }), "fromAlphaBar", "alphaBar(0.5) is 0"],
     ["a curve that is no number", S.fromAlphaBar(() => NaN, { steps: 10 }), "fromAlphaBar", "alphaBar(0) is NaN"],
     ["a curve over no steps", S.fromAlphaBar((u) => 1 - u, { steps: 0 }), "fromAlphaBar", "\"steps\" is 0"],

@@ -38,6 +38,15 @@ describe("sequences of levels", () => {
     for (const [i, expected] of sigmas.entries()) assertRelative(levels[i]!, expected, 1e-14)
   })
 
+  it("are sigmaMax alone where there is one, and then sigmaMin may be the same", () => {
+    for (const spacing of [Sigmas.karras, Sigmas.exponential, Sigmas.polyexponential, Sigmas.lu]) {
+      assert.deepStrictEqual(Result.getOrThrow(spacing({ sigmaMin: 0.5, sigmaMax: 2, count: 1 })), [2])
+      assert.deepStrictEqual(Result.getOrThrow(spacing({ sigmaMin: 2, sigmaMax: 2, count: 1 })), [2])
+      assert.isTrue(Result.isFailure(spacing({ sigmaMin: 2, sigmaMax: 2, count: 2 })))
+      assert.isTrue(Result.isFailure(spacing({ sigmaMin: 3, sigmaMax: 2, count: 1 })))
+    }
+  })
+
   it("fall from sigmaMax to sigmaMin, both exact", () => {
     const rho = fc.double({ min: 0.5, max: 8, noNaN: true })
     fc.assert(fc.property(ranges, rho, (options, rho) => {

@@ -20,11 +20,14 @@ export {
   showBroken,
   type SuiteReport
 } from "./check.ts"
+export { continuous, type ContinuousLawOptions, interpolation } from "./continuous.ts"
 export { engine } from "./engine.ts"
 export { expose, type Fault, type FaultReport } from "./Fault.ts"
 export { faults } from "./faults/index.ts"
 export { faultsOn } from "./faults/onEngine.ts"
+export { guidance, type GuidanceInput, type GuidanceLawOptions, type Guiding } from "./guidance.ts"
 export type { EngineService } from "./internal/onEngine.ts"
+export { inversion, type InversionLawOptions } from "./inversion.ts"
 export {
   type Counterexample,
   type Law,
@@ -45,6 +48,13 @@ export { pipeline, type PipelineLawOptions, stage, type Through } from "./pipeli
 export { type MeanReduction, reduction } from "./reducer.ts"
 export { sampler, type SamplerLawOptions } from "./sampler.ts"
 export { type Formulas, formulas, type Quantity, schedule, type ScheduleLawOptions, schedules } from "./schedule.ts"
+export {
+  type DrawnTimesteps,
+  type DrawTimesteps,
+  type StatedProbability,
+  type TimestepLawOptions,
+  timesteps
+} from "./timesteps.ts"
 export { training, type TrainingLawOptions } from "./training.ts"
 export { type DeclareTest, test } from "./vitest.ts"
 export {

@@ -3,13 +3,25 @@
  */
 import { Effect, type Layer, Result } from "effect"
 import * as D from "../diffusion/index.ts"
-import { Distance, type DistanceShape } from "../pipeline/index.ts"
+import {
+  Distance,
+  type DistanceShape,
+  logitNormalTimesteps,
+  logNormalTimesteps,
+  lossSecondMomentTimesteps,
+  type TimestepSamplerShape
+} from "../pipeline/index.ts"
 import * as S from "../sampling/index.ts"
+import type { Schedule } from "../schedule/index.ts"
 import { lossMean, lossMeanOf } from "../training/index.ts"
-import { anyDerivedSchedule } from "./arbitraries.ts"
+import { anyContinuousSchedule, anyDerivedSchedule } from "./arbitraries.ts"
+import { continuous, interpolation } from "./continuous.ts"
 import { engine as engineLaws } from "./engine.ts"
+import { guidance } from "./guidance.ts"
+import { geometricDdpm } from "./internal/geometricDdpm.ts"
 import type { EngineService } from "./internal/onEngine.ts"
 import { tinyBatch, tinyDenoiser, tinyPipeline, tinyTraining } from "./internal/tiny.ts"
+import { inversion } from "./inversion.ts"
 import type { Suite } from "./Law.ts"
 import { distance } from "./loss.ts"
 import { model } from "./model.ts"
@@ -18,6 +30,7 @@ import { pipeline, stage } from "./pipeline.ts"
 import { reduction } from "./reducer.ts"
 import { sampler as samplerLaws, type SamplerLawOptions } from "./sampler.ts"
 import { schedules } from "./schedule.ts"
+import { normalBetween, timesteps } from "./timesteps.ts"
 import { training } from "./training.ts"
 import { weighting } from "./weighting.ts"
 
@@ -68,7 +81,7 @@ const distances: ReadonlyArray<Suite> = [
   distance(distanceOf(Distance.smoothL1({ c: 0.1, schedule: "exponential" })))
 ]
 
-const { ddim, ddpm, deis, dpmSolver, dpmSolverSinglestep, edm, euler, eulerAncestral, heun, lms, uniPC } = S
+const { ddim, ddpm, deis, dpmSolver, dpmSolverSinglestep, edm, euler, eulerAncestral, heun, lms, repaint, uniPC } = S
 
 const isDdpm = { sampler: ddpm(), source: "Song, Meng and Ermon 2020, section 4.1: DDIM with eta = 1 is DDPM" }
 const isDdim = {
@@ -84,7 +97,23 @@ const named = (sampler: S.Sampler, options: string, laws: SamplerLawOptions = {}
 // values they would be of third order, but nobody has those.
 const samplers: ReadonlyArray<Suite> = [
   samplerLaws(ddpm()),
-  named(ddpm({ variance: "fixed-large" }), "fixed-large", { keepsVariance: false }),
+  named(ddpm({ variance: "fixed-large" }), "fixedLarge", { keepsVariance: false }),
+  named(ddpm({ variance: "learned-range" }), "learned-range at its lower end", { variance: -1, sameAs: isDdpm }),
+  named(ddpm({ variance: "learned-range" }), "learned-range at its upper end", {
+    variance: 1,
+    keepsVariance: false,
+    sameAs: {
+      sampler: ddpm({ variance: "fixed-large" }),
+      source: "Nichol and Dhariwal 2021, equation 15, where v is 1"
+    }
+  }),
+  named(ddpm({ variance: "learned-range" }), "learned-range halfway", {
+    variance: 0,
+    keepsVariance: false,
+    sameAs: { sampler: geometricDdpm, source: "Nichol and Dhariwal 2021, equation 15, where v is 1/2" }
+  }),
+  named(repaint(ddpm(), { jumpLength: 3, resamplings: 2 }), "jumps of 3, twice"),
+  named(repaint(ddim({ eta: 0.5 }), { jumpLength: 1, resamplings: 3 }), "jumps of 1, three times"),
   samplerLaws(ddim()),
   named(ddim({ eta: 0.5 }), "eta 0.5"),
   named(ddim({ eta: 1 }), "eta 1", { sameAs: isDdpm }),
@@ -119,6 +148,35 @@ const samplers: ReadonlyArray<Suite> = [
   named(uniPC({ order: 3 }), "order 3", { order: 3 })
 ]
 
+const logit = (u: number): number => Math.log(u / (1 - u))
+
+const logNormalProbability = ({ alphaBar, steps }: Schedule, t: number): number => {
+  const logSigma = (t: number) => Math.log((1 - alphaBar[t]!) / alphaBar[t]!) / 2
+  const below = t === 0 ? -Infinity : (logSigma(t - 1) + logSigma(t)) / 2
+  const above = t === steps - 1 ? Infinity : (logSigma(t) + logSigma(t + 1)) / 2
+  return normalBetween(below, above, -1.2, 1.2)
+}
+
+const evenTimesteps: TimestepSamplerShape = {
+  name: "stratified",
+  distribution: { _tag: "Uniform" },
+  spread: "stratified"
+}
+
+const timestepSamplers: ReadonlyArray<Suite> = [
+  timesteps(evenTimesteps, { stated: { formula: "1 / T", probability: ({ steps }) => 1 / steps } }),
+  timesteps(Result.getOrThrow(logNormalTimesteps()), {
+    stated: { formula: "that of N(-1.2, 1.2^2) between the midpoints of ln sigma", probability: logNormalProbability }
+  }),
+  timesteps(Result.getOrThrow(logitNormalTimesteps({ mean: 0.5, standardDeviation: 0.8, spread: "stratified" })), {
+    stated: {
+      formula: "that of N(0.5, 0.8^2) between the logits of t / T and (t + 1) / T",
+      probability: ({ steps }, t) => normalBetween(logit(t / steps), logit((t + 1) / steps), 0.5, 0.8)
+    }
+  }),
+  timesteps(Result.getOrThrow(lossSecondMomentTimesteps()))
+]
+
 /**
  * Suites of everything here that needs no engine: schedules of every family with any options, noising, weightings, losses,
  * samplers.
@@ -128,11 +186,16 @@ const samplers: ReadonlyArray<Suite> = [
  */
 export const builtIn: ReadonlyArray<Suite> = [
   schedules(anyDerivedSchedule, { subject: "schedules of every family" }),
+  continuous(anyContinuousSchedule),
+  interpolation(),
   noising(),
   ...weightings,
   reduction({ name: "lossMean", reducer: lossMean, of: lossMeanOf, mean: ({ mean }) => mean }),
   ...distances,
-  ...samplers
+  ...samplers,
+  inversion(S.ddimInversion(), { of: ddim() }),
+  guidance(),
+  ...timestepSamplers
 ]
 
 /**

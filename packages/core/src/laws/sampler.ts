@@ -9,9 +9,10 @@ import * as fc from "fast-check"
 import { type PredictionType, predictionTypes } from "../diffusion/index.ts"
 import { Distribution, draw, Key } from "../random/index.ts"
 import { type Plan, type PlanOptions, sampleOnHost, type Sampler } from "../sampling/index.ts"
-import { cosine, fromBetas, levelAt, linear, type Schedule } from "../schedule/index.ts"
+import { cosine, levelAt, type Schedule } from "../schedule/index.ts"
 import { allNear, first, near, same } from "./internal/compare.ts"
 import { distributionsOf, type GaussianData, marginalAt } from "./internal/gaussianFlow.ts"
+import { allTimesteps, fineSchedules, fineSteps, gaussians, type Grid, grids, showGrid } from "./internal/grids.ts"
 import { showSchedule } from "./internal/subject.ts"
 import { type Law, law, type Suite, suite, type Violation } from "./Law.ts"
 
@@ -30,6 +31,8 @@ export interface SamplerLawOptions {
   readonly churns?: boolean | undefined
   /** How near the samples of Gaussian data come to their mean and variance in a thousand steps; 0.01 unless given. */
   readonly accuracy?: number | undefined
+  /** What the denoiser says of the variance, always the same, where the sampler's is learned. */
+  readonly variance?: number | undefined
   /** Another sampler that it is the same as. */
   readonly sameAs?: {
     readonly sampler: Sampler
@@ -47,33 +50,7 @@ export interface SamplerLawOptions {
 export const sampler = (sampler: Sampler, options: SamplerLawOptions = {}): Suite =>
   suite(options.subject ?? `the sampler "${sampler.name}"`, lawsOf(sampler, options))
 
-/** A schedule, and the timesteps to go down. */
-interface Grid {
-  readonly schedule: Schedule
-  /** Falling. */
-  readonly timesteps: ReadonlyArray<number>
-}
-
-const schedules: fc.Arbitrary<Schedule> = fc
-  .array(fc.double({ min: 1e-3, max: 0.4, noNaN: true }), { minLength: 1, maxLength: 60 })
-  .map((betas) => Result.getOrThrow(fromBetas(betas)))
-
-const grids: fc.Arbitrary<Grid> = schedules.chain((schedule) =>
-  fc.subarray([...allTimesteps(schedule)], { minLength: 1 }).map((timesteps) => ({ schedule, timesteps }))
-)
-
 const types: fc.Arbitrary<PredictionType> = fc.constantFrom(...predictionTypes)
-
-const gaussians: fc.Arbitrary<GaussianData> = fc.record({
-  mean: fc.integer({ min: -8, max: 8 }).map((n) => n / 4),
-  variance: fc.integer({ min: 1, max: 16 }).map((n) => n / 8)
-})
-
-const allTimesteps = ({ steps }: Schedule): ReadonlyArray<number> =>
-  Array.from({ length: steps }, (_, i) => steps - 1 - i)
-
-const showGrid = ({ schedule, timesteps }: Grid): string =>
-  `timesteps ${timesteps.join(", ")} of ${showSchedule(schedule)}`
 
 /** What is wrong with the plan, or with there being none. */
 const withPlan = (
@@ -101,7 +78,7 @@ const distributionIs = (
   )
 
 const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law> => {
-  const { accuracy = 0.01, churns = false, keepsVariance = true, order = 1, sameAs } = options
+  const { accuracy = 0.01, churns = false, keepsVariance = true, order = 1, sameAs, variance } = options
   return [
     law({
       name: "sampler/levels-connect",
@@ -136,7 +113,7 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       violation: ({ grid, predictionType, x0 }) =>
         withPlan(sampler, grid, { predictionType }, (plan) => {
           const data = { mean: x0, variance: 0 }
-          const states = distributionsOf(plan, data, predictionType, marginalAt(data, plan.steps[0]!.from))
+          const states = distributionsOf(plan, data, predictionType, marginalAt(data, plan.steps[0]!.from), variance)
           for (const [i, step] of plan.steps.entries()) {
             const expected = marginalAt(data, step.to)
             const actual = states[i + 1]!
@@ -174,7 +151,7 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       source: "Salimans and Ho 2022, section 4: each prediction determines the others",
       inputs: fc.record({ grid: grids, data: gaussians }),
       show: ({ data, grid }) => `data N(${data.mean}, ${data.variance}), ${showGrid(grid)}`,
-      violation: ({ data, grid }) => anyPrediction(sampler, grid, data)
+      violation: ({ data, grid }) => anyPrediction(sampler, grid, data, variance)
     }),
     law({
       name: "sampler/gaussian",
@@ -191,7 +168,7 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       violation: ({ data, predictionType, schedule }) =>
         withPlan(sampler, { schedule, timesteps: allTimesteps(schedule) }, { predictionType }, (plan) => {
           const start = marginalAt(data, plan.steps[0]!.from)
-          const end = distributionsOf(plan, data, predictionType, start).at(-1)!
+          const end = distributionsOf(plan, data, predictionType, start, variance).at(-1)!
           const size = Math.max(1, Math.abs(data.mean), data.variance)
           return distributionIs("the samples", end, "that of the data is", data, accuracy * size)
         })
@@ -204,7 +181,7 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       atMost: 1,
       inputs: fc.constantFrom<PredictionType>("epsilon"),
       show: () => "",
-      violation: (predictionType) => convergence(sampler, order, predictionType)
+      violation: (predictionType) => convergence(sampler, order, predictionType, variance)
     }),
     law({
       name: "sampler/same-key-same-sample",
@@ -215,7 +192,7 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
       violation: ({ grid, predictionType, seed }) => {
         const samples = [0, 1].map(() => {
           const result = sampler.plan(grid.schedule, { clip: "none", timesteps: grid.timesteps, predictionType })
-          return Result.map(result, (plan) => sampleFrom(plan, seed))
+          return Result.map(result, (plan) => sampleFrom(plan, seed, variance))
         })
         return Result.isFailure(samples[0]!) || Result.isFailure(samples[1]!)
           ? Result.match(samples[0]!, {
@@ -244,11 +221,11 @@ const lawsOf = (sampler: Sampler, options: SamplerLawOptions): ReadonlyArray<Law
           { predictionType },
           (plan) =>
             withPlan(sameAs.sampler, grid, { predictionType }, (other) => {
-              const expected = sampleFrom(other, seed)
+              const expected = sampleFrom(other, seed, variance)
               const size = Math.max(1, ...expected.map(Math.abs))
               return allNear(
                 "the sample",
-                sampleFrom(plan, seed),
+                sampleFrom(plan, seed, variance),
                 `that of ${sameAs.sampler.name} has`,
                 expected,
                 1e-8 * size
@@ -292,11 +269,16 @@ const toldTheLevel = ({ steps }: Plan, schedule: Schedule, churns: boolean): Vio
   return undefined
 }
 
-const anyPrediction = (sampler: Sampler, grid: Grid, data: GaussianData): Violation => {
+const anyPrediction = (
+  sampler: Sampler,
+  grid: Grid,
+  data: GaussianData,
+  variance: number | undefined
+): Violation => {
   let reference: { readonly type: PredictionType; readonly end: GaussianData } | undefined
   for (const type of predictionTypes) {
     const found = withPlan(sampler, grid, { predictionType: type }, (plan) => {
-      const end = distributionsOf(plan, data, type, { mean: 0.5, variance: 1 }).at(-1)!
+      const end = distributionsOf(plan, data, type, { mean: 0.5, variance: 1 }, variance).at(-1)!
       const known = reference ??= { type, end }
       const size = Math.max(1, Math.abs(known.end.mean), known.end.variance)
       return distributionIs(`samples by ${type}`, end, `by ${known.type} it is`, known.end, 1e-5 * size)
@@ -305,12 +287,6 @@ const anyPrediction = (sampler: Sampler, grid: Grid, data: GaussianData): Violat
   }
   return undefined
 }
-
-const fineSteps = 1000
-const fineSchedules: fc.Arbitrary<Schedule> = fc.constantFrom(
-  Result.getOrThrow(linear({ steps: fineSteps })),
-  Result.getOrThrow(cosine({ steps: fineSteps }))
-)
 
 /**
  * Steps that are halved, and where they begin and end: within the schedule, away from where alphaBar is nearly 0 or 1. One
@@ -330,7 +306,12 @@ const convergenceData: ReadonlyArray<GaussianData> = [
  * Goes from one timestep to another in more and more steps, beginning with the exact distribution; the error is that of
  * mean and variance where it ends. What follows, from there to the data, is not looked at: that one step has no size.
  */
-const convergence = (sampler: Sampler, order: number, predictionType: PredictionType): Violation => {
+const convergence = (
+  sampler: Sampler,
+  order: number,
+  predictionType: PredictionType,
+  variance: number | undefined
+): Violation => {
   const schedule = convergenceSchedule
   const errors: Array<number> = []
   for (const count of coarse.steps) {
@@ -340,7 +321,13 @@ const convergence = (sampler: Sampler, order: number, predictionType: Prediction
       const end = plan.steps.findLastIndex(({ from }) => from.timestep === coarse.to)
       if (end === -1) return `the plan never tells the denoiser timestep ${coarse.to}, which it was given`
       errors.push(Math.max(...convergenceData.map((data) => {
-        const actual = distributionsOf(plan, data, predictionType, marginalAt(data, plan.steps[0]!.from))[end]!
+        const actual = distributionsOf(
+          plan,
+          data,
+          predictionType,
+          marginalAt(data, plan.steps[0]!.from),
+          variance
+        )[end]!
         const expected = marginalAt(data, levelAt(schedule, coarse.to))
         return Math.hypot(actual.mean - expected.mean, actual.variance - expected.variance)
       })))
@@ -359,12 +346,13 @@ const convergence = (sampler: Sampler, order: number, predictionType: Prediction
 }
 
 /** A sample of two elements from a plan, with a denoiser that says something else at every step. */
-const sampleFrom = (plan: Plan, seed: number): Float64Array => {
+const sampleFrom = (plan: Plan, seed: number, variance: number | undefined): Float64Array => {
   const normals = (name: string | number) =>
     draw(Key.fold(Key.make(seed), name), { distribution: Distribution.normal, shape: [2] }).data
   return sampleOnHost(plan, {
     noise: normals("start"),
     predict: (x, t) => x.map((value) => Math.tanh(value / 2 + 0.1 * t)),
-    stepNoise: normals
+    stepNoise: normals,
+    ...(plan.variance === undefined ? {} : { variance: () => [variance ?? 0, variance ?? 0] })
   })
 }

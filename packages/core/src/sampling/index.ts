@@ -7,6 +7,7 @@
  * const digits = Sampling.images({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters: averaged })
  */
 export { type Estimates, estimates } from "./estimates.ts"
+export { guidedDenoiser, type GuidedSteps } from "./internal/guided.ts"
 export { lerp, slerp } from "./interpolate.ts"
 export { type HostSampling, type HostState, inputOnHost, sampleOnHost, startOnHost, stepOnHost } from "./onHost.ts"
 export { levelsFor } from "./otherSchedule.ts"

@@ -150,7 +150,9 @@ const between = (options: SigmasOptions, level: (options: SigmasOptions, i: numb
   if (sigmaMax === Infinity) {
     return fail(`"sigmaMax" is Infinity, as with zero terminal SNR; give a finite one, such as 4096`)
   }
-  if (!(sigmaMax > sigmaMin)) return fail(`"sigmaMax" is ${sigmaMax}; it is above "sigmaMin", which is ${sigmaMin}`)
+  // One level is sigmaMax alone, and all that a schedule of one timestep has.
+  const isRange = sigmaMax > sigmaMin || (count === 1 && sigmaMax === sigmaMin)
+  if (!isRange) return fail(`"sigmaMax" is ${sigmaMax}; it is above "sigmaMin", which is ${sigmaMin}`)
   const levels = Array.from(
     { length: count },
     (_, i) => i === 0 ? sigmaMax : i === count - 1 ? sigmaMin : level(options, i)

@@ -2,10 +2,14 @@
  * All planted faults.
  */
 import type { Fault } from "../Fault.ts"
+import { continuousFaults } from "./continuous.ts"
+import { guidanceFaults } from "./guidance.ts"
+import { inversionFaults } from "./inversion.ts"
 import { lossFaults } from "./loss.ts"
 import { noisingFaults } from "./noising.ts"
 import { samplerFaults } from "./sampler.ts"
 import { scheduleFaults } from "./schedule.ts"
+import { timestepFaults } from "./timesteps.ts"
 import { weightingFaults } from "./weighting.ts"
 
 /**
@@ -16,8 +20,12 @@ import { weightingFaults } from "./weighting.ts"
  */
 export const faults: ReadonlyArray<Fault> = [
   ...scheduleFaults,
+  ...continuousFaults,
   ...noisingFaults,
   ...weightingFaults,
   ...lossFaults,
-  ...samplerFaults
+  ...samplerFaults,
+  ...inversionFaults,
+  ...guidanceFaults,
+  ...timestepFaults
 ]

@@ -2,9 +2,19 @@
  * Mistakes in samplers.
  */
 import { Result } from "effect"
-import { ddim, ddpm, type DenoisingStep, dpmSolver, type Plan, planOver, type Sampler } from "../../sampling/index.ts"
+import {
+  ddim,
+  ddpm,
+  type DenoisingStep,
+  dpmSolver,
+  type Plan,
+  planOver,
+  repaint,
+  type Sampler
+} from "../../sampling/index.ts"
 import { dataLevel, lambdaOf, levelAt, type Schedule } from "../../schedule/index.ts"
 import type { Fault } from "../Fault.ts"
+import { geometricDdpm } from "../internal/geometricDdpm.ts"
 import { sampler as lawsOf, type SamplerLawOptions } from "../sampler.ts"
 
 const fault = (
@@ -51,6 +61,12 @@ const forgetful = (): Sampler["plan"] => {
       options
     )
   }
+}
+
+/** At the lower end of its range the learned variance is that of the posterior. */
+const learnedRangeIsDdpm: SamplerLawOptions = {
+  variance: -1,
+  sameAs: { sampler: ddpm(), source: "Nichol and Dhariwal 2021, equation 15" }
 }
 
 /** Samplers with one mistake each. */
@@ -178,5 +194,47 @@ export const samplerFaults: ReadonlyArray<Fault> = [
       epsilon: Math.sqrt(Math.max(0, to.spread ** 2 - noise ** 4))
     })),
     { sameAs: { sampler: ddpm(), source: "Song, Meng and Ermon 2020, section 4.1" } }
+  ),
+  fault(
+    "learned-range-reversed",
+    "is-ddpm",
+    "the learned variance goes from beta to that of the posterior, not the other way",
+    ddpm({ variance: "learned-range" }),
+    spoil(
+      ddpm({ variance: "learned-range" }),
+      ({ logVariance: [low, high] = [-1, 1] }) => ({ logVariance: [high, low] })
+    ),
+    learnedRangeIsDdpm
+  ),
+  fault(
+    "learned-variance-for-deviation",
+    "is-ddpm",
+    "the noise is multiplied by the exponential of the learned logarithm of the variance, without its half",
+    ddpm({ variance: "learned-range" }),
+    spoil(ddpm({ variance: "learned-range" }), ({ logVariance: [low, high] = [-1, 1] }) => ({
+      logVariance: [2 * low, 2 * high]
+    })),
+    learnedRangeIsDdpm
+  ),
+  fault(
+    "learned-variance-along-a-line",
+    "is-ddpm-geometric",
+    "the learned variance lies between the two as a number, not by its logarithm",
+    ddpm({ variance: "learned-range" }),
+    spoil(ddpm({ variance: "learned-range" }), ({ logVariance: [low, high] = [-1, 1] }) => {
+      const middle = Math.log((Math.exp(low) + Math.exp(high)) / 2)
+      return { logVariance: [middle, middle] }
+    }),
+    { variance: 0, sameAs: { sampler: geometricDdpm, source: "Nichol and Dhariwal 2021, equation 15" } }
+  ),
+  fault(
+    "renoised-with-all-of-it",
+    "keeps-marginal",
+    "to go back, RePaint adds all the noise of the level that it goes back to, to what there is already",
+    repaint(ddpm(), { jumpLength: 2, resamplings: 2 }),
+    spoilNext(
+      repaint(ddpm(), { jumpLength: 2, resamplings: 2 }),
+      ({ from, next, to }) => to.spread > from.spread ? { noise: Math.hypot(next.noise ?? 0, to.spread) } : {}
+    )
   )
 ]

@@ -62,7 +62,26 @@ const startingNormals = ({ memory }: Plan, { mean, variance }: GaussianData): No
   factors: [[Math.sqrt(variance)], ...memory.map(() => [0])]
 })
 
-const afterStep = (plan: Plan, step: DenoisingStep, prediction: Affine, { factors, means }: Normals): Normals => {
+/** The standard deviation of a step's fresh noise. */
+const deviationOf = ({ variance: kind }: Plan, { logVariance: [low, high] = [-1, 1] }: DenoisingStep, said: number) => {
+  switch (kind) {
+    case undefined:
+      return 1
+    case "variance":
+      return Math.sqrt(Math.max(0, said))
+    case "logarithm":
+      // -1 is the lower bound, 1 the upper one.
+      return Math.exp((low * (1 - said) + high * (1 + said)) / 4)
+  }
+}
+
+const afterStep = (
+  plan: Plan,
+  step: DenoisingStep,
+  prediction: Affine,
+  { factors, means }: Normals,
+  deviation: number
+): Normals => {
   const rows = [
     rowOf(plan, step, step.next, prediction),
     ...plan.memory.map((name) => rowOf(plan, step, step.remember[name] ?? { memory: { [name]: 1 } }, prediction))
@@ -72,23 +91,28 @@ const afterStep = (plan: Plan, step: DenoisingStep, prediction: Affine, { factor
     means: rows.map((row) => dot(row.factors, means) + row.offset),
     factors: rows.map((row) => [
       ...factors[0]!.map((_, k) => row.factors.reduce((sum, factor, i) => sum + factor * factors[i]![k]!, 0)),
-      ...(isNoisy ? [row.noise] : [])
+      ...(isNoisy ? [deviation * row.noise] : [])
     ])
   }
 }
 
-/** The distributions of x before the first step and after each. */
+/**
+ * The distributions of x before the first step and after each.
+ *
+ * @param variance what the denoiser says of the variance, where the plan's is learned; 0 unless given
+ */
 export const distributionsOf = (
   plan: Plan,
   data: GaussianData,
   type: PredictionType | Parameterization,
-  start: GaussianData
+  start: GaussianData,
+  variance = 0
 ): ReadonlyArray<GaussianData> => {
   let normals = startingNormals(plan, start)
   const all = [start]
   for (const step of plan.steps) {
     const { offset, slope } = exactPrediction(data, step.from, type)
-    normals = afterStep(plan, step, { offset, slope }, normals)
+    normals = afterStep(plan, step, { offset, slope }, normals, deviationOf(plan, step, variance))
     const [factors] = normals.factors
     all.push({ mean: normals.means[0]!, variance: dot(factors!, factors!) })
   }
