@@ -97,7 +97,7 @@ const named = (sampler: S.Sampler, options: string, laws: SamplerLawOptions = {}
 // values they would be of third order, but nobody has those.
 const samplers: ReadonlyArray<Suite> = [
   samplerLaws(ddpm()),
-  named(ddpm({ variance: "fixed-large" }), "fixedLarge", { keepsVariance: false }),
+  named(ddpm({ variance: "fixed-large" }), "fixed-large", { keepsVariance: false }),
   named(ddpm({ variance: "learned-range" }), "learned-range at its lower end", { variance: -1, sameAs: isDdpm }),
   named(ddpm({ variance: "learned-range" }), "learned-range at its upper end", {
     variance: 1,
