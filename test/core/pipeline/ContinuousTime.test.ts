@@ -148,6 +148,7 @@ describe("a pipeline in continuous time", () => {
     assert.throws(() => ContinuousTime.timing({ steps: 0 }), RangeError, "not 0")
     assert.throws(() => ContinuousTime.timing({ steps: 1.5 }), RangeError, "not 1.5")
     assert.throws(() => ContinuousTime.variationalBound({ data: { levels: 1 } }), RangeError, "not 1")
+    assert.throws(() => ContinuousTime.variationalBound({ data: { levels: 2.5 } }), RangeError, "not 2.5")
   })
 
   test.effect("spreads times evenly over the micro-batches of a step, unless told", () =>

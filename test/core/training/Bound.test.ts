@@ -327,6 +327,7 @@ describeEngines("the variational bound", (it) => {
       assert.include(yield* message({ timesteps: 1 }), "timesteps 1; give an integer from 2 to 20")
       assert.include(yield* message({ timesteps: 21 }), "timesteps 21")
       assert.include(yield* message({ batchSize: 0 }), "batchSize 0; give a positive integer")
+      assert.include(yield* message({ batchSize: 2.5 }), "batchSize 2.5; give a positive integer")
       assert.include(yield* message({ variance: "learned-range" }), "the denoiser \"test\" learns none")
       assert.include(yield* message({ data: gaussian(3, [3]) }), "data of shape [3]; give examples of the shape")
       assert.include(yield* message({ data: take(data, 0) }), "no examples")
