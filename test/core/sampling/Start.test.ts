@@ -10,6 +10,7 @@ import {
   ddimInversion,
   ddpm,
   dpmSolver,
+  euler,
   heun,
   type Plan,
   type PlanOptions,
@@ -20,7 +21,7 @@ import {
   startOnHost,
   stepOnHost
 } from "@effusion/core/sampling"
-import { linear, NoiseSchedule } from "@effusion/core/schedule"
+import { levelAt, linear, NoiseSchedule } from "@effusion/core/schedule"
 import { float32, type HostTensor } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, Result, Stream } from "effect"
@@ -189,6 +190,36 @@ layer(OnnxEngine.layer())("on the onnx engine", (it) => {
         assert.include(error.message, message)
       }
     }).pipe(Effect.provide(axes)))
+
+  for (const sNoise of [1, 1.1]) {
+    it.effect(`takes what it starts from up to the level of churn, with noise times ${sNoise}`, () =>
+      Effect.gen(function*() {
+        const churned = { sampler: euler({ churn: 4, sNoise }), timesteps: [20, 10, 0], steps: undefined }
+        const gamma = Math.min(4 / 3, Math.SQRT2 - 1)
+        const { signal, spread } = levelAt(schedule, 20)
+        const sigma = spread / signal
+        // Karras et al. 2022, algorithm 2: y + sNoise sqrt(sigma_hat^2 - sigma^2) z, for y = x / signal.
+        const signalHat = 1 / Math.sqrt(1 + (sigma * (1 + gamma)) ** 2)
+        const more = sNoise * sigma * Math.sqrt((1 + gamma) ** 2 - 1)
+        const plan = planOf(churned.sampler, churned)
+        closeAll([plan.steps[0]!.from.signal], [signalHat], 1e-12)
+        const z = startingNoise(samples).data
+        const starting = (x: ArrayLike<number>) =>
+          sampleOnHost({ ...plan, initialNoiseSigma: 1 }, {
+            noise: x,
+            predict: onHost,
+            stepNoise: (i) => stepNoise(samples, i).data
+          })
+        const latents = pictures(3)
+        const ofLatents = yield* Sampling.images({ ...options, ...churned, from: { latents } })
+        const raised = latents.data.map((value, i) => signalHat * (value / signal + more * z[i]!))
+        closeAll(ofLatents.data, starting(raised), 2e-4)
+        // The image's noise and that of the churn are independent, and drawn as one.
+        const ofImages = yield* Sampling.images({ ...options, ...churned, from: { images: latents, strength: 1 } })
+        const noised = latents.data.map((value, i) => signalHat * (value + Math.hypot(sigma, more) * z[i]!))
+        closeAll(ofImages.data, starting(noised), 2e-4)
+      }).pipe(Effect.provide(axes)))
+  }
 
   it.effect("encodes images as DDIM's inversion does, and latents give the images again", () =>
     Effect.gen(function*() {

@@ -85,6 +85,11 @@ export interface Plan {
   readonly variance?: LearnedVariance | undefined
   /** The factor of the standard normal noise that sampling starts from. */
   readonly initialNoiseSigma: number
+  /**
+   * What takes a given x up to the level at which the first step finds it, where the sampler adds noise before it speaks:
+   * x becomes `x` x + `noise` times standard normal noise. Nothing unless given. (`initialNoiseSigma` has it in it.)
+   */
+  readonly raise?: { readonly x: number; readonly noise: number } | undefined
   /** The names of the tensors that the sampler remembers, each shaped as x and zero at first. */
   readonly memory: ReadonlyArray<string>
   /** In the order in which they are taken. */

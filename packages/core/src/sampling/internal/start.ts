@@ -11,11 +11,18 @@ import { type Samples, startingNoise } from "./noise.ts"
 
 /** x at the first step, for some consecutive samples, where it does not start from noise: [count, ...exampleShape]. */
 export const startOf = (plan: Plan, samples: Samples, from: From): HostTensor<"float32"> => {
-  if (from.latents !== undefined) return rowsFor(from.latents, samples.first, samples.count)
-  const noise = startingNoise(samples)
-  const { signal, spread } = plan.steps[0]!.from
-  const images = rowsFor(from.images, samples.first, samples.count)
-  return float32(noise.shape, noise.data.map((z, i) => signal * images.data[i]! + spread * z))
+  const { data, shape } = rowsFor(from.latents ?? from.images, samples.first, samples.count)
+  const factors = from.latents === undefined ? noisedTo(plan) : plan.raise ?? { x: 1, noise: 0 }
+  const noise = factors.noise === 0 ? undefined : startingNoise(samples).data
+  return float32(shape, data.map((value, i) => factors.x * value + factors.noise * (noise?.[i] ?? 0)))
+}
+
+/** The factors of data and of noise in x at the first step, the noise that raises it included: variances add up. */
+const noisedTo = ({ raise = { x: 1, noise: 0 }, steps }: Plan) => {
+  const { signal, spread } = steps[0]!.from
+  if (raise.noise === 0) return { x: signal, noise: spread }
+  const before = Math.sqrt(1 - (signal / raise.x) ** 2)
+  return { x: signal, noise: Math.hypot(raise.x * before, raise.noise) }
 }
 
 /** For sample i the row i, and the first again after the last. */

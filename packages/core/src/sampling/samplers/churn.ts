@@ -77,6 +77,7 @@ export const churned = (
     start: (plan: Plan): Plan =>
       noise === 0 ? plan : {
         ...plan,
+        raise: { x, noise },
         initialNoiseSigma: Math.hypot(x * (options.initialNoise === "spread" ? legs[0]!.from.spread : 1), noise)
       }
   }
