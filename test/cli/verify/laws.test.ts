@@ -182,7 +182,7 @@ describe("effusion verify refuses", () => {
     const { stderr } = await cli("verify", "--law", "nothing-like-it")
     assert.match(
       stderr,
-      /^effusion: there is no law "nothing-like-it"; choose one of "schedule", "noising", .* more that /
+      /^effusion: there is no law "nothing-like-it"; choose one of "schedule", .*"noising", .* more that /
     )
     assert.isBelow(stderr.length, 400)
     assertRefused(await cli("verify", "--schedule", "cosine", "--subject", "linear"), /there is no subject "linear"/)
