@@ -162,6 +162,11 @@ describe("a configuration", () => {
       ["data", "points:swiss", /^data: expected .*"points:swiss-roll".*, got "points:swiss"$/],
       ["data", "idx:", /^data: expected .*, got "idx:"$/],
       ["sampling.steps", 1001, /^sampling.steps: expected at most schedule.steps \(1000\), got 1001$/],
+      [
+        "sampling.variance",
+        "learned-log",
+        /^sampling.variance: expected "fixed-small" \| "fixed-large" \| "learned-range", got "learned-log"$/
+      ],
       ["previews.steps", 1001, /^previews.steps: expected at most schedule.steps \(1000\), got 1001$/],
       [
         "timesteps",

@@ -220,8 +220,15 @@ describe("of a run that is there", () => {
     assertRefused(await cli("sample", run, "--threshold", "0"), /--threshold: expected a number above 0 and at most 1/)
     assertRefused(
       await cli("sample", run, "--sampler", "ddpm", "--variance", "learned-range"),
-      /"variance" logarithm: it is for networks that learn the variance/
+      /"variance" of the network: it is fixed, because "[^"]*" predicts none: train one that does, or take a fixed /
     )
+    // Forms of a learned variance that the library has, and no run learns.
+    for (const variance of ["learned", "learned-log"]) {
+      assertRefused(
+        await cli("sample", run, "--sampler", "ddpm", "--variance", variance),
+        /Invalid value for flag --variance: "learned[a-z-]*". Expected.*fixed-small.*fixed-large.*learned-range/
+      )
+    }
   })
 
   it("samples are refused that begin with what cannot be used", async () => {

@@ -1,7 +1,7 @@
 /**
  * The flags that say how to go from noise to samples.
  */
-import { ddpmVariances } from "@effusion/core/sampling"
+import { varianceTypes } from "@effusion/core/diffusion"
 import { Option } from "effect"
 import { type Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
@@ -36,8 +36,8 @@ export const samplerFlags = {
     Flag.withDescription("Noise that a step of ddim adds, from 0 to 1"),
     Flag.optional
   ),
-  variance: Flag.Literals("variance", ddpmVariances).pipe(
-    Flag.withDescription("The variance of the noise that a step of ddpm adds"),
+  variance: Flag.Literals("variance", varianceTypes).pipe(
+    Flag.withDescription("The variance of a step of ddpm; as learned, or else fixed-small, when not given"),
     Flag.optional
   ),
   order: Flag.Int("order").pipe(Flag.withDescription("The order of a solver"), Flag.optional),

@@ -1,11 +1,11 @@
 /**
  * Samplers by their names, and what each of them can be told.
  */
+import { varianceTypes } from "@effusion/core/diffusion"
 import type { Sampler } from "@effusion/core/sampling"
 import {
   ddim,
   ddpm,
-  ddpmVariances,
   deis,
   dpmSolver,
   dpmSolverSinglestep,
@@ -64,8 +64,11 @@ export const samplerFields = {
       })
     )
   ),
-  /** The variance that a step of ddpm adds; when absent, that which the network has learned, or else fixed-small. */
-  variance: Schema.optionalKey(Schema.Literals(ddpmVariances)),
+  /**
+   * The variance that a step of ddpm adds; when absent, that which the network has learned, or else fixed-small. The
+   * library has other forms of a learned variance (`ddpmVariances`), which no run learns.
+   */
+  variance: Schema.optionalKey(Schema.Literals(varianceTypes)),
   /** The order of a solver. */
   order: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }, { expected: "a whole number from 1 to 4" }))
