@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type ScheduleConfig, toConfig } from "@effusion/core/schedule"
+import { TimestepSampler } from "@effusion/core/pipeline"
+import { cosine, type ScheduleConfig, toConfig } from "@effusion/core/schedule"
 import { Effect, FileSystem, Path, Result } from "effect"
 import * as fc from "fast-check"
 import type { Json, RunConfig } from "../../packages/cli/src/configuration/config.ts"
@@ -14,6 +15,7 @@ import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import type { Overrides } from "../../packages/cli/src/configuration/resolve.ts"
 import { override, resolve } from "../../packages/cli/src/configuration/resolve.ts"
 import { scheduleFrom, scheduleTypes, signalWarning } from "../../packages/cli/src/configuration/schedules.ts"
+import { pipelineServices } from "../../packages/cli/src/configuration/session.ts"
 import { nearest } from "../../packages/cli/src/internal/nearest.ts"
 
 const preset = fc.constantFrom(...Object.values(presets))
@@ -170,8 +172,8 @@ describe("a configuration", () => {
       ["previews.steps", 1001, /^previews.steps: expected at most schedule.steps \(1000\), got 1001$/],
       [
         "timesteps",
-        "log-normal",
-        /^timesteps: expected "uniform", .* or an object whose type is .*, got "log-normal"$/
+        "normal",
+        /^timesteps: expected one of "uniform", .*, "loss-second-moment", or an object whose type is .*, got "normal"$/
       ],
       ["timesteps", { type: "mine" }, /^timesteps: expected .* "logit-normal" or "loss-second-moment", got /],
       ["timesteps", { type: "log-normal", standardDeviation: 0 }, /^timesteps.standardDeviation: .* above 0, got 0$/],
@@ -518,6 +520,27 @@ describe("what a checkpoint says of its run's configuration", () => {
     assert.isNull(config.guidance)
     assert.doesNotHaveAnyKeys(trainingIdentity(config), ["timesteps"])
     assert.include(trainingIdentity({ ...config, timesteps: "stratified" }), { timesteps: "stratified" })
+  })
+
+  it("takes the name of uneven timesteps for that type with its defaults", () => {
+    const samplerOf = (timesteps: unknown) => {
+      const config = decode({ ...presets["points"]!, timesteps })
+      assert.deepStrictEqual(decode(encodeRunConfig(config)), config)
+      return Effect.runSync(Effect.provide(TimestepSampler, pipelineServices(config)))
+    }
+    const schedule = Result.getOrThrow(cosine({ steps: 20 }))
+    for (const type of ["log-normal", "logit-normal", "loss-second-moment"]) {
+      const [named, typed] = [samplerOf(type), samplerOf({ type })]
+      assert.strictEqual(named.name, type)
+      assert.strictEqual(named.spread, typed.spread)
+      const table = ({ distribution }: typeof named) =>
+        distribution._tag === "Fixed"
+          ? distribution.probabilities(schedule)
+          : distribution._tag === "Learned"
+          ? distribution.learning(schedule.steps).initial
+          : assert.fail(`${type} is uniform`)
+      assert.deepStrictEqual(table(named), table(typed))
+    }
   })
 
   it("says how uneven timesteps are drawn, defaults included", () => {

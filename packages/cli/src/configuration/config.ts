@@ -8,7 +8,7 @@ import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
 import { Count, Natural, NotNegative, Positive } from "../internal/numbers.ts"
 import type { CrossIssue } from "./CrossIssue.ts"
-import { chosen, learningFields, learningIssues } from "./learning.ts"
+import { chosen, expected, learningFields, learningIssues } from "./learning.ts"
 import { samplerFields, samplerIssues, samplers } from "./samplers.ts"
 import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
@@ -49,12 +49,15 @@ const normal = (mean: number, standardDeviation: number) => ({
   spread: Spread
 })
 
-const timestepForms =
-  `"uniform", "stratified", "antithetic", or an object whose type is "log-normal", "logit-normal" or ` +
-  `"loss-second-moment"`
+const unevenTimesteps = ["log-normal", "logit-normal", "loss-second-moment"] as const
+
+const timestepNames = ["uniform", "stratified", "antithetic", ...unevenTimesteps] as const
+
+const timestepForms = expected(timestepNames, unevenTimesteps)
 
 const Timesteps = Schema.Union([
-  Schema.Literals(["uniform", "stratified", "antithetic"]).annotate({ expected: timestepForms }),
+  /** Those that have options, by their names alone, have the defaults. */
+  Schema.Literals(timestepNames).annotate({ expected: timestepForms }),
   /** ln sigma is nearly normal (Karras et al. 2022). */
   Schema.Struct({ type: Schema.Literal("log-normal"), ...normal(-1.2, 1.2) }),
   /** The logit of t / T is normal (Esser et al. 2024). */

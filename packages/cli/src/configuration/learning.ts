@@ -27,7 +27,13 @@ import type { CrossIssue } from "./CrossIssue.ts"
 const withDefault = <S extends typeof Positive | typeof NotNegative>(schema: S, value: number) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
-const expected = (names: ReadonlyArray<string>, withOptions: ReadonlyArray<string>): string =>
+/**
+ * What to say of a field that takes names, and objects for those with options.
+ *
+ * @example
+ * expected(["noise", "edm"], ["edm"]) // => 'one of "noise", "edm", or an object whose type is "edm"'
+ */
+export const expected = (names: ReadonlyArray<string>, withOptions: ReadonlyArray<string>): string =>
   `one of ${names.map((name) => `"${name}"`).join(", ")}, or an object whose type is ` +
   withOptions.map((name) => `"${name}"`).join(" or ")
 

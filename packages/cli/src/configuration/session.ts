@@ -69,15 +69,17 @@ export const pipelineServices = (
   )
 
 const timestepSamplerOf = ({ timesteps }: RunConfig): Layer.Layer<TimestepSampler> => {
-  if (typeof timesteps === "string") return TimestepSampler[timesteps]
+  const [type, options] = typeof timesteps === "string" ? [timesteps, {}] : [timesteps.type, timesteps]
   // A configuration has been checked: it has no options that a sampler refuses.
-  switch (timesteps.type) {
+  switch (type) {
     case "log-normal":
-      return Layer.orDie(TimestepSampler.logNormal(timesteps))
+      return Layer.orDie(TimestepSampler.logNormal(options))
     case "logit-normal":
-      return Layer.orDie(TimestepSampler.logitNormal(timesteps))
+      return Layer.orDie(TimestepSampler.logitNormal(options))
     case "loss-second-moment":
-      return Layer.orDie(TimestepSampler.lossSecondMoment(timesteps))
+      return Layer.orDie(TimestepSampler.lossSecondMoment(options))
+    default:
+      return TimestepSampler[type]
   }
 }
 
