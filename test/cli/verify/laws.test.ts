@@ -62,6 +62,21 @@ describe("effusion verify", () => {
     )
   })
 
+  it("takes the JSON that a run's configuration has of its schedule", async () => {
+    const law = ["--law", "schedule/json-round-trip", "--json"] as const
+    for (
+      const [schedule, label] of [
+        [{ type: "cosine", steps: 1000 }, "cosine"],
+        [{ type: "linear", steps: 200, referenceSteps: 1000, betaEnd: 0.01 }, "linear"],
+        [{ type: "shifted-cosine", steps: 50, shift: 0.5, zeroTerminalSnr: true }, "shifted-cosine"]
+      ] as const
+    ) {
+      const { code, stderr, stdout } = await cli("verify", "--schedule", JSON.stringify(schedule), ...law)
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stdout, `the schedule \\"${label}\\"`)
+    }
+  })
+
   it("checks what a module exports, whatever form it has", async () => {
     const { code, stderr, stdout } = await cli("verify", "--module", module("right.ts"), "--runs", "5")
     assert.strictEqual(code, 0, stderr)
@@ -175,6 +190,14 @@ describe("effusion verify refuses", () => {
       /there is no noise schedule "cosin" \(did you mean "cosine"\?\); choose from linear, /
     )
     assertRefused(await cli("verify", "--schedule", "{"), /no noise schedule "{": it is not JSON/)
+    assertRefused(
+      await cli("verify", "--schedule", `{ "type": "cosine", "stepz": 10, "steps": 10 }`),
+      /^effusion: --schedule is not valid: schedule.stepz: unknown field; did you mean "steps"\?$/
+    )
+    assertRefused(
+      await cli("verify", "--schedule", `{ "type": "linear", "steps": 10, "referenceSteps": 1000 }`),
+      /^effusion: no noise schedule "linear": .*beta/
+    )
     assertRefused(
       await cli("verify", "--schedule", "cosine", "--law", "schedule/snr-fall"),
       /^effusion: there is no law "schedule\/snr-fall"; did you mean "schedule\/snr-falls"\?$/

@@ -16,7 +16,9 @@ export class NothingToVerify extends Data.TaggedError("NothingToVerify")<{ reado
 const flags = {
   schedule: Flag.String("schedule").pipe(
     Flag.withMetavar("name"),
-    Flag.withDescription("A noise schedule to verify: its name, a module, or JSON; may be given several times"),
+    Flag.withDescription(
+      "A noise schedule to verify: its name, a module, or JSON as in config.json; may be given several times"
+    ),
     Flag.atLeast(0)
   ),
   module: Flag.String("module").pipe(

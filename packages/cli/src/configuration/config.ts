@@ -287,6 +287,24 @@ export const decodeRunConfig = (
 const decode = Schema.decodeUnknownResult(RunConfig, parseOptions)
 
 /**
+ * Decodes the schedule of a configuration by itself, or says of every field that is wrong what was expected of it.
+ *
+ * @param source what to call the document in messages
+ * @example
+ * const options = yield* Effect.fromResult(decodeSchedule({ type: "cosine", steps: 1000 }, "--schedule"))
+ */
+export const decodeSchedule = (schedule: unknown, source: string): Result.Result<ScheduleOptions, InvalidRunConfig> =>
+  Schema.decodeUnknownResult(Schema.Struct({ schedule: ScheduleOptions }), parseOptions)({ schedule }).pipe(
+    Result.map((decoded) => decoded.schedule),
+    Result.mapError((error) =>
+      new InvalidRunConfig({
+        source,
+        problems: issuesOf(error).map((issue) => describe(issue, { schedule }, {}))
+      })
+    )
+  )
+
+/**
  * The JSON of a configuration, which {@link decodeRunConfig} reads back.
  *
  * @example

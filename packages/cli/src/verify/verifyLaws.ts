@@ -6,9 +6,11 @@ import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { Laws } from "@effusion/core/laws"
 import { fromConfig, InvalidSchedule, type ScheduleConfigError } from "@effusion/core/schedule"
 import { MLP, UNet } from "@effusion/models"
-import { Console, Context, Data, Effect, Layer, Result } from "effect"
+import { Console, Context, Data, Effect, Layer, Predicate, Result } from "effect"
 import type { FileSystem, Path, Scope } from "effect"
+import { decodeSchedule, type InvalidRunConfig } from "../configuration/config.ts"
 import { type NamedSchedule, namedSchedule, type NamedScheduleError } from "../configuration/namedSchedules.ts"
+import { scheduleFrom } from "../configuration/schedules.ts"
 import { type FileProblem, writeWhole } from "../files.ts"
 import { nearest } from "../internal/nearest.ts"
 import { invocation, quote } from "../invocation.ts"
@@ -66,6 +68,7 @@ export type VerifyLawsError =
   | UnknownSubject
   | NamedScheduleError
   | ScheduleConfigError
+  | InvalidRunConfig
   | ModuleProblem
   | FileProblem
   | EngineUnavailable
@@ -180,18 +183,29 @@ const suitesOfSchedule = Effect.fnUntraced(function*(given: string) {
   ]
 })
 
-/** A schedule as somebody types it: as other commands take it, or the JSON that a checkpoint has of it. */
-const scheduleOf = (
+/**
+ * A schedule as somebody types it: as other commands take it, or as JSON, which a run's config.json has by `type` and a
+ * library's `toConfig` by `name`.
+ */
+const scheduleOf = Effect.fnUntraced(function*(
   given: string
-): Effect.Effect<NamedSchedule, NamedScheduleError | ScheduleConfigError, FileSystem.FileSystem | Path.Path> => {
-  if (!given.startsWith("{")) return namedSchedule(given, { steps: defaultSteps, zeroTerminalSnr: false })
-  const json = Result.try(() => JSON.parse(given) as unknown)
-  const schedule = Result.flatMap(
-    Result.mapError(json, () => new InvalidSchedule({ schedule: given, reason: "it is not JSON" })),
-    fromConfig
-  )
-  return Effect.map(Effect.fromResult(schedule), (schedule) => ({ label: schedule.name, schedule }))
-}
+): Effect.fn.Return<
+  NamedSchedule,
+  NamedScheduleError | ScheduleConfigError | InvalidRunConfig,
+  FileSystem.FileSystem | Path.Path
+> {
+  if (!given.startsWith("{")) return yield* namedSchedule(given, { steps: defaultSteps, zeroTerminalSnr: false })
+  const json = yield* Effect.fromResult(Result.mapError(
+    Result.try(() => JSON.parse(given) as unknown),
+    () => new InvalidSchedule({ schedule: given, reason: "it is not JSON" })
+  ))
+  if (Predicate.hasProperty(json, "type")) {
+    const options = yield* Effect.fromResult(decodeSchedule(json, "--schedule"))
+    return { label: options.type, schedule: yield* Effect.fromResult(scheduleFrom(options)) }
+  }
+  const schedule = yield* Effect.fromResult(fromConfig(json))
+  return { label: schedule.name, schedule }
+})
 
 /** What is left of suites by the names of subjects and laws; something has to be. */
 const chosen = Effect.fnUntraced(function*(
