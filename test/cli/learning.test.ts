@@ -85,7 +85,8 @@ describe("what a run learns", () => {
       [{ weighting: "minsnr" }, /^weighting: expected "simple" \| "snr" \| .*, got "minsnr"/],
       [{ weighting: { type: "min-snr", gamma: -1 } }, /^weighting.gamma: expected a number above 0, got -1/],
       [{ weighting: { type: "uniform", of: "noise" } }, /^weighting.of: expected "epsilon" \| "sample"/],
-      [{ loss: "l2" }, /^loss: expected "mse" \| "l1" \| "huber" \| "smooth-l1", got "l2"/],
+      [{ loss: "l2" }, /^loss: expected "mse" \| "l1" \| "huber" \| "smooth-l1", got "l2"; did you mean "mse"\?$/],
+      [{ loss: "l3" }, /^loss: expected "mse" \| "l1" \| "huber" \| "smooth-l1", got "l3"$/],
       [{ loss: 2 }, /^loss: expected one of "mse", "l1", "huber", "smooth-l1", or an object whose type is "huber" or/],
       [{ offsetNoise: -0.1 }, /^offsetNoise: expected a number of at least 0, got -0.1/],
       [
@@ -107,6 +108,27 @@ describe("what a run learns", () => {
       assert.strictEqual(problems.length, 1, problems.join("\n"))
       assert.match(problems[0]!, message)
     }
+  })
+
+  it("says what names from elsewhere are here, and takes none of them", () => {
+    const names: ReadonlyArray<readonly [field: string, elsewhere: string, here: string]> = [
+      ["objective", "epsilon", "noise"],
+      ["objective", "eps", "noise"],
+      ["objective", "v", "velocity"],
+      ["objective", "v_prediction", "velocity"],
+      ["objective", "v-prediction", "velocity"],
+      ["objective", "x0", "sample"],
+      ["loss", "l2", "mse"],
+      ["loss", "L2", "mse"],
+      ["loss", "mae", "l1"]
+    ]
+    for (const [field, elsewhere, here] of names) {
+      const [problem, ...others] = problemsOf({ [field]: elsewhere })
+      assert.deepStrictEqual(others, [])
+      assert.isTrue(problem!.endsWith(`, got "${elsewhere}"; did you mean "${here}"?`), problem)
+      decode({ [field]: here })
+    }
+    assert.notInclude(problemsOf({ objective: "toString" })[0]!, "did you mean")
   })
 
   it("of images has twice the channels where a variance is learned", () => {

@@ -8,7 +8,7 @@ import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
 import { Count, Natural, NotNegative, Positive } from "../internal/numbers.ts"
 import type { CrossIssue } from "./CrossIssue.ts"
-import { chosen, expected, learningFields, learningIssues } from "./learning.ts"
+import { chosen, expected, learningFields, learningIssues, namesElsewhere } from "./learning.ts"
 import { samplerFields, samplerIssues, samplers } from "./samplers.ts"
 import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
@@ -448,9 +448,16 @@ const describe = (issue: FieldIssue, input: unknown, flags: FlagNames): string =
   if (path === "") return issue.message
   const label = flags[path] ?? path
   const name = issue.path.at(-1)!
-  if (issue.message !== unknownField) return `${label}: ${lowerFirst(issue.message)}`
-  const meant = nearest(name, fieldsAt(RunConfig, input, issue.path.slice(0, -1)))
-  return `${label}: ${unknownField}${meant === undefined ? "" : `; did you mean "${meant}"?`}`
+  const meant = issue.message === unknownField
+    ? nearest(name, fieldsAt(RunConfig, input, issue.path.slice(0, -1)))
+    : nameHere(path, isJson(input) ? input[path] : undefined)
+  return `${label}: ${lowerFirst(issue.message)}${meant === undefined ? "" : `; did you mean "${meant}"?`}`
+}
+
+/** What the value of a field is called here, where it has another name elsewhere. */
+const nameHere = (field: string, value: unknown): string | undefined => {
+  const names = Object.hasOwn(namesElsewhere, field) ? namesElsewhere[field]! : {}
+  return Predicate.isString(value) && Object.hasOwn(names, value.toLowerCase()) ? names[value.toLowerCase()] : undefined
 }
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

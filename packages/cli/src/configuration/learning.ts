@@ -72,6 +72,19 @@ const LossField = Schema.Union([
   })
 ]).annotate({ expected: expected(losses, ["huber", "smooth-l1"]) })
 
+/** What values of fields are called elsewhere, and here: papers, diffusers and PyTorch have names of their own. */
+export const namesElsewhere: { readonly [field: string]: { readonly [name: string]: string } } = {
+  objective: {
+    epsilon: "noise",
+    eps: "noise",
+    v: "velocity",
+    v_prediction: "velocity",
+    "v-prediction": "velocity",
+    x0: "sample"
+  } satisfies { readonly [name: string]: typeof objectives[number] },
+  loss: { l2: "mse", mae: "l1" } satisfies { readonly [name: string]: typeof losses[number] }
+}
+
 const variances = ["none", "hybrid", "bound"] as const
 
 const LearnedVarianceField = Schema.Union([
