@@ -264,6 +264,23 @@ describe("a dry run", () => {
     assert.closeTo(trainingSeconds, secondsPerStep * 2000, 1e-9)
     assert.isAbove(memoryBytes, 1e7)
   })
+
+  it("warns of what training would warn of", async () => {
+    const short = tinyConfig(folder.path, { schedule: { type: "linear", steps: 50 } })
+    const run = fresh()
+    const trained = await cli("train", "--config", short, "--steps", "2", "--out", run)
+    const warning = trained.stdout.split("\n").find((line) => line.startsWith("Warning: "))
+    assert.match(warning ?? "none", /^Warning: the schedule "linear" with 50 timesteps ends at alphaBar /)
+    const dry = await cli("train", "--config", short, "--dry-run")
+    assert.strictEqual(dry.stdout.split("\n").at(-1), warning)
+    const json = await cli("train", "--config", short, "--dry-run", "--json")
+    const [estimate, warned, ...others] = json.stdout.split("\n").map((line) => JSON.parse(line))
+    assert.strictEqual(estimate.event, "dry-run")
+    assert.deepStrictEqual(warned, { event: "warning", message: warning!.slice("Warning: ".length) })
+    assert.deepStrictEqual(others, [])
+    // A run that goes on is warned of nothing that it has begun with.
+    assert.notInclude((await cli("train", "--resume", run, "--dry-run")).stdout, "Warning")
+  })
 })
 
 describe("events for machines", () => {

@@ -227,9 +227,10 @@ const dryRun = Effect.fnUntraced(function*(flags: Flags) {
     onSome: (path) => Effect.flatMap(RunFolder.open(path), ({ config }) => changed(config, overridesOf(flags)))
   })
   const result = yield* Effect.provide(estimate(config), servicesOf(config))
-  if (flags.json) {
-    return yield* Console.log(JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...result }))
-  }
-  yield* Console.log(JSON.stringify(encodeRunConfig(config), undefined, 2))
-  yield* Effect.forEach(showEstimate(config, result), (line) => Console.log(line), { discard: true })
+  const lines = flags.json
+    ? [JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...result })]
+    : [JSON.stringify(encodeRunConfig(config), undefined, 2), ...showEstimate(config, result)]
+  yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
+  // As training would: a run that goes on is not warned again.
+  if (Option.isNone(flags.resume)) yield* warnOf(config)
 })
