@@ -1,7 +1,10 @@
+import { NodeServices } from "@effect/platform-node"
+import { Effect } from "effect"
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { requireWritable } from "../../packages/cli/src/files.ts"
 import type { Outcome } from "./support/cli.ts"
 import { cli, temporaryFolder, tinyConfig } from "./support/cli.ts"
 
@@ -229,6 +232,43 @@ describe("of a run that is there", () => {
         /Invalid value for flag --variance: "learned[a-z-]*". Expected.*fixed-small.*fixed-large.*learned-range/
       )
     }
+  })
+
+  it("nothing is computed for a place that cannot be written, and nothing is left there", async () => {
+    const before = readdirSync(run)
+    const [taken, file] = [join(fresh("places"), "taken"), join(fresh("more"), "file")]
+    mkdirSync(`${taken}.svg`, { recursive: true })
+    mkdirSync(join(file, ".."))
+    writeFileSync(file, "")
+    const places: ReadonlyArray<readonly [string, RegExp]> = [
+      [`${taken}.svg`, /^effusion: cannot write ".*taken.svg": it is a folder; give the path of a file$/],
+      [join(file, "plot.svg"), /^effusion: cannot write ".*plot.svg": a part of its path is a file, not a folder; /],
+      [
+        join(file, "a", "plot.svg"),
+        /^effusion: cannot write ".*plot.svg": a part of its path is a file, not a folder; /
+      ]
+    ]
+    // Both would fail where they compute; the place is refused before.
+    const commands = [
+      ["sample", run, "--sampler", "ddpm", "--variance", "learned-range"],
+      ["evaluate", "bound", run, "--timesteps", "51"]
+    ]
+    for (const command of commands) {
+      for (const [place, message] of places) {
+        assertRefused(await cli(...command, "--out", place), message)
+      }
+    }
+    assertRefused(await cli("evaluate", "bound", run, "--csv", `${file}/bound.csv`), /cannot write ".*bound.csv": /)
+    assert.deepStrictEqual(readdirSync(run), before)
+    assert.deepStrictEqual(readdirSync(join(file, "..")), ["file"])
+    assert.deepStrictEqual(readdirSync(`${taken}.svg`), [])
+    // Nor is anything left where there could be something.
+    const folders = fresh("folders")
+    mkdirSync(folders)
+    await Effect.runPromise(
+      Effect.provide(requireWritable(join(folders, "a", "b", "plot.svg")), NodeServices.layer)
+    )
+    assert.deepStrictEqual(readdirSync(folders), [])
   })
 
   it("samples are refused that begin with what cannot be used", async () => {

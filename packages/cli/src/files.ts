@@ -30,6 +30,8 @@ export const fileProblem = (action: string, path: string) => (error: PlatformErr
   return new FileProblem({ action, path, reason, remedy })
 }
 
+const isAFolder = { reason: "it is a folder", remedy: "give the path of a file" }
+
 const meanings: { readonly [code: string]: { readonly reason: string; readonly remedy: string } | undefined } = {
   ENOENT: { reason: "it does not exist", remedy: "check the path" },
   EACCES: { reason: "you have no permission", remedy: "choose another place, or change the permissions" },
@@ -37,7 +39,7 @@ const meanings: { readonly [code: string]: { readonly reason: string; readonly r
   EROFS: { reason: "the file system is read-only", remedy: "choose another place" },
   ENOSPC: { reason: "the disk is full", remedy: "make room, or choose a place on another disk" },
   EDQUOT: { reason: "your quota on this disk is used up", remedy: "make room, or choose a place on another disk" },
-  EISDIR: { reason: "it is a folder", remedy: "give the path of a file" },
+  EISDIR: isAFolder,
   ENOTDIR: { reason: "a part of its path is a file, not a folder", remedy: "choose another place" },
   EEXIST: { reason: "something of that name exists", remedy: "choose another name" },
   EMFILE: { reason: "too many files are open", remedy: "raise the limit (ulimit -n)" },
@@ -123,3 +125,34 @@ export const writeWhole = Effect.fnUntraced(
     )
   }
 )
+
+/**
+ * Fails as {@link writeWhole} would, before there is anything to write: for what takes long to compute. Where the file is to
+ * be, or in the nearest folder above that is there, a folder is made and removed at once; nothing else tells for certain,
+ * since the superuser has every permission and a disk can be read-only.
+ *
+ * @example
+ * yield* requireWritable("runs/digits-1/bound.svg")
+ */
+export const requireWritable = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<void, FileProblem, FileSystem.FileSystem | Path.Path> {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    if (yield* isFolder(path)) return yield* new FileProblem({ action: "write", path, ...isAFolder })
+    const above = paths.dirname(path)
+    const directory = yield* nearestThere(above)
+    yield* fs.makeTempDirectoryScoped({ directory, prefix: ".effusion-" }).pipe(
+      Effect.scoped,
+      Effect.mapError(directory === above ? fileProblem("write", path) : fileProblem("make the folder", above))
+    )
+  }
+)
+
+/** The path, or the nearest one above it at which there is something. */
+const nearestThere = (path: string): Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const above = (yield* Path.Path).dirname(path)
+    // What cannot be looked at is there, as far as one can tell.
+    const isThere = yield* Effect.orElseSucceed(FileSystem.FileSystem.use((fs) => fs.exists(path)), () => true)
+    return isThere || above === path ? path : yield* nearestThere(above)
+  })

@@ -14,7 +14,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import type { FileProblem } from "../files.ts"
-import { writeWhole } from "../files.ts"
+import { requireWritable, writeWhole } from "../files.ts"
 import type { BoundReport } from "../report/boundReport.ts"
 import { describeBound, toCsv, toJson, unitOf } from "../report/boundReport.ts"
 import { Reporter } from "../report/Reporter.ts"
@@ -124,7 +124,10 @@ const evaluateRun = Effect.fnUntraced(function*(
   const plot = Option.getOrElse(input.out, () => boundPlot)
   if (paths.extname(plot).toLowerCase() !== ".svg") return yield* new UnsupportedPlot({ path: plot })
   // The progress bar is gone before the table is printed.
-  const report = yield* Effect.provide(measure(input), Reporter.layer({ json: input.json }))
+  const report = yield* Effect.provide(
+    measure(input, [plot, ...Option.toArray(input.csv)]),
+    Reporter.layer({ json: input.json })
+  )
   yield* writePlot(plot, input.run, report)
   if (Option.isSome(input.csv)) yield* writeWhole(input.csv.value, toCsv(report))
   yield* Console.log(
@@ -135,7 +138,8 @@ const evaluateRun = Effect.fnUntraced(function*(
 })
 
 const measure = Effect.fnUntraced(function*(
-  input: Input
+  input: Input,
+  outputs: ReadonlyArray<string>
 ): Effect.fn.Return<BoundReport, EvaluateError, Reporter | FileSystem.FileSystem | Path.Path> {
   const { report } = yield* Reporter
   const { config, folder } = yield* RunFolder.open(input.run)
@@ -144,6 +148,7 @@ const measure = Effect.fnUntraced(function*(
   if (checkpoint === undefined) return yield* new NoCheckpoint({ path: input.run })
   const { average, parameters, step } = checkpoint.state
   const settings = yield* settingsOf(config, input)
+  yield* Effect.forEach(outputs, requireWritable, { discard: true })
   const { test } = yield* loadData(config.data)
   const denoiser = denoiserOf(config)
   yield* requireShape(config.data, test.exampleShape, denoiser.exampleShape)

@@ -17,7 +17,7 @@ import { decodeRunConfig, encodeRunConfig, overlay } from "../configuration/conf
 import { override } from "../configuration/resolve.ts"
 import { scheduleTypes } from "../configuration/schedules.ts"
 import { classesOf, denoiserOf, pipelineServices, scheduleOf } from "../configuration/session.ts"
-import type { FileProblem } from "../files.ts"
+import { type FileProblem, requireWritable } from "../files.ts"
 import type { DrawOptions, UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
 import { readImage, type UnusableImage } from "../picture/readImage.ts"
@@ -188,6 +188,7 @@ const drawRun = Effect.fnUntraced(function*(
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
   yield* requirePictureType(path, exampleShape)
+  yield* requireWritable(path)
   const labels = Option.getOrElse(input.labels, () => classesOf(config))
   const drawing = { ...settings, ...starts, labels, schedule, parameters, guide, exampleShape }
   const frames = yield* Effect.gen(function*() {
