@@ -64,6 +64,10 @@ const unary: ReadonlyArray<Case> = [
   smooth("atanh", tf.atanh, reference.atanh, { low: -0.75, high: 0.75 }),
   smooth("erf", tf.erf, reference.erf, around),
   smooth("sigmoid", tf.sigmoid, reference.sigmoid, { low: -4, high: 4 }),
+  smooth("the logarithm of sigmoid in its tail", (x) => tf.log(tf.sigmoid(x)), reference.logSigmoid, {
+    low: -64,
+    high: -4
+  }),
   smooth("logSigmoid", tf.logSigmoid, reference.logSigmoid, { low: -4, high: 4 }),
   smooth("softplus", tf.softplus, reference.softplus, { low: -4, high: 4 }),
   smooth("relu", tf.relu, reference.relu, { ...around, away: [0] }),

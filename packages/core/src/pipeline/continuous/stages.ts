@@ -12,7 +12,6 @@ import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import { Denoiser } from "../Denoiser.ts"
-import { sigmoid, softplus } from "../internal/sigmoid.ts"
 import { axesAfterBatch, forEachExample } from "../perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
 import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
@@ -178,7 +177,7 @@ export const noising: Effect.Effect<Stage<ContinuouslyTimed, ContinuouslyNoised>
 /** sqrt(alphaBar) and sqrt(1 - alphaBar), shaped to multiply x0. */
 const factors = ({ logSnr, x0 }: ContinuouslyTimed) => {
   const shaped = forEachExample(logSnr, x0)
-  return { signal: tf.sqrt(sigmoid(shaped)), spread: tf.sqrt(sigmoid(tf.neg(shaped))) }
+  return { signal: tf.sqrt(tf.sigmoid(shaped)), spread: tf.sqrt(tf.sigmoid(tf.neg(shaped))) }
 }
 
 /**
@@ -269,9 +268,9 @@ export const variationalBound = (
       const axes = axesAfterBatch(x0)
       const diffusionLoss = tf.mul(boundWeight, tf.mean(tf.squaredDifference(prediction, target), axes))
       // KL(N(m, s^2) || N(0, 1)) = (m^2 + s^2 - 1 - ln s^2) / 2, with 1 - s^2 = alphaBar and -ln s^2 = softplus(logSnr).
-      const left = sigmoid(logSnrMin)
+      const left = tf.sigmoid(logSnrMin)
       const priorLoss = tf.mul(
-        tf.add(tf.mul(tf.mean(tf.square(x0), axes), left), tf.sub(softplus(logSnrMin), left)),
+        tf.add(tf.mul(tf.mean(tf.square(x0), axes), left), tf.sub(tf.softplus(logSnrMin), left)),
         0.5
       )
       const reconstructionLoss = data === "density"

@@ -78,6 +78,12 @@ const unary = (model: ModelBuilder, name: UnaryFunction, x: string, { dtype }: V
       return model.node("Not", [model.node("Or", [model.node("IsNaN", [x]), model.node("IsInf", [x])])])
     case "rsqrt":
       return model.node("Reciprocal", [model.node("Sqrt", [x])])
+    case "sigmoid":
+      // ONNX Runtime's own is right to 1e-7 of 1: of sigmoid(-15) a sixth is wrong, and from -18 on it is 0. Probabilities
+      // and variances are small numbers that are divided by. (SiLU, which has its own kernel, multiplies it by x.)
+      return model.node("Reciprocal", [
+        model.node("Add", [model.node("Exp", [model.node("Neg", [x])]), model.scalar(1, dtype)])
+      ])
     case "silu":
       return model.node("QuickGelu", [x], { alpha: float(1) }, microsoft)
     case "square":
@@ -90,7 +96,7 @@ const unary = (model: ModelBuilder, name: UnaryFunction, x: string, { dtype }: V
 }
 
 const unaryOperators: {
-  readonly [F in Exclude<UnaryFunction, "isFinite" | "rsqrt" | "silu" | "square" | "relu">]: string
+  readonly [F in Exclude<UnaryFunction, "isFinite" | "rsqrt" | "sigmoid" | "silu" | "square" | "relu">]: string
 } = {
   abs: "Abs",
   acos: "Acos",
@@ -112,7 +118,6 @@ const unaryOperators: {
   neg: "Neg",
   reciprocal: "Reciprocal",
   round: "Round",
-  sigmoid: "Sigmoid",
   sign: "Sign",
   sin: "Sin",
   sinh: "Sinh",

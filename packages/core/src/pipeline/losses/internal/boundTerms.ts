@@ -22,7 +22,6 @@ import { stopGradient } from "../../../engine/operations/index.ts"
 import type { Tensor } from "../../../engine/Program.ts"
 import { beta, posteriorMeanFactorOfX0, type Schedule, table } from "../../../schedule/index.ts"
 import { perTimestep } from "../../internal/perTimestep.ts"
-import { logSigmoid } from "../../internal/sigmoid.ts"
 import { forEachExample } from "../../perExample.ts"
 import type { Predicted } from "../../Stage.ts"
 
@@ -136,6 +135,9 @@ const negativeLogLikelihood = (x0: Tensor, above: Tensor, precision: Tensor): Te
  * that overflow would have gradients that are none, at timesteps too whose term is another one.
  */
 const far = 40
+
+/** ln(1 / (1 + e^-x)). (`tf.logSigmoid` does not save x for its gradient, which finds it gone.) */
+const logSigmoid = (x: Tensor): Tensor => tf.neg(tf.softplus(tf.neg(x)))
 
 /** The logit of the normal distribution function as Page (1977) approximates it: (1 + tanh(u)) / 2 is sigmoid(2 u). */
 const logit = (distance: Tensor): Tensor => {
