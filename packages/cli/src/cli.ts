@@ -21,7 +21,7 @@ export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
   Command.withSubcommands([train, sample, evaluate, schedule, verify]),
   Command.withExamples([
-    { command: "effusion train", description: "Learn to draw handwritten digits in about four minutes" },
+    { command: "effusion train", description: "Learn to draw handwritten digits in about three minutes" },
     { command: "effusion sample runs/digits-1", description: "Draw digits with what was learned" }
   ])
 )

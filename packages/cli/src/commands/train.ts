@@ -123,7 +123,7 @@ export const train = Command.make("train", flags, (flags) =>
     ),
     Command.withShortDescription("Train a network to draw"),
     Command.withExamples([
-      { command: "effusion train", description: "Handwritten digits, in about four minutes" },
+      { command: "effusion train", description: "Handwritten digits, in about three minutes" },
       {
         command: "effusion train --preset points --data points:two-moons",
         description: "Points in the plane, in seconds"

@@ -6,7 +6,7 @@ import type { RunConfig } from "./config.ts"
 import { simplest } from "./learning.ts"
 
 /**
- * Handwritten digits to order, in about four minutes on two cores: the network is told which digit it is to draw
+ * Handwritten digits to order, in about three minutes on two cores: the network is told which digit it is to draw
  * (docs/decisions/0009-digits-to-order.md).
  */
 const digits: RunConfig = {
