@@ -162,8 +162,14 @@ const choose = (
     : fail(`timestep ${outside} is outside a schedule of ${steps} steps; give a smaller offset or fewer timesteps`)
 }
 
-// The rounding of IEEE 754 and of NumPy; Math.round takes every half upwards.
-const roundHalfToEven = (value: number): number => {
+/**
+ * The nearest whole number, and of two the even one: the rounding of IEEE 754 and of NumPy, where `Math.round` takes every
+ * half upwards.
+ *
+ * @example
+ * roundHalfToEven(832.5) // => 832
+ */
+export const roundHalfToEven = (value: number): number => {
   const floor = Math.floor(value)
   const fraction = value - floor
   return fraction < 0.5 || (fraction === 0.5 && floor % 2 === 0) ? floor : floor + 1

@@ -136,7 +136,7 @@ const timestepsOf = (
         return Result.succeed(
           Array.from(
             { length: Math.ceil(steps * count / schedule.steps) },
-            (_, i) => roundHalfToEven(steps - i * schedule.steps / count) - 1
+            (_, i) => Timesteps.roundHalfToEven(steps - i * schedule.steps / count) - 1
           )
         )
     }
@@ -250,13 +250,8 @@ const wholeTimestep = (kind: SchedulerKind, config: Config) => (t: number): numb
   const spacing = spacingOf(config)
   const rounds = spacing === "karras" || spacing === "lu"
   return rounds && !(kind === "dpmMultistep" && config.beta_schedule === "squaredcos_cap_v2")
-    ? roundHalfToEven(t)
+    ? Timesteps.roundHalfToEven(t)
     : Math.floor(t)
-}
-
-const roundHalfToEven = (value: number): number => {
-  const floor = Math.floor(value)
-  return value - floor === 0.5 ? floor + floor % 2 : Math.round(value)
 }
 
 /** What a denoiser that predicts v in continuous time is told: ln(sigma) / 4. */
