@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/end-to-end/**"],
+          exclude: ["test/end-to-end/**", "test/tensorflow/**"],
           sequence: { groupOrder: 0 }
         }
       },
