@@ -41,7 +41,9 @@ const allowedInEngine: Readonly<Record<string, ReadonlyArray<string>>> = {
   operations: [],
   graph: [],
   trace: ["", "graph", "operations"],
-  onnx: ["", "graph", "trace"]
+  worker: [""],
+  onnx: ["", "graph", "trace", "worker"],
+  tensorflow: ["", "graph", "trace", "worker"]
 }
 
 /** The only package names that may be imported besides the workspace's own, and node's modules. */

@@ -60,7 +60,7 @@ export class SignatureMismatch extends Data.TaggedError("SignatureMismatch")<{
   }
 }
 
-/** A step failed while it ran (out of memory, a runtime's own error). The instance is not usable afterwards. */
+/** A step failed while it ran, with a runtime's own error. The instance is not usable afterwards. */
 export class ExecutionFailed extends Data.TaggedError("ExecutionFailed")<{
   readonly program: string
   readonly engine: string
@@ -71,8 +71,32 @@ export class ExecutionFailed extends Data.TaggedError("ExecutionFailed")<{
   }
 }
 
+/** The engine's device has not the memory that a state or a step takes. The instance is not usable afterwards. */
+export class OutOfMemory extends Data.TaggedError("OutOfMemory")<{
+  readonly program: string
+  readonly engine: string
+  /** The device as the engine calls it. */
+  readonly device: string
+  /** The bytes of the allocation that failed, where they are known. */
+  readonly requestedBytes: number | undefined
+}> {
+  override get message() {
+    const requested = this.requestedBytes === undefined
+      ? ""
+      : ` when ${showBytes(this.requestedBytes)} more were needed`
+    return `the engine "${this.engine}" ran out of memory on ${this.device}${requested}, in program "${this.program}"; ` +
+      `lower the batch size (accumulating gradients over smaller batches keeps the numbers), take a smaller network, ` +
+      `or another device`
+  }
+}
+
+const showBytes = (bytes: number): string => {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
+  return `${Number((bytes / 2 ** (10 * power)).toPrecision(3))} ${["bytes", "KiB", "MiB", "GiB", "TiB"][power]}`
+}
+
 /** Everything that starting or stepping a program can fail with. */
-export type RunError = SignatureMismatch | ExecutionFailed
+export type RunError = SignatureMismatch | ExecutionFailed | OutOfMemory
 
 /** The engine cannot work on this machine. */
 export class EngineUnavailable extends Data.TaggedError("EngineUnavailable")<{

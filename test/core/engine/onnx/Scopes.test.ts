@@ -3,10 +3,11 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { CompilationFailed, ExecutionFailed } from "@effusion/core/engine"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { MessageChannel } from "node:worker_threads"
-import type { Protocol, RequestType } from "../../../../packages/core/src/engine/onnx/internal/protocol.ts"
+import { makeMachine } from "../../../../packages/core/src/engine/onnx/internal/machine.ts"
 import { makeRuntime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
-import { serve } from "../../../../packages/core/src/engine/onnx/internal/serve.ts"
-import type { Sessions } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import type { Sessions, SessionSource } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import type { Protocol, RequestType } from "../../../../packages/core/src/engine/worker/protocol.ts"
+import { serve } from "../../../../packages/core/src/engine/worker/serve.ts"
 import {
   accumulate,
   accumulateState,
@@ -156,9 +157,9 @@ describe("the worker", () => {
       }
       const { port1, port2 } = new MessageChannel()
       yield* Effect.addFinalizer(() => Effect.sync(() => port1.close()))
-      serve(port2, sessions)
+      serve(port2, makeMachine(sessions))
       let id = 0
-      const ask = <T extends RequestType>(type: T, body: Protocol[T]["request"]) =>
+      const ask = <T extends RequestType>(type: T, body: Protocol<SessionSource>[T]["request"]) =>
         Effect.promise(() =>
           new Promise<void>((resume) => {
             port1.once("message", () => resume())
@@ -167,7 +168,10 @@ describe("the worker", () => {
           })
         )
       const compile = (program: number) =>
-        ask("compile", { program, model: new Uint8Array(), inputs: [], outputs: [], threads: 1, optimize: false })
+        ask("compile", {
+          program,
+          source: { model: new Uint8Array(), inputs: [], outputs: [], threads: 1, optimize: false }
+        })
 
       for (const program of [10, 20, 30]) yield* compile(program)
       assert.deepStrictEqual([created, released], [3, []])

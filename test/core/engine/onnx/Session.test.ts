@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { encode, type OnnxModel } from "@effusion/core/engine/onnx"
 import * as fc from "fast-check"
-import type { Arrays, Port } from "../../../../packages/core/src/engine/onnx/internal/protocol.ts"
 import {
   loadCopyingSessions,
   loadSessions,
   loadSessionsInPlace,
+  type Port,
   type Sessions,
   worksInPlace
 } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import type { Arrays } from "../../../../packages/core/src/engine/worker/protocol.ts"
 import { node } from "./models.ts"
 
 const inPlace = loadSessionsInPlace()!

@@ -7,8 +7,8 @@ import {
   type OnnxType
 } from "@effusion/core/engine/onnx"
 import * as fc from "fast-check"
-import { type Elements, type Port } from "../../../../packages/core/src/engine/onnx/internal/protocol.ts"
-import { loadSessions } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import { loadSessions, type Port } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import type { Elements } from "../../../../packages/core/src/engine/worker/protocol.ts"
 import { node } from "./models.ts"
 import { readModel } from "./wire.ts"
 

@@ -1,6 +1,6 @@
 /** A worker that finds ONNX Runtime missing. */
 import { parentPort } from "node:worker_threads"
-import type { Greeting } from "../../../../../packages/core/src/engine/onnx/internal/protocol.ts"
+import type { Greeting } from "../../../../../packages/core/src/engine/worker/protocol.ts"
 
 const port = parentPort!
 const greet = (greeting: Greeting): void => port.postMessage(greeting)

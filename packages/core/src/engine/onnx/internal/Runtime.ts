@@ -1,23 +1,21 @@
 /**
- * The runtime half of the engine: compiled models and the states that they step forward, as scoped values over a
- * worker thread that runs ONNX Runtime.
+ * The runtime half of the engine: lowered models, checked and encoded for a worker thread that runs ONNX Runtime.
  *
  * How names meet: a model's inputs are `state.<name>` and `input.<name>`, its outputs `next.<name>` (the state after
  * the step) and `output.<name>`. A state that a program neither reads nor changes is in neither; an input that it does
  * not use is not among the inputs.
  */
-import { Effect, type Scope, Semaphore } from "effect"
+import { Effect, type Scope } from "effect"
 import { availableParallelism, cpus } from "node:os"
-import { type HostTensor, sameShape, showShape, type TensorSpec } from "../../../tensor/HostTensor.ts"
-import type { DeviceInfo, EngineMemory, Executable, Instance } from "../../Engine.ts"
-import { CompilationFailed, EngineUnavailable, ExecutionFailed, type RunError } from "../../EngineError.ts"
+import { sameShape, showShape, type TensorSpec } from "../../../tensor/HostTensor.ts"
+import type { DeviceInfo, EngineMemory, Executable } from "../../Engine.ts"
+import { CompilationFailed, EngineUnavailable } from "../../EngineError.ts"
 import type { Signature } from "../../graph/Graph.ts"
 import type { Tensors } from "../../Program.ts"
+import * as Worker from "../../worker/index.ts"
 import { encode } from "../encode.ts"
 import type { OnnxModel, OnnxValueInfo } from "../Model.ts"
-import { type Client, connect, workerUrl } from "./client.ts"
-import { type Arrays, buffersOf, type Elements, messageOf, type Port } from "./protocol.ts"
-import { mismatch } from "./signature.ts"
+import type { Port, SessionSource } from "./session.ts"
 
 /** The engine's name. */
 export const engine = "onnx"
@@ -47,9 +45,6 @@ export interface Runtime {
   readonly memory: Effect.Effect<EngineMemory>
 }
 
-type HostTensors = { readonly [name: string]: HostTensor }
-type Specs = { readonly [name: string]: TensorSpec }
-
 /** Starts the worker thread; it is gone when the scope closes. */
 export const makeRuntime = Effect.fnUntraced(
   function*(options: RuntimeOptions): Effect.fn.Return<Runtime, EngineUnavailable, Scope.Scope> {
@@ -61,17 +56,14 @@ export const makeRuntime = Effect.fnUntraced(
         remedy: "give a whole number of threads, 1 or more, or leave it out to use all"
       })
     }
-    const client = yield* connect(options.worker ?? workerUrl).pipe(
+    const thread = { name: "effusion-onnx", url: options.worker ?? Worker.workerBeside(import.meta.url) }
+    const runtime = yield* Worker.makeRuntime<SessionSource>({ engine, thread }).pipe(
       Effect.mapError((reason) => new EngineUnavailable({ engine, reason, remedy: platformRemedy }))
     )
-    const ids = counter()
     return {
       device: { kind: "cpu", description: cpus()[0]?.model.trim() ?? process.arch, threads },
-      compileModel: (compilation) => compileModel(client, ids, threads, compilation),
-      memory: client.request("memory", {}).pipe(
-        // A worker that is gone has taken everything with it.
-        Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
-      )
+      compileModel: (compilation) => compileModel(runtime, threads, compilation),
+      memory: runtime.memory
     }
   }
 )
@@ -80,48 +72,29 @@ const platformRemedy =
   "the package onnxruntime-node must be installed and has binaries for Linux (x64, arm64; glibc 2.28), " +
   "macOS (arm64) and Windows (x64, arm64)"
 
-/** Numbers programs and instances apart. */
-const counter = () => {
-  let next = 0
-  return () => next++
-}
-
 const compileModel = Effect.fnUntraced(
   function*(
-    client: Client,
-    ids: () => number,
+    runtime: Worker.Runtime<SessionSource>,
     threads: number,
-    { model, program: name, signature }: Compilation
+    { model, program, signature }: Compilation
   ): Effect.fn.Return<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope> {
-    const failed = (reason: string) => new CompilationFailed({ program: name, engine, reason })
+    const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
     if (fault !== undefined) return yield* failed(fault)
-    const bytes = yield* Effect.try({ try: () => encode(model), catch: (cause) => failed(messageOf(cause)) })
-
-    const program: ProgramHandle = {
-      client,
-      name,
+    const bytes = yield* Effect.try({ try: () => encode(model), catch: (cause) => failed(Worker.messageOf(cause)) })
+    return yield* runtime.compile({
+      program,
       signature,
-      id: ids(),
       inputs: namesOf("input", model.inputs),
-      released: false
-    }
-    yield* Effect.acquireRelease(
-      client.request("compile", {
-        program: program.id,
+      source: {
         model: bytes,
         inputs: model.inputs as ReadonlyArray<Port>,
         outputs: model.outputs as ReadonlyArray<Port>,
         threads,
         optimize: computesWithConstants(model)
-      }, [bytes.buffer]).pipe(Effect.mapError(failed)),
-      () =>
-        Effect.suspend(() => {
-          program.released = true
-          return Effect.ignore(client.request("releaseProgram", { program: program.id }))
-        })
-    )
-    return { name, ...signature, start: (state) => start(program, ids, state) }
+      },
+      transfer: [bytes.buffer]
+    })
   }
 )
 
@@ -132,110 +105,6 @@ const compileModel = Effect.fnUntraced(
  */
 const computesWithConstants = ({ initializers }: OnnxModel): boolean =>
   initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024)
-
-/** A program in the worker. */
-interface ProgramHandle {
-  readonly client: Client
-  readonly id: number
-  readonly name: string
-  readonly signature: Signature
-  /** The names of the inputs that the model uses. */
-  readonly inputs: ReadonlyArray<string>
-  released: boolean
-}
-
-const start = Effect.fnUntraced(
-  function*(
-    program: ProgramHandle,
-    ids: () => number,
-    state: HostTensors
-  ): Effect.fn.Return<Instance<Tensors, Tensors, Tensors>, RunError, Scope.Scope> {
-    const { client, signature } = program
-    const failed = (reason: string) => new ExecutionFailed({ program: program.name, engine, reason })
-    if (program.released) return yield* failed(programReleased)
-    const wrong = mismatch(program.name, "state", signature.state, state)
-    if (wrong !== undefined) return yield* wrong
-
-    const instance = ids()
-    const turns = yield* Semaphore.make(1)
-    /** Why the instance cannot be used any more. */
-    let ended: string | undefined
-
-    /** Sends a request when its turn has come. Waiting for the turn can be interrupted, what follows cannot. */
-    const inTurn = <A>(send: Effect.Effect<A, string>): Effect.Effect<A, ExecutionFailed> =>
-      turns.withPermit(Effect.suspend(() => {
-        const reason = ended ?? (program.released ? programReleased : undefined)
-        return reason === undefined ? Effect.uninterruptible(send) : Effect.fail(reason)
-      })).pipe(Effect.mapError(failed))
-
-    const step = (input: HostTensors) =>
-      Effect.suspend((): Effect.Effect<HostTensors, RunError> => {
-        const wrong = mismatch(program.name, "input", signature.input, input)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        return inTurn(
-          send(
-            input,
-            program.inputs,
-            (arrays) => client.request("step", { instance, input: arrays }, buffersOf(arrays))
-          )
-            .pipe(
-              Effect.tapError((reason) =>
-                Effect.sync(() => {
-                  ended = `an earlier step failed: ${reason}`
-                })
-              ),
-              Effect.map((arrays) => hostTensors(signature.output, arrays))
-            )
-        )
-      })
-
-    const read = inTurn(client.request("read", { instance })).pipe(
-      Effect.map((arrays) => hostTensors(signature.state, arrays))
-    )
-
-    const names = Object.keys(signature.state)
-    const write = (next: HostTensors) =>
-      Effect.suspend((): Effect.Effect<void, RunError> => {
-        const wrong = mismatch(program.name, "state", signature.state, next)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        return inTurn(
-          send(next, names, (arrays) => client.request("write", { instance, state: arrays }, buffersOf(arrays)))
-        )
-      })
-
-    yield* Effect.acquireRelease(
-      send(
-        state,
-        names,
-        (arrays) => client.request("start", { instance, program: program.id, state: arrays }, buffersOf(arrays))
-      ).pipe(Effect.mapError(failed)),
-      () =>
-        Effect.suspend(() => {
-          ended = "the instance was released: its scope is closed"
-          return Effect.ignore(client.request("releaseInstance", { instance }))
-        })
-    )
-    return { step, read, write }
-  }
-)
-
-const programReleased = "the compiled program was released: its scope is closed"
-
-/** Sends copies of the named tensors: the caller's arrays stay as they are, the copies go to the worker for good. */
-const send = <A>(
-  tensors: HostTensors,
-  names: ReadonlyArray<string>,
-  request: (arrays: Arrays) => Effect.Effect<A, string>
-): Effect.Effect<A, string> =>
-  Effect.try({
-    try: () => Object.fromEntries(names.map((name) => [name, tensors[name]!.data.slice() as Elements])),
-    catch: messageOf
-  }).pipe(Effect.flatMap(request))
-
-const hostTensors = (specs: Specs, arrays: Arrays): HostTensors =>
-  Object.fromEntries(
-    Object.entries(specs).map(([name, { dtype, shape }]) => [name, { dtype, shape, data: arrays[name]! }])
-  )
 
 /** The names of the graph inputs or outputs of a role. */
 const namesOf = (role: Role, values: ReadonlyArray<OnnxValueInfo>): ReadonlyArray<string> =>

@@ -12,10 +12,15 @@
  */
 import { createRequire } from "node:module"
 import type * as OnnxRuntime from "onnxruntime-node"
+import { type Arrays, type Elements, messageOf } from "../../worker/protocol.ts"
 import { encode, irVersion, opsets } from "../encode.ts"
-import { messageOf } from "./protocol.ts"
-import type { Arrays, Elements, Port } from "./protocol.ts"
+import type { OnnxValueInfo } from "../Model.ts"
 import { modelProto } from "./schema.ts"
+
+/** A graph input or output that is fed from, or read into, an {@link Elements} array. */
+export interface Port extends OnnxValueInfo {
+  readonly dtype: "float32" | "int32"
+}
 
 /** An encoded model with what goes in and out of it. */
 export interface SessionSource {

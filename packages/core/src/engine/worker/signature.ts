@@ -1,8 +1,8 @@
 /**
  * Signatures: whether the host tensors that a caller gives are those that a program declares.
  */
-import { type HostTensor, sameShape, showShape, sizeOf, type TensorSpec } from "../../../tensor/HostTensor.ts"
-import { SignatureMismatch } from "../../EngineError.ts"
+import { type HostTensor, sameShape, showShape, sizeOf, type TensorSpec } from "../../tensor/HostTensor.ts"
+import { SignatureMismatch } from "../EngineError.ts"
 
 type Specs = { readonly [name: string]: TensorSpec }
 type HostTensors = { readonly [name: string]: HostTensor }

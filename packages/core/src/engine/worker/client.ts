@@ -1,5 +1,5 @@
 /**
- * The engine's end of the line to its worker thread: requests as effects that always end, with an answer or with the
+ * An engine's end of the line to its worker thread: requests as effects that always end, with an answer or with the
  * reason why there is none, also when the thread dies.
  */
 import { Effect, type Scope } from "effect"
@@ -8,31 +8,48 @@ import { messageOf } from "./protocol.ts"
 import type { Greeting, Protocol, Reply, RequestType } from "./protocol.ts"
 
 /** A worker thread at work. Requests fail with a reason, in words. */
-export interface Client {
+export interface Client<Source> {
   /**
    * Sends a request and waits for its answer. It cannot be interrupted between the two, for what the worker has been
    * asked to do it does.
    */
   readonly request: <T extends RequestType>(
     type: T,
-    body: Protocol[T]["request"],
+    body: Protocol<Source>[T]["request"],
     transfer?: ReadonlyArray<ArrayBuffer>
-  ) => Effect.Effect<Protocol[T]["response"], string>
+  ) => Effect.Effect<Protocol<Source>[T]["response"], string>
 }
 
-/** The worker's module beside this one: TypeScript in the source tree, JavaScript in the package. */
-export const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
+/** Which thread to start. */
+export interface Thread {
+  /** What the operating system and profilers call it. */
+  readonly name: string
+  /** Its module, which does its `work`. */
+  readonly url: URL
+  /** What it is told at its start. */
+  readonly data?: unknown
+}
+
+/**
+ * The module of an engine's worker thread, beside the engine's own: TypeScript in the source tree, JavaScript in the
+ * package.
+ *
+ * @example
+ * workerBeside(import.meta.url) // => file:///.../engine/onnx/internal/worker.ts
+ */
+export const workerBeside = (module: string): URL =>
+  new URL(module.endsWith(".ts") ? "./worker.ts" : "./worker.js", module)
 
 /** Starts a worker thread; it has released everything and is gone when the scope closes. */
-export const connect = (url: URL): Effect.Effect<Client, string, Scope.Scope> =>
-  Effect.acquireRelease(start(url), ({ close }) => close)
+export const connect = <Source>(thread: Thread): Effect.Effect<Client<Source>, string, Scope.Scope> =>
+  Effect.acquireRelease(start<Source>(thread), ({ close }) => close)
 
-type Connection = Client & { readonly close: Effect.Effect<void> }
+type Connection<Source> = Client<Source> & { readonly close: Effect.Effect<void> }
 
-const start = (url: URL): Effect.Effect<Connection, string> =>
+const start = <Source>({ data, name, url }: Thread): Effect.Effect<Connection<Source>, string> =>
   Effect.callback((resume) => {
     // The flags of this process (`--eval`, loaders, those of test runners) are not for the worker.
-    const worker = new Worker(url, { name: "effusion-onnx", execArgv: [] })
+    const worker = new Worker(url, { name, workerData: data, execArgv: [] })
     const end = latch()
     worker.on("error", (cause) => end.reach(`its worker thread failed: ${messageOf(cause)}`))
     worker.on("messageerror", (cause) => end.reach(`its worker thread sent what cannot be read: ${messageOf(cause)}`))
@@ -66,10 +83,10 @@ const latch = (): Latch => {
   }
 }
 
-type Answered = (answer: Effect.Effect<Protocol[RequestType]["response"], string>) => void
+type Answered = (answer: Effect.Effect<Protocol<unknown>[RequestType]["response"], string>) => void
 
 /** Requests and answers, from the greeting on. */
-const converse = (worker: Worker, end: Latch): Connection => {
+const converse = <Source>(worker: Worker, end: Latch): Connection<Source> => {
   const pending = new Map<number, Answered>()
   let requests = 0
   // A thread that nobody waits for does not keep the process alive.
@@ -86,7 +103,7 @@ const converse = (worker: Worker, end: Latch): Connection => {
     pending.clear()
   })
 
-  const request: Client["request"] = (type, body, transfer = []) =>
+  const request: Client<Source>["request"] = (type, body, transfer = []) =>
     Effect.uninterruptible(Effect.callback((resume) => {
       const ended = end.reason()
       if (ended !== undefined) return resume(Effect.fail(ended))

@@ -1,10 +1,10 @@
 /**
- * What the engine and its worker thread say to each other.
+ * What an engine and its worker thread say to each other.
  *
  * The engine sends numbered requests; the worker answers each, in the order they came. Array buffers are transferred,
  * never cloned: the side that posts them has no use for them afterwards.
  */
-import type { OnnxValueInfo } from "../Model.ts"
+import type { EngineMemory } from "../Engine.ts"
 
 /** The elements of a tensor. */
 export type Elements = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>
@@ -12,31 +12,11 @@ export type Elements = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>
 /** The elements of several tensors by name. */
 export type Arrays = { readonly [name: string]: Elements }
 
-/** A graph input or output that is fed from, or read into, an {@link Elements} array. */
-export interface Port extends OnnxValueInfo {
-  readonly dtype: "float32" | "int32"
-}
-
-/** What lives in the worker. */
-export interface Books {
-  readonly executables: number
-  readonly instances: number
-  readonly tensors: number
-  readonly bytes: number
-}
-
-/** The requests: what each carries, and what it is answered with. */
-export interface Protocol {
-  /** Makes a session of an encoded model. */
+/** The requests: what each carries, and what it is answered with. `Source` is what the engine compiles. */
+export interface Protocol<Source> {
+  /** Makes a program of a source. */
   readonly compile: {
-    readonly request: {
-      readonly program: number
-      readonly model: Uint8Array<ArrayBuffer>
-      readonly inputs: ReadonlyArray<Port>
-      readonly outputs: ReadonlyArray<Port>
-      readonly threads: number
-      readonly optimize: boolean
-    }
+    readonly request: { readonly program: number; readonly source: Source }
     readonly response: void
   }
   /** Takes a state into the worker. */
@@ -58,21 +38,21 @@ export interface Protocol {
   }
   readonly releaseProgram: { readonly request: { readonly program: number }; readonly response: void }
   readonly releaseInstance: { readonly request: { readonly instance: number }; readonly response: void }
-  readonly memory: { readonly request: {}; readonly response: Books }
+  readonly memory: { readonly request: {}; readonly response: EngineMemory }
   /** Releases everything. */
   readonly close: { readonly request: {}; readonly response: void }
 }
 
-export type RequestType = keyof Protocol
+export type RequestType = keyof Protocol<unknown>
 
 /** A request on its way to the worker. */
-export type Request = {
-  readonly [T in RequestType]: { readonly id: number; readonly type: T; readonly body: Protocol[T]["request"] }
+export type Request<Source> = {
+  readonly [T in RequestType]: { readonly id: number; readonly type: T; readonly body: Protocol<Source>[T]["request"] }
 }[RequestType]
 
 /** An answer on its way back: a value, or why there is none. */
 export type Reply =
-  | { readonly id: number; readonly ok: true; readonly value: Protocol[RequestType]["response"] }
+  | { readonly id: number; readonly ok: true; readonly value: Protocol<unknown>[RequestType]["response"] }
   | { readonly id: number; readonly ok: false; readonly reason: string }
 
 /** What the worker says first: it works, or why it cannot. */

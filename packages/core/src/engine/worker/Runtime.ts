@@ -1,0 +1,202 @@
+/**
+ * Compiled programs and the states that they step forward, as scoped values over a worker thread.
+ */
+import { Effect, type Scope, Semaphore } from "effect"
+import type { HostTensor, TensorSpec } from "../../tensor/HostTensor.ts"
+import type { EngineMemory, Executable, Instance } from "../Engine.ts"
+import { CompilationFailed, ExecutionFailed, type RunError } from "../EngineError.ts"
+import type { Tensors } from "../Program.ts"
+import { type Client, connect, type Thread } from "./client.ts"
+import { type Arrays, buffersOf, type Elements, messageOf } from "./protocol.ts"
+import { mismatch } from "./signature.ts"
+
+/** An engine's name, and its thread. */
+export interface RuntimeOptions {
+  readonly engine: string
+  readonly thread: Thread
+  /** The error that a reason of the worker's stands for, where it is a particular one. */
+  readonly explain?: (reason: string, program: string) => RunError | undefined
+}
+
+/** A program as the engine has lowered it. */
+export interface Compilation<Source> {
+  readonly program: string
+  readonly signature: Pick<AnyExecutable, "state" | "input" | "output">
+  /** The inputs that the lowered program uses; no others are sent. */
+  readonly inputs: ReadonlyArray<string>
+  readonly source: Source
+  /** Buffers of the source, which go over to the worker. */
+  readonly transfer?: ReadonlyArray<ArrayBuffer>
+}
+
+/** A worker thread that compiles and runs programs. */
+export interface Runtime<Source> {
+  /** Compiles a program, which is released when the scope closes. */
+  readonly compile: (
+    compilation: Compilation<Source>
+  ) => Effect.Effect<AnyExecutable, CompilationFailed, Scope.Scope>
+  readonly memory: Effect.Effect<EngineMemory>
+}
+
+type AnyExecutable = Executable<Tensors, Tensors, Tensors>
+type AnyInstance = Instance<Tensors, Tensors, Tensors>
+type HostTensors = { readonly [name: string]: HostTensor }
+type Specs = { readonly [name: string]: TensorSpec }
+
+/** Starts the worker thread; it is gone when the scope closes. Fails with the reason why it does not work. */
+export const makeRuntime = Effect.fnUntraced(
+  function*<Source>(options: RuntimeOptions): Effect.fn.Return<Runtime<Source>, string, Scope.Scope> {
+    const client = yield* connect<Source>(options.thread)
+    const ids = counter()
+    return {
+      compile: (compilation) => compile(options, client, ids, compilation),
+      memory: client.request("memory", {}).pipe(
+        // A worker that is gone has taken everything with it.
+        Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
+      )
+    }
+  }
+)
+
+/** Numbers programs and instances apart. */
+const counter = () => {
+  let next = 0
+  return () => next++
+}
+
+const compile = Effect.fnUntraced(
+  function*<Source>(
+    { engine, explain }: RuntimeOptions,
+    client: Client<Source>,
+    ids: () => number,
+    { inputs, program: name, signature, source, transfer }: Compilation<Source>
+  ): Effect.fn.Return<AnyExecutable, CompilationFailed, Scope.Scope> {
+    const unusable = (reason: string) => new ExecutionFailed({ program: name, engine, reason })
+    const program: ProgramHandle<Source> = {
+      client,
+      name,
+      signature,
+      id: ids(),
+      inputs,
+      released: false,
+      unusable,
+      failed: (reason) => explain?.(reason, name) ?? unusable(reason)
+    }
+    yield* Effect.acquireRelease(
+      client.request("compile", { program: program.id, source }, transfer).pipe(
+        Effect.mapError((reason) => new CompilationFailed({ program: name, engine, reason }))
+      ),
+      () =>
+        Effect.suspend(() => {
+          program.released = true
+          return Effect.ignore(client.request("releaseProgram", { program: program.id }))
+        })
+    )
+    return { name, ...signature, start: (state) => start(program, ids, state) }
+  }
+)
+
+/** A program in the worker. */
+interface ProgramHandle<Source> extends Omit<Compilation<Source>, "program" | "source" | "transfer"> {
+  readonly client: Client<Source>
+  readonly id: number
+  readonly name: string
+  /** The error for what is not there any more. */
+  readonly unusable: (reason: string) => ExecutionFailed
+  /** The error for a reason of the worker's. */
+  readonly failed: (reason: string) => RunError
+  released: boolean
+}
+
+const start = Effect.fnUntraced(
+  function*<Source>(
+    program: ProgramHandle<Source>,
+    ids: () => number,
+    state: HostTensors
+  ): Effect.fn.Return<AnyInstance, RunError, Scope.Scope> {
+    const { client, failed, signature, unusable } = program
+    if (program.released) return yield* unusable(programReleased)
+    const wrong = mismatch(program.name, "state", signature.state, state)
+    if (wrong !== undefined) return yield* wrong
+
+    const instance = ids()
+    const turns = yield* Semaphore.make(1)
+    /** Why the instance cannot be used any more. */
+    let ended: string | undefined
+
+    /** Sends a request when its turn has come. Waiting for the turn can be interrupted, what follows cannot. */
+    const inTurn = <A>(send: Effect.Effect<A, string>): Effect.Effect<A, RunError> =>
+      turns.withPermit(Effect.suspend(() => {
+        const reason = ended ?? (program.released ? programReleased : undefined)
+        if (reason !== undefined) return Effect.fail(unusable(reason))
+        return Effect.uninterruptible(Effect.mapError(send, failed))
+      }))
+
+    const step = (input: HostTensors) =>
+      Effect.suspend((): Effect.Effect<HostTensors, RunError> => {
+        const wrong = mismatch(program.name, "input", signature.input, input)
+        if (wrong !== undefined) return Effect.fail(wrong)
+        return inTurn(
+          send(
+            input,
+            program.inputs,
+            (arrays) => client.request("step", { instance, input: arrays }, buffersOf(arrays))
+          )
+            .pipe(
+              Effect.tapError((reason) =>
+                Effect.sync(() => {
+                  ended = `an earlier step failed: ${reason}`
+                })
+              ),
+              Effect.map((arrays) => hostTensors(signature.output, arrays))
+            )
+        )
+      })
+
+    const read = inTurn(client.request("read", { instance })).pipe(
+      Effect.map((arrays) => hostTensors(signature.state, arrays))
+    )
+
+    const names = Object.keys(signature.state)
+    const write = (next: HostTensors) =>
+      Effect.suspend((): Effect.Effect<void, RunError> => {
+        const wrong = mismatch(program.name, "state", signature.state, next)
+        if (wrong !== undefined) return Effect.fail(wrong)
+        return inTurn(
+          send(next, names, (arrays) => client.request("write", { instance, state: arrays }, buffersOf(arrays)))
+        )
+      })
+
+    yield* Effect.acquireRelease(
+      send(
+        state,
+        names,
+        (arrays) => client.request("start", { instance, program: program.id, state: arrays }, buffersOf(arrays))
+      ).pipe(Effect.mapError(failed)),
+      () =>
+        Effect.suspend(() => {
+          ended = "the instance was released: its scope is closed"
+          return Effect.ignore(client.request("releaseInstance", { instance }))
+        })
+    )
+    return { step, read, write }
+  }
+)
+
+const programReleased = "the compiled program was released: its scope is closed"
+
+/** Sends copies of the named tensors: the caller's arrays stay as they are, the copies go to the worker for good. */
+const send = <A>(
+  tensors: HostTensors,
+  names: ReadonlyArray<string>,
+  request: (arrays: Arrays) => Effect.Effect<A, string>
+): Effect.Effect<A, string> =>
+  Effect.try({
+    try: () => Object.fromEntries(names.map((name) => [name, tensors[name]!.data.slice() as Elements])),
+    catch: messageOf
+  }).pipe(Effect.flatMap(request))
+
+const hostTensors = (specs: Specs, arrays: Arrays): HostTensors =>
+  Object.fromEntries(
+    Object.entries(specs).map(([name, { dtype, shape }]) => [name, { dtype, shape, data: arrays[name]! }])
+  )
