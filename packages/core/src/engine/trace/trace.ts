@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import type { TensorSpec } from "../../tensor/HostTensor.ts"
 import { showShape } from "../../tensor/HostTensor.ts"
+import { withBackend } from "../backend.ts"
 import type { CompileError } from "../EngineError.ts"
 import { InvalidProgram, TracedValueRead, UnsupportedOperation } from "../EngineError.ts"
 import type { Binding, Graph } from "../graph/Graph.ts"
@@ -24,7 +25,7 @@ export const trace = <State extends Tensors, Input extends Tensors, Output exten
   engine: string
 ): Effect.Effect<Graph, CompileError> =>
   Effect.try({
-    try: () => withBackend(() => record(program as unknown as Program<Tensors, Tensors, Tensors>)),
+    try: () => withBackend(backendName, () => record(program as unknown as Program<Tensors, Tensors, Tensors>)),
     catch: (cause) => explain(cause, program.name, engine)
   })
 
@@ -98,31 +99,6 @@ const specsOf = (tensors: Tensors): { readonly [name: string]: TensorSpec } =>
       return [name, { shape: [...shape], dtype }]
     })
   )
-
-/** Runs a function with the recording backend in place, and puts back what was there. */
-const withBackend = <A>(f: () => A): A => {
-  // tfjs has no public way to restore "no backend chosen yet", its state before the first tensor is made.
-  const engine = tf.engine() as unknown as { backendName: string; backendInstance: unknown; state: Books }
-  const { backendInstance, backendName: previous, state } = engine
-  const { numBytes, numDataBuffers, numTensors } = state
-  void tf.setBackend(backendName)
-  try {
-    return f()
-  } finally {
-    engine.backendName = previous
-    engine.backendInstance = backendInstance
-    // tfjs keeps the tensors that a gradient saved when its function throws; they went with the recorder, and so must
-    // their count.
-    Object.assign(state, { numBytes, numDataBuffers, numTensors })
-  }
-}
-
-/** What tfjs counts. */
-interface Books {
-  numBytes: number
-  numDataBuffers: number
-  numTensors: number
-}
 
 const explain = (cause: unknown, program: string, engine: string): CompileError => {
   if (cause instanceof ElementsRead) return new TracedValueRead({ program })

@@ -7,13 +7,15 @@ import type { EngineMemory, Executable, Instance } from "../Engine.ts"
 import { CompilationFailed, ExecutionFailed, type RunError } from "../EngineError.ts"
 import type { Tensors } from "../Program.ts"
 import { type Client, connect, type Thread } from "./client.ts"
+import { connectLocally } from "./local.ts"
+import type { Machine } from "./Machine.ts"
 import { type Arrays, buffersOf, type Elements, messageOf } from "./protocol.ts"
 import { mismatch } from "./signature.ts"
 
-/** An engine's name, and its thread. */
+/** What the runtime of an engine is told. */
 export interface RuntimeOptions {
+  /** The engine's name. */
   readonly engine: string
-  readonly thread: Thread
   /** The error that a reason of the worker's stands for, where it is a particular one. */
   readonly explain?: (reason: string, program: string) => RunError | undefined
 }
@@ -44,19 +46,28 @@ type HostTensors = { readonly [name: string]: HostTensor }
 type Specs = { readonly [name: string]: TensorSpec }
 
 /** Starts the worker thread; it is gone when the scope closes. Fails with the reason why it does not work. */
-export const makeRuntime = Effect.fnUntraced(
-  function*<Source>(options: RuntimeOptions): Effect.fn.Return<Runtime<Source>, string, Scope.Scope> {
-    const client = yield* connect<Source>(options.thread)
-    const ids = counter()
-    return {
-      compile: (compilation) => compile(options, client, ids, compilation),
-      memory: client.request("memory", {}).pipe(
-        // A worker that is gone has taken everything with it.
-        Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
-      )
-    }
+export const makeRuntime = <Source>(
+  options: RuntimeOptions & { readonly thread: Thread }
+): Effect.Effect<Runtime<Source>, string, Scope.Scope> =>
+  Effect.map(connect<Source>(options.thread), (client) => runtimeOf(options, client))
+
+/** The same in this thread, which does nothing else while the machine computes. */
+export const makeLocalRuntime = <Source>(
+  options: RuntimeOptions,
+  machine: Machine<Source>
+): Effect.Effect<Runtime<Source>, never, Scope.Scope> =>
+  Effect.map(connectLocally(machine), (client) => runtimeOf(options, client))
+
+const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Runtime<Source> => {
+  const ids = counter()
+  return {
+    compile: (compilation) => compile(options, client, ids, compilation),
+    memory: client.request("memory", {}).pipe(
+      // A worker that is gone has taken everything with it.
+      Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
+    )
   }
-)
+}
 
 /** Numbers programs and instances apart. */
 const counter = () => {

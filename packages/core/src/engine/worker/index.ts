@@ -5,6 +5,6 @@
 export { type Thread, workerBeside } from "./client.ts"
 export type { Compiled, Held, Machine } from "./Machine.ts"
 export { type Arrays, type Elements, messageOf } from "./protocol.ts"
-export { type Compilation, makeRuntime, type Runtime, type RuntimeOptions } from "./Runtime.ts"
+export { type Compilation, makeLocalRuntime, makeRuntime, type Runtime, type RuntimeOptions } from "./Runtime.ts"
 export { serve, work } from "./serve.ts"
 export { mismatch } from "./signature.ts"

@@ -8,18 +8,20 @@ import { buffersOf, messageOf } from "./protocol.ts"
 import type { Greeting, Protocol, Reply, Request, RequestType } from "./protocol.ts"
 
 /** An answer, and the buffers that go with it. */
-type Answer<T extends RequestType> = readonly [
+export type Answer<T extends RequestType> = readonly [
   value: Protocol<unknown>[T]["response"],
   transfer: ReadonlyArray<ArrayBuffer>
 ]
 
-type Handlers<Source> = {
+/** What answers each request. */
+export type Handlers<Source> = {
   readonly [T in RequestType]: (body: Protocol<Source>[T]["request"]) => Promise<Answer<T>>
 }
 
 const nothing = [undefined, []] as const
 
-const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source> => {
+/** Keeps the compiled programs of a machine and the states that they step, and answers requests for them. */
+export const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source> => {
   const programs = new Map<number, Compiled>()
   const instances = new Map<number, { readonly program: number; readonly held: Held }>()
   const heldBy = (instance: number): Held => instances.get(instance)!.held
