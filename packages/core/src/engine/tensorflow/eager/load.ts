@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { DType, TensorSpec } from "../../../tensor/HostTensor.ts"
 import type { Binding, OperationAttribute, TensorHandle } from "../Binding.ts"
-import { registerKernels } from "./kernels.ts"
+import { registerKernels } from "./kernels/register.ts"
 import { Ledger } from "./Ledger.ts"
 
 /** The backend's name. The package's own code relies on it. */
