@@ -1,10 +1,9 @@
-/** Who holds what, and until when: release, interruption, the order of steps, and a worker that dies. */
+/** Who holds what, and until when: release, interruption, and the order of steps. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { CompilationFailed, ExecutionFailed } from "@effusion/core/engine"
+import { ExecutionFailed } from "@effusion/core/engine"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { MessageChannel } from "node:worker_threads"
 import { makeMachine } from "../../../../packages/core/src/engine/onnx/internal/machine.ts"
-import { makeRuntime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import type { Sessions, SessionSource } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
 import type { Protocol, RequestType } from "../../../../packages/core/src/engine/worker/protocol.ts"
 import { serve } from "../../../../packages/core/src/engine/worker/serve.ts"
@@ -102,20 +101,6 @@ layer(runtimeLayer({ threads: 1 }))("steps of one instance", (it) => {
       assert.strictEqual(countOf(yield* instance.read), 2)
     }))
 
-  it.effect("hold interruption off until their answer is there", () =>
-    Effect.gen(function*() {
-      const runtime = yield* makeRuntime({ worker: new URL("./workers/patient.ts", import.meta.url) })
-      const executable = yield* runtime.compileModel(slow)
-      const [instance, other] = [yield* executable.start(slowState), yield* executable.start(slowState)]
-      const step = yield* Effect.forkChild(instance.step({}), { startImmediately: true })
-      const interruption = yield* Effect.forkChild(Fiber.interrupt(step), { startImmediately: true })
-      for (let turn = 0; turn < 10; turn++) yield* turnOfEventLoop
-      assert.isUndefined(interruption.pollUnsafe())
-      yield* other.read
-      yield* Fiber.join(interruption)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(step)))
-    }))
-
   it.effect("are made before the instance is released, or fail if they were still in the queue", () =>
     Effect.gen(function*() {
       const runtime = yield* TestRuntime
@@ -179,51 +164,5 @@ describe("the worker", () => {
       assert.deepStrictEqual(released, [1])
       yield* ask("close", {})
       assert.deepStrictEqual(released, [1, 0, 2])
-    }))
-})
-
-describe("a worker that dies", () => {
-  const dying = makeRuntime({ worker: new URL("./workers/dying.ts", import.meta.url) })
-  const noInput = { ...accumulate, signature: { ...accumulate.signature, input: {} } }
-
-  const deaths = [
-    ["of an error", accumulate, x(1, 2, 3), /its worker thread failed: the worker breaks/],
-    [
-      "by leaving",
-      { ...noInput, model: { ...noInput.model, inputs: [] } },
-      {},
-      /its worker thread ended unexpectedly, with exit code 7/
-    ]
-  ] as const
-  for (const [how, compilation, input, reason] of deaths) {
-    it.effect(`${how} fails what waits for it and whatever comes later`, () =>
-      Effect.gen(function*() {
-        const runtime = yield* dying
-        const executable = yield* runtime.compileModel(compilation)
-        const [first, second] = [yield* executable.start(accumulateState), yield* executable.start(accumulateState)]
-        const pending = yield* Effect.forEach([first.step(input), second.step(input)], Effect.flip, {
-          concurrency: "unbounded"
-        })
-        const later = [
-          yield* Effect.flip(second.read),
-          yield* Effect.flip(Effect.scoped(executable.start(accumulateState)))
-        ]
-        for (const error of [...pending, ...later]) {
-          assert.instanceOf(error, ExecutionFailed)
-          assert.match(error.message, reason)
-        }
-        const compilationError = yield* Effect.flip(Effect.scoped(runtime.compileModel(compilation)))
-        assert.instanceOf(compilationError, CompilationFailed)
-        assert.match(compilationError.message, reason)
-        assert.deepStrictEqual(yield* runtime.memory, nothingHeld)
-      }))
-  }
-
-  it.effect("no more than an engine that was closed is of use", () =>
-    Effect.gen(function*() {
-      const runtime = yield* Effect.scoped(makeRuntime({ threads: 1 }))
-      const error = yield* Effect.flip(Effect.scoped(runtime.compileModel(accumulate)))
-      assert.match(error.message, /the engine was closed/)
-      assert.deepStrictEqual(yield* runtime.memory, nothingHeld)
     }))
 })
