@@ -1,0 +1,111 @@
+/**
+ * Encoding: a {@link TensorflowModel}'s graph as the bytes of a `saved_model.pb`, which TensorFlow loads from a folder of
+ * that file alone: what a folder's `variables` would hold is written into the session.
+ */
+import { Writer } from "protobufjs/light.js"
+import { sizeOf } from "../../tensor/HostTensor.ts"
+import { bytesPerElement, dataTypes, elementFields, savedModelProto } from "./internal/schema.ts"
+import type { TensorflowAttribute, TensorflowModel, TensorflowNode } from "./Model.ts"
+
+/** The tag of the one graph in a file. */
+export const tag = "serve"
+
+/**
+ * The version of TensorFlow's graphs that is written. Versions count the days since May 2019 (tensorflow/core/public/
+ * version.h): this one is of December 2021, older than any library that the engine is run with (libtensorflow 2.9 is of
+ * May 2022), and later than what changed the meaning of any operation that is used here. A library refuses a graph by
+ * its least consumer, of which none is named, and takes an operation as its producer knew it.
+ */
+export const producer = 987
+
+/**
+ * A model's graph as the bytes of a `saved_model.pb`.
+ *
+ * Elements of constants are written as little-endian raw data, copied whole when they come as the typed array of their
+ * type. A single element stands for all of a tensor's.
+ *
+ * @throws RangeError when a constant has neither one element nor as many as its shape asks for: a mistake of the lowering.
+ * @example
+ * writeFileSync(join(folder, "saved_model.pb"), encode(lower(graph, { xla: false })))
+ */
+export const encode = (model: TensorflowModel): Uint8Array<ArrayBuffer> => {
+  const writer = Writer.create()
+  // A Buffer, for the writer calls its methods on long strings; not from the pool, so that it can be transferred.
+  writer.buf = Buffer.allocUnsafeSlow(roomFor(model))
+  const { buffer, byteLength, byteOffset } = savedModelProto.encode({
+    savedModelSchemaVersion: 1,
+    metaGraphs: [{
+      metaInfoDef: { tags: [tag] },
+      graphDef: { node: model.nodes.map(nodeDef), versions: { producer, minConsumer: 0 } }
+    }]
+  }, writer).finish(true)
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
+}
+
+/** Bytes that hold the encoded model, generously: a writer that need not grow does not copy what it has written. */
+const roomFor = ({ nodes }: TensorflowModel): number =>
+  nodes.flatMap(({ attributes }) => Object.values(attributes)).reduce(
+    (bytes, attribute) =>
+      attribute.type === "tensor" ? bytes + attribute.data.length * bytesPerElement[attribute.dtype] : bytes,
+    65_536 + 1024 * nodes.length
+  )
+
+const nodeDef = ({ attributes, inputs, name, op }: TensorflowNode) => ({
+  name,
+  op,
+  input: inputs,
+  attr: Object.entries(attributes).map(([key, attribute]) => ({ key, value: attrValue(attribute, name) }))
+})
+
+const attrValue = (attribute: TensorflowAttribute, node: string) => {
+  switch (attribute.type) {
+    case "int":
+      return { i: attribute.value }
+    case "float":
+      return { f: attribute.value }
+    case "bool":
+      return { b: attribute.value }
+    case "string":
+      return { s: new TextEncoder().encode(attribute.value) }
+    case "type":
+      return { type: dataTypes[attribute.value] }
+    case "shape":
+      return { shape: shapeProto(attribute.value) }
+    case "ints":
+      return { list: { i: attribute.value } }
+    case "tensor":
+      return { tensor: tensorProto(attribute, node) }
+  }
+}
+
+const shapeProto = (shape: ReadonlyArray<number>) => ({ dim: shape.map((size) => ({ size })) })
+
+type Constant = Extract<TensorflowAttribute, { readonly type: "tensor" }>
+
+const tensorProto = (constant: Constant, node: string) => {
+  const { data, dtype, shape } = constant
+  if (data.length !== 1 && data.length !== sizeOf(shape)) {
+    throw new RangeError(`constant "${node}" has ${data.length} elements, and its shape asks for ${sizeOf(shape)}`)
+  }
+  const elements = data.length === 1
+    ? { [elementFields[dtype]]: [dtype === "bool" ? data[0] !== 0 : data[0]] }
+    : { tensorContent: content(constant) }
+  return { dtype: dataTypes[dtype], tensorShape: shapeProto(shape), ...elements }
+}
+
+/** The elements as bytes; typed arrays of the right type are viewed, not copied. Node runs on little-endian machines only. */
+const content = ({ data, dtype }: Constant): Uint8Array => {
+  switch (dtype) {
+    case "float32":
+      return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data))
+    case "int32":
+      return bytesOf(data instanceof Int32Array ? data : Int32Array.from(data))
+    case "int64":
+      return bytesOf(BigInt64Array.from(data, BigInt))
+    case "bool":
+      return Uint8Array.from(data, (element) => (element === 0 ? 0 : 1))
+  }
+}
+
+const bytesOf = (array: Float32Array | Int32Array | BigInt64Array): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

@@ -1,0 +1,62 @@
+/**
+ * Lowers reductions and scans.
+ */
+import type { Node, Value } from "../../graph/Graph.ts"
+import type { Operation, ReduceFunction } from "../../graph/Operation.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
+
+type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
+
+export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"reduce">): void => {
+  const [x] = node.inputs as [Value]
+  const { axes, keepDims } = operation
+  const logical = operation.function === "all" || operation.function === "any"
+  const type = logical ? {} : { T: x.dtype }
+  const inputs = [model.tensor(x), model.integers(axes)]
+  model.place(
+    node.outputs[0]!,
+    axes.length === 0 ? inputs[0]! : model.node(operators[operation.function], inputs, { ...type, keep_dims: keepDims })
+  )
+}
+
+/** The sum over some axes of float32 elements. */
+export const sum = (model: ModelBuilder, name: string, axes: ReadonlyArray<number>, keepDims = false): string =>
+  model.node("Sum", [name, model.integers(axes)], { T: "float32", keep_dims: keepDims })
+
+const operators: { readonly [F in ReduceFunction]: string } = {
+  all: "All",
+  any: "Any",
+  max: "Max",
+  mean: "Mean",
+  min: "Min",
+  prod: "Prod",
+  sum: "Sum"
+}
+
+export const lowerArgument = (model: ModelBuilder, node: Node, { axis, kind }: Of<"argMax" | "argMin">): void => {
+  const [x] = node.inputs as [Value]
+  const operator = kind === "argMax" ? "ArgMax" : "ArgMin"
+  const inputs = [model.tensor(x), model.scalar(axis, "int32")]
+  model.place(node.outputs[0]!, model.node(operator, inputs, { T: x.dtype, output_type: "int32" }))
+}
+
+export const lowerLargest = (model: ModelBuilder, node: Node, { count }: Of<"largest">): void => {
+  const [x] = node.inputs as [Value]
+  const inputs = [model.tensor(x), model.scalar(count, "int32")]
+  const outputs = model.nodeMany("TopKV2", inputs, 2, { T: x.dtype, sorted: true })
+  node.outputs.forEach((output, i) => model.place(output, outputs[i]!))
+}
+
+export const lowerCumulativeSum = (model: ModelBuilder, node: Node, operation: Of<"cumulativeSum">): void => {
+  const [x] = node.inputs as [Value]
+  const { axis, exclusive, reverse } = operation
+  const inputs = [model.tensor(x), model.scalar(axis, "int32")]
+  model.place(node.outputs[0]!, model.node("Cumsum", inputs, { T: x.dtype, exclusive, reverse }))
+}
+
+/** Along the last axis. */
+export const lowerSoftmax = (model: ModelBuilder, node: Node, kind: "softmax" | "logSoftmax"): void => {
+  const [x] = node.inputs as [Value]
+  const operator = kind === "softmax" ? "Softmax" : "LogSoftmax"
+  model.place(node.outputs[0]!, model.node(operator, [model.tensor(x)], { T: x.dtype }))
+}
