@@ -103,6 +103,8 @@ export class EngineUnavailable extends Data.TaggedError("EngineUnavailable")<{
   readonly engine: string
   readonly reason: string
   readonly remedy: string
+  /** The engine's own error, for who wants to tell them apart. */
+  readonly cause?: unknown
 }> {
   override get message() {
     return `the engine "${this.engine}" does not work here: ${this.reason}; ${this.remedy}`
