@@ -18,6 +18,10 @@ export interface DeviceInfo {
   readonly description: string
   /** Threads that one step uses. */
   readonly threads: number
+  /** What it is computed with, with versions: `libtensorflow 2.21.0, CUDA 12.5.82`, `ONNX Runtime 1.30.0`. */
+  readonly software?: string
+  /** What whoever computes on it should know: that there is a better device, and why it is not used. */
+  readonly warning?: string
 }
 
 /** What lives in an engine at this moment. All four are zero once every scope is closed. */
@@ -69,6 +73,8 @@ export interface Executable<State extends Tensors, Input extends Tensors, Output
  */
 export class Engine extends Context.Service<Engine, {
   readonly name: string
+  /** How it computes, of an engine that has several ways: `eager`, `graph`, `xla`. */
+  readonly mode?: string
   readonly device: DeviceInfo
   readonly compile: <State extends Tensors, Input extends Tensors, Output extends Tensors>(
     program: Program<State, Input, Output>

@@ -4,6 +4,7 @@
  */
 import { Data } from "effect"
 import { EngineUnavailable } from "../EngineError.ts"
+import type { GpuError } from "./GpuError.ts"
 
 /** A folder in which the package was looked for, and what is wrong there. */
 export interface FailedPlace {
@@ -202,5 +203,5 @@ export type LoadError =
  * @example
  * yield* prepare(options).pipe(Effect.mapError(unavailable))
  */
-export const unavailable = (error: LoadError): EngineUnavailable =>
+export const unavailable = (error: LoadError | GpuError): EngineUnavailable =>
   new EngineUnavailable({ engine: "tensorflow", reason: error.problem, remedy: error.remedy, cause: error })
