@@ -44,7 +44,7 @@ export interface Sources {
  */
 export const deviceOf = Effect.fnUntraced(
   function*(loaded: Loaded, sources: Sources = {}): Effect.fn.Return<DeviceInfo, GpuError> {
-    const { settings: { device, threads }, usesGpu, version } = loaded
+    const { installation, settings: { device, threads }, usesGpu, version } = loaded
     const { root = "/" } = sources
     const variables = sources.environment ?? environment()
     if (usesGpu) {
@@ -64,9 +64,9 @@ export const deviceOf = Effect.fnUntraced(
       threads,
       software: `libtensorflow ${version}`
     }
-    if (device === "gpu") return yield* yield* whyNoGpu(loaded, sources)
+    if (device === "gpu") return yield* yield* whyNoGpu(installation, sources)
     if (device === "cpu" || !isGpuExpected(sources)) return processor
-    return { ...processor, warning: `no GPU is used: ${(yield* whyNoGpu(loaded, sources)).message}` }
+    return { ...processor, warning: `no GPU is used: ${(yield* whyNoGpu(installation, sources)).message}` }
   }
 )
 
@@ -82,29 +82,28 @@ export const isGpuExpected = (sources: Sources = {}): boolean => {
 }
 
 /**
- * Why an installation that loads computes with the processor. It is loaded in a process of its own, for its log, unless
- * what is known of it says enough.
+ * Why an installation computes with the processor, or would. It is loaded in a process of its own, for its log, unless what
+ * is known of it says enough.
  */
 export const whyNoGpu = Effect.fnUntraced(
-  function*(
-    { installation, version }: Pick<Loaded, "installation" | "version">,
-    sources: Sources = {}
-  ): Effect.fn.Return<GpuError> {
+  function*(installation: Installation, sources: Sources = {}): Effect.fn.Return<GpuError> {
     const { root = "/" } = sources
     const facts = {
+      log: "",
       gpus: gpusOf(root),
       pluggedIn: hasGpu(root),
       driverVersion: driverVersionOf(root),
       visibleDevices: (sources.environment ?? environment())["CUDA_VISIBLE_DEVICES"],
-      libtensorflow: version,
+      libtensorflow: installation.manifest?.libtensorflow ?? "",
       folder: installation.folder
     }
-    const isHidden = facts.visibleDevices !== undefined && hidesAll(facts.visibleDevices)
-    if (isHidden || !facts.pluggedIn) return gpuProblem({ ...facts, log: "" })
-    if (installation.builtFor === "cpu") return new BuiltWithoutCuda({ folder: installation.folder, version })
+    if (!isGpuExpected(sources)) return gpuProblem(facts)
+    if (installation.builtFor === "cpu") {
+      return new BuiltWithoutCuda({ folder: installation.folder, version: facts.libtensorflow })
+    }
     const diagnosis = yield* Effect.result((sources.diagnose ?? diagnose)(installation))
     return Result.isSuccess(diagnosis)
-      ? gpuProblem({ ...facts, log: diagnosis.success.log })
+      ? gpuProblem({ ...facts, log: diagnosis.success.log, libtensorflow: diagnosis.success.version })
       : new GpuUnusable({ model: describeGpu(facts.gpus, {}), detail: diagnosis.failure.problem })
   }
 )

@@ -16,6 +16,8 @@ export interface Diagnosis {
   /** The version of libtensorflow. */
   readonly version: string
   readonly usesGpu: boolean
+  /** What TensorFlow said to a convolution, where it cannot compute one. */
+  readonly failure?: string
   /** What TensorFlow wrote to standard error with its full log. */
   readonly log: string
 }

@@ -3,18 +3,27 @@
  * Its argument is the path of the addon; it answers with a line of JSON.
  */
 import { loadBinding } from "./load.ts"
+import { convolve } from "./trial.ts"
 
 /** What the process answers. */
 export type Answer =
-  | { readonly version: string; readonly usesGpu: boolean }
+  | { readonly version: string; readonly usesGpu: boolean; readonly failure?: string }
   | { readonly error: string }
+
+const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
 const answer = (addon: string): Answer => {
   try {
     const binding = loadBinding(addon)
-    return { version: binding.TF_Version, usesGpu: binding.isUsingGpuDevice() }
+    const loaded = { version: binding.TF_Version, usesGpu: binding.isUsingGpuDevice() }
+    try {
+      convolve(binding)
+      return loaded
+    } catch (cause) {
+      return { ...loaded, failure: messageOf(cause) }
+    }
   } catch (cause) {
-    return { error: cause instanceof Error ? cause.message : String(cause) }
+    return { error: messageOf(cause) }
   }
 }
 

@@ -1,0 +1,49 @@
+/**
+ * The engines that can be chosen from, each loaded when it is taken and not before: ONNX Runtime and libtensorflow take
+ * hundreds of megabytes of address space, and nobody needs both.
+ */
+import { Effect, Layer } from "effect"
+import type { Engine } from "../Engine.ts"
+import { EngineUnavailable } from "../EngineError.ts"
+import type { Settings } from "../tensorflow/installation/index.ts"
+
+/** What every engine is told. */
+export type EngineOptions = Settings
+
+/** The engines by name. */
+export type Engines = {
+  readonly [name in "onnx" | "tensorflow"]: (options: EngineOptions) => Layer.Layer<Engine, EngineUnavailable>
+}
+
+/**
+ * The engines of this package.
+ *
+ * @example
+ * Effect.provide(program, engines.onnx({ threads: 2 }))
+ */
+export const engines: Engines = {
+  onnx: ({ device, threads }) =>
+    device === "gpu"
+      ? Layer.effectContext(
+        Effect.fail(
+          new EngineUnavailable({
+            engine: "onnx",
+            reason: "it computes with the processor only, and a GPU was asked for",
+            remedy: "take the engine \"tensorflow\""
+          })
+        )
+      )
+      : Layer.unwrap(
+        Effect.map(Effect.promise(() => import("../onnx/index.ts")), ({ OnnxEngine }) => OnnxEngine.layer({ threads }))
+      ),
+  tensorflow: () =>
+    Layer.effectContext(
+      Effect.fail(
+        new EngineUnavailable({
+          engine: "tensorflow",
+          reason: "it is not part of this version",
+          remedy: "take another"
+        })
+      )
+    )
+}
