@@ -16,6 +16,7 @@ const started: RunEvent = {
   parameters: 1_112_801,
   engine: "onnx",
   device: "a processor",
+  deviceKind: "cpu",
   threads: 2,
   batchSize: 32,
   steps: 100,

@@ -36,6 +36,7 @@ describe("a run on points", () => {
     assert.deepStrictEqual(readdirSync(run).sort(), [
       "checkpoints",
       "config.json",
+      "engines.jsonl",
       "loss.svg",
       "metrics.jsonl",
       "previews",
@@ -249,7 +250,7 @@ describe("a dry run", () => {
     assert.strictEqual(settings.model.width, 16)
     assert.match(
       stdout.slice(end),
-      /^parameters: 1,\d{3}\nmemory: about \d+ MiB\ntime: about \w+.* 2,000 steps of \d+ ms/
+      /^engine: onnx .*on .+, 1 thread\nparameters: 1,\d{3}\nmemory: about \d+ MiB\ntime: about \w+.* 2,000 steps of \d+ ms/
     )
     assert.deepStrictEqual(readdirSync(out), [])
   })

@@ -4,7 +4,6 @@
 import { take } from "@effusion/core/data"
 import { type Decoder, type InvalidObjective, type VarianceType, varianceTypes } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
 import { InvalidEvaluation, Training } from "@effusion/core/training"
@@ -12,6 +11,7 @@ import { Console, Data, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
+import { engineFlags, engineLayer, threadsFlag } from "../configuration/engine.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import type { FileProblem } from "../files.ts"
 import { requireWritable, writeWhole } from "../files.ts"
@@ -47,7 +47,8 @@ const input = {
     Flag.withDescription("What timesteps and noise come from; 0 when not given"),
     Flag.withDefault(0)
   ),
-  threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
+  ...engineFlags,
+  threads: threadsFlag,
   out: Flag.String("out").pipe(
     Flag.withMetavar("file.svg"),
     Flag.withDescription("Where the plot goes; bound.svg in the run's folder when not given"),
@@ -206,7 +207,7 @@ const settingsOf = Effect.fnUntraced(function*(
 
 const servicesOf = (config: RunConfig, input: Input) => {
   const threads = Option.getOrElse(input.threads, () => config.threads)
-  return Layer.mergeAll(pipelineServices(config), OnnxEngine.layer(threads === undefined ? {} : { threads }))
+  return Layer.mergeAll(pipelineServices(config), engineLayer(input, { threads }))
 }
 
 const writePlot = Effect.fnUntraced(function*(

@@ -3,7 +3,6 @@
  */
 import type { InvalidObjective } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { Sampling } from "@effusion/core/sampling"
 import type { InvalidSchedule } from "@effusion/core/schedule"
 import { NoiseSchedule } from "@effusion/core/schedule"
@@ -14,6 +13,7 @@ import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, overlay } from "../configuration/config.ts"
+import { engineFlags, engineLayer, threadsFlag } from "../configuration/engine.ts"
 import { override } from "../configuration/resolve.ts"
 import { scheduleTypes } from "../configuration/schedules.ts"
 import { classesOf, denoiserOf, pipelineServices, scheduleOf } from "../configuration/session.ts"
@@ -95,7 +95,8 @@ const input = {
     Flag.withDescription("The noise, sigma, between which --class-guidance is at work"),
     Flag.optional
   ),
-  threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
+  ...engineFlags,
+  threads: threadsFlag,
   trajectory: Flag.Boolean("trajectory").pipe(
     Flag.withDescription("Show how noise becomes a sample: a row for each, from left to right"),
     Flag.withDefault(false)
@@ -340,5 +341,5 @@ const defaultName = (
 
 const servicesOf = (config: RunConfig, input: Input) => {
   const threads = Option.getOrElse(input.threads, () => config.threads)
-  return Layer.mergeAll(pipelineServices(config), OnnxEngine.layer(threads === undefined ? {} : { threads }))
+  return Layer.mergeAll(pipelineServices(config), engineLayer(input, { threads }))
 }

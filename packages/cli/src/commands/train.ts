@@ -3,18 +3,22 @@
  */
 import type { TrainAndTest } from "@effusion/core/data"
 import { BatchTooLarge } from "@effusion/core/data"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
+import { Engine } from "@effusion/core/engine"
 import type { TrainingState } from "@effusion/core/training"
 import { Checkpoint } from "@effusion/core/training"
 import { Console, Data, Effect, Layer, Option } from "effect"
+import type { FileSystem, Path } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, trainingIdentity } from "../configuration/config.ts"
+import { engineFlags, engineLayer, threadsFlag } from "../configuration/engine.ts"
 import { presets } from "../configuration/presets.ts"
 import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
 import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
+import type { FileProblem } from "../files.ts"
+import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
 import { loadData, requireClasses, requireShape } from "../run/datasets.ts"
@@ -70,7 +74,8 @@ const flags = {
     Flag.optional
   ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("What all random numbers come from"), Flag.optional),
-  threads: Flag.Int("threads").pipe(Flag.withDescription("Threads to compute with; all when not given"), Flag.optional),
+  ...engineFlags,
+  threads: threadsFlag,
   out: Flag.String("out").pipe(
     Flag.withMetavar("folder"),
     Flag.withDescription("The run's folder; runs/<preset>-<n> when not given"),
@@ -101,7 +106,12 @@ type Flags = Command.Command.Config.Infer<typeof flags>
 interface Prepared {
   readonly config: RunConfig
   readonly data: TrainAndTest
-  readonly folder: RunFolder.RunFolder
+  /** Makes the folder of the run, or writes what has changed to it: the last thing that can fail, and the first that stays. */
+  readonly folder: Effect.Effect<
+    RunFolder.RunFolder,
+    RunFolder.FolderInUse | FileProblem,
+    FileSystem.FileSystem | Path.Path
+  >
   readonly resumeFrom?: TrainingState | undefined
 }
 
@@ -113,7 +123,10 @@ export const train = Command.make("train", flags, (flags) =>
       onNone: () => prepareNew(flags),
       onSome: (folder) => prepareResumed(flags, folder)
     })
-    yield* trainRun(prepared).pipe(Effect.scoped, Effect.provide(servicesOf(prepared.config)))
+    yield* Effect.flatMap(prepared.folder, (folder) => trainRun({ ...prepared, folder })).pipe(
+      Effect.scoped,
+      Effect.provide(servicesOf(prepared.config, flags))
+    )
   }).pipe(
     Effect.tapError((error) => Reporter.use(({ report }) => report({ event: "error", message: messageOf(error) }))),
     Effect.provide(Reporter.layer({ json: flags.json }))
@@ -134,11 +147,8 @@ export const train = Command.make("train", flags, (flags) =>
     ])
   )
 
-const servicesOf = (config: RunConfig) =>
-  Layer.mergeAll(
-    pipelineServices(config),
-    OnnxEngine.layer(config.threads === undefined ? {} : { threads: config.threads })
-  )
+const servicesOf = (config: RunConfig, flags: Flags) =>
+  Layer.mergeAll(pipelineServices(config), engineLayer(flags, { threads: config.threads }))
 
 const resolveFlags = (flags: Flags) =>
   resolve({
@@ -160,16 +170,12 @@ const overridesOf = (flags: Flags): Overrides => {
   }
 }
 
-/** Checks everything that can be checked before the run's folder is made. */
+/** Checks everything that can be checked without an engine. */
 const prepareNew = Effect.fnUntraced(function*(flags: Flags) {
   const config = yield* resolveFlags(flags)
   const data = yield* loadFitting(config)
   yield* warnOf(config)
-  const folder = yield* RunFolder.create({
-    out: Option.getOrUndefined(flags.out),
-    overwrite: flags.overwrite,
-    config
-  })
+  const folder = RunFolder.create({ out: Option.getOrUndefined(flags.out), overwrite: flags.overwrite, config })
   return { config, data, folder } satisfies Prepared
 })
 
@@ -196,8 +202,8 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   const done = checkpoint?.state.step ?? 0
   if (config.steps < done) return yield* new TooFewSteps({ path, steps: config.steps, done })
   const data = yield* loadFitting(config)
-  yield* RunFolder.writeConfig(folder, config)
-  return { config, data, folder, resumeFrom: checkpoint?.state } satisfies Prepared
+  const rewritten = Effect.as(RunFolder.writeConfig(folder, config), folder)
+  return { config, data, folder: rewritten, resumeFrom: checkpoint?.state } satisfies Prepared
 })
 
 /** The state of a run that has no checkpoint yet. */
@@ -226,10 +232,17 @@ const dryRun = Effect.fnUntraced(function*(flags: Flags) {
     onNone: () => resolveFlags(flags),
     onSome: (path) => Effect.flatMap(RunFolder.open(path), ({ config }) => changed(config, overridesOf(flags)))
   })
-  const result = yield* Effect.provide(estimate(config), servicesOf(config))
+  const [engine, result] = yield* Effect.provide(
+    Effect.all([Effect.map(Engine, engineFields), estimate(config)]),
+    servicesOf(config, flags)
+  )
   const lines = flags.json
-    ? [JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...result })]
-    : [JSON.stringify(encodeRunConfig(config), undefined, 2), ...showEstimate(config, result)]
+    ? [JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...engine, ...result })]
+    : [
+      JSON.stringify(encodeRunConfig(config), undefined, 2),
+      `engine: ${describeEngine(engine)}`,
+      ...showEstimate(config, result)
+    ]
   yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
   // As training would: a run that goes on is not warned again.
   if (Option.isNone(flags.resume)) yield* warnOf(config)

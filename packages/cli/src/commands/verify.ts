@@ -3,6 +3,7 @@
  */
 import { Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { engineFlags } from "../configuration/engine.ts"
 import { InvalidFlag } from "./schedule.ts"
 import { FlagConflict } from "./train.ts"
 
@@ -11,6 +12,12 @@ export class NothingToVerify extends Data.TaggedError("NothingToVerify")<{ reado
   override get message() {
     return `${this.reason}; give files of reference numbers (--goldens goldens.json), or a module (--module mine.ts)`
   }
+}
+
+/** Laws are many small programs, which no GPU is made for. */
+const verifyEngineFlags = {
+  ...engineFlags,
+  engine: Flag.withDescription(engineFlags.engine, "What computes where laws need an engine; onnx when not given")
 }
 
 const flags = {
@@ -58,6 +65,7 @@ const flags = {
     Flag.withDescription("Show that the laws have teeth: let them loose on planted faults"),
     Flag.withDefault(false)
   ),
+  ...verifyEngineFlags,
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON, for machines"), Flag.withDefault(false)),
   junit: Flag.String("junit").pipe(
     Flag.withMetavar("file.xml"),
@@ -85,8 +93,10 @@ export const verify = Command.make("verify", flags, (flags) =>
     }
     const { verifyFaults, verifyLaws } = yield* Effect.promise(() => import("../verify/verifyLaws.ts"))
     const law = Option.getOrUndefined(flags.law)
-    if (faults) return yield* verifyFaults({ json, law, runs, seed })
+    const engine = { engine: Option.orElseSome(flags.engine, () => "onnx" as const), device: flags.device }
+    if (faults) return yield* verifyFaults({ engine, json, law, runs, seed })
     return yield* verifyLaws({
+      engine,
       schedules: schedule,
       modules: module,
       subject: Option.getOrUndefined(flags.subject),
@@ -117,7 +127,7 @@ const usualRuns = 100
 const usualSeed = 1
 
 /** Flags that are about some of what can be verified: `true` where the command says them. */
-const givenFlags = ({ faults, junit, law, module, path, runs, schedule, seed, subject }: Flags) => ({
+const givenFlags = ({ device, engine, faults, junit, law, module, path, runs, schedule, seed, subject }: Flags) => ({
   "--schedule": schedule.length > 0,
   "--module": module.length > 0,
   "--subject": Option.isSome(subject),
@@ -126,11 +136,13 @@ const givenFlags = ({ faults, junit, law, module, path, runs, schedule, seed, su
   "--faults": faults,
   "--law": Option.isSome(law),
   "--runs": Option.isSome(runs),
-  "--seed": Option.isSome(seed)
+  "--seed": Option.isSome(seed),
+  "--engine": Option.isSome(engine),
+  "--device": Option.isSome(device)
 })
 
 /** What planted faults are chosen and searched by; reference numbers are by nothing. */
-const ofFaults: ReadonlyArray<string> = ["--faults", "--law", "--runs", "--seed"]
+const ofFaults: ReadonlyArray<string> = ["--faults", "--law", "--runs", "--seed", "--engine", "--device"]
 
 /** A flag that would be without effect is a mistake. */
 const requireEffect = Effect.fnUntraced(function*(flags: Flags): Effect.fn.Return<void, FlagConflict> {

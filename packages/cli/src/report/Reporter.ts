@@ -5,12 +5,13 @@
 import cliProgress from "cli-progress"
 import { Clock, Console, Context, Effect, Layer, Predicate, Ref, Stdio } from "effect"
 import { TerminalCapabilities } from "effect/cli"
+import { describeEngine, type EngineFields } from "./engine.ts"
 import type { Progress } from "./progress.ts"
 import { describe, showDuration, showLoss } from "./progress.ts"
 
 /** What happens while a command runs. */
 export type RunEvent =
-  | {
+  | ({
     readonly event: "start"
     /** The run folder. */
     readonly run: string
@@ -20,14 +21,11 @@ export type RunEvent =
     readonly examples: number
     readonly unit: "images" | "points"
     readonly parameters: number
-    readonly engine: string
-    readonly device: string
-    readonly threads: number
     readonly batchSize: number
     readonly steps: number
     /** The steps that were done before. */
     readonly from: number
-  }
+  } & EngineFields)
   | {
     readonly event: "step"
     readonly progress: Progress
@@ -229,6 +227,7 @@ export const describeEvent = (event: Exclude<RunEvent, FrequentEvent>): Readonly
         `${event.unit}, ${count(event.steps)} steps of ${event.batchSize}${
           event.from > 0 ? `, going on after step ${count(event.from)}` : ""
         }.`,
+        `Computing with ${describeEngine(event)}.`,
         `Everything goes to ${event.run}. Ctrl-C saves and stops.`
       ]
     case "checkpoint":

@@ -3,6 +3,7 @@
  *
  *     config.json     the configuration, as it was resolved
  *     metrics.jsonl   one JSON object a line: the loss of every step
+ *     engines.jsonl   what computed it: a line for each time that it was begun or gone on with
  *     checkpoints/    what a run is resumed from, and samples are drawn with
  *     previews/       pictures drawn on the way, step-<n>.png (or .svg, for points)
  *     loss.svg        the loss over the steps
@@ -14,12 +15,14 @@ import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "../configuration/config.ts"
 import type { FileProblem } from "../files.ts"
 import { fileProblem, isFolder, makeFolder, writeWhole } from "../files.ts"
+import type { EngineFields } from "../report/engine.ts"
 
 /** Paths inside of a run's folder. */
 export interface RunFolder {
   readonly path: string
   readonly config: string
   readonly metrics: string
+  readonly engines: string
   readonly checkpoints: string
   readonly lossPlot: string
   /** The picture of a step, with as many leading zeros as `steps` needs. Types are extensions: `.png`. */
@@ -61,6 +64,7 @@ export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path>
     path,
     config: paths.join(path, configFile),
     metrics: paths.join(path, "metrics.jsonl"),
+    engines: paths.join(path, enginesFile),
     checkpoints: paths.join(path, "checkpoints"),
     lossPlot: paths.join(path, "loss.svg"),
     preview: (step, steps, type) =>
@@ -70,11 +74,13 @@ export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path>
   }))
 
 const configFile = "config.json"
+const enginesFile = "engines.jsonl"
 
 /** What a run writes; nothing else is ever removed. */
 const contents = [
   configFile,
   "metrics.jsonl",
+  enginesFile,
   "checkpoints",
   "previews",
   "loss.svg",
@@ -130,6 +136,22 @@ export const create = Effect.fnUntraced(
  */
 export const writeConfig = (folder: RunFolder, config: RunConfig) =>
   writeWhole(folder.config, `${JSON.stringify(encodeRunConfig(config), undefined, 2)}\n`)
+
+/**
+ * Notes what computes the steps of a run from here on. Nothing reads it again: a run can go on with another engine.
+ *
+ * @param note.step the last step that was done before; 0 where the run begins
+ * @example
+ * yield* noteEngine(folder, { step: 0, ...engineFields(engine) })
+ */
+export const noteEngine = Effect.fnUntraced(function*(
+  { engines }: RunFolder,
+  note: { readonly step: number } & EngineFields
+): Effect.fn.Return<void, FileProblem, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const before = note.step === 0 ? "" : yield* Effect.orElseSucceed(fs.readFileString(engines), () => "")
+  yield* writeWhole(engines, `${before}${JSON.stringify(note)}\n`)
+})
 
 /** What opening a run's folder can fail with. */
 export type OpenError = NoRun | InvalidRunConfig | FileProblem

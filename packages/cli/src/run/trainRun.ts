@@ -33,13 +33,14 @@ import { averageOf, classesOf, optimizerOf, parameterCount } from "../configurat
 import { writeWhole } from "../files.ts"
 import { invocation, quote } from "../invocation.ts"
 import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
+import { engineFields } from "../report/engine.ts"
 import * as Progress from "../report/progress.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { guideOf, withoutGuide } from "./checkpoints.ts"
 import { arePoints } from "./datasets.ts"
 import { appendMetrics, readMetrics } from "./metrics.ts"
 import type { MetricsWriter } from "./metrics.ts"
-import type { RunFolder } from "./RunFolder.ts"
+import { noteEngine, type RunFolder } from "./RunFolder.ts"
 
 /** What a run needs besides its services. */
 export interface TrainRunOptions {
@@ -143,13 +144,13 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
     examples: data.train.size,
     unit: arePoints(data.train.exampleShape) ? "points" : "images",
     parameters: parameterCount(denoiser),
-    engine: engine.name,
-    device: engine.device.description,
-    threads: engine.device.threads,
+    ...engineFields(engine),
     batchSize: config.batchSize,
     steps: config.steps,
     from
   })
+
+  yield* noteEngine(folder, { step: from, ...engineFields(engine) })
 
   const end = Effect.fnUntraced(function*(reason: "finished" | "interrupted", samples?: string) {
     const command = yield* invocation

@@ -2,13 +2,13 @@
  * Checks laws, and says what came of it: the part of `effusion verify` that is about laws.
  */
 import { Engine, type EngineUnavailable } from "@effusion/core/engine"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { Laws } from "@effusion/core/laws"
 import { fromConfig, InvalidSchedule, type ScheduleConfigError } from "@effusion/core/schedule"
 import { MLP, UNet } from "@effusion/models"
-import { Console, Context, Data, Effect, Layer, Predicate, Result } from "effect"
+import { Console, Context, Data, Effect, Layer, Option, Predicate, Result } from "effect"
 import type { FileSystem, Path, Scope } from "effect"
 import { decodeSchedule, type InvalidRunConfig } from "../configuration/config.ts"
+import { type EngineFlags, engineOf as chosenEngine, warningsOf } from "../configuration/engine.ts"
 import { type NamedSchedule, namedSchedule, type NamedScheduleError } from "../configuration/namedSchedules.ts"
 import { scheduleFrom } from "../configuration/schedules.ts"
 import { type FileProblem, writeWhole } from "../files.ts"
@@ -32,6 +32,8 @@ export interface VerifyLawsOptions {
   readonly path: string | undefined
   /** Print JSON in place of a table. */
   readonly json: boolean
+  /** What computes where laws need an engine. */
+  readonly engine: EngineFlags
   /** Where to write JUnit XML. */
   readonly junit: string | undefined
 }
@@ -97,9 +99,13 @@ export const verifyLaws = Effect.fnUntraced(
 )
 
 /** An engine, until the scope closes. One thread is enough for what laws compute. */
-const engine = Effect.flatMap(
-  Effect.map(Effect.scope, (scope) => Layer.buildWithScope(OnnxEngine.layer({ threads: 1 }), scope)),
-  Effect.map((context) => Context.get(context, Engine))
+const engineOf = Effect.fnUntraced(
+  function*(flags: EngineFlags): Effect.fn.Return<Engine["Service"], EngineUnavailable, Scope.Scope> {
+    const context = yield* Layer.buildWithScope(chosenEngine(flags, { threads: 1 }), yield* Effect.scope)
+    // Standard output has the report.
+    yield* Effect.forEach(warningsOf(context), (warning) => Console.error(`Warning: ${warning}`), { discard: true })
+    return Context.get(context, Engine)
+  }
 )
 
 /** A planted fault was missed. */
@@ -118,9 +124,9 @@ export class MissedFaults extends Data.TaggedError("MissedFaults")<{ readonly na
  */
 export const verifyFaults = Effect.fnUntraced(
   function*(
-    { json, law, runs, seed }: Pick<VerifyLawsOptions, "law" | "runs" | "seed" | "json">
+    { engine, json, law, runs, seed }: Pick<VerifyLawsOptions, "engine" | "law" | "runs" | "seed" | "json">
   ): Effect.fn.Return<void, MissedFaults | UnknownSubject | EngineUnavailable, Scope.Scope> {
-    const all = [...Laws.faults, ...Laws.faultsOn(yield* engine)]
+    const all = [...Laws.faults, ...Laws.faultsOn(yield* engineOf(engine))]
     const faults = law === undefined ? all : all.filter(({ caughtBy }) => Laws.isNamed(law, { name: caughtBy }))
     if (faults.length === 0) {
       return yield* new UnknownSubject({
@@ -141,12 +147,12 @@ export const verifyFaults = Effect.fnUntraced(
 const defaultSteps = 1000
 
 /** What is asked for, or else everything that Effusion brings along. */
-const suitesOf = Effect.fnUntraced(function*({ modules, schedules }: VerifyLawsOptions) {
+const suitesOf = Effect.fnUntraced(function*({ engine, modules, schedules }: VerifyLawsOptions) {
   const ofSchedules = yield* Effect.forEach(schedules, suitesOfSchedule)
   const ofModules = yield* Effect.forEach(modules, suitesOfModule)
   const suites: ReadonlyArray<ModuleSuite> = [...ofSchedules.flat(), ...ofModules.flat()]
   if (suites.length === 0) {
-    const present = yield* engine
+    const present = yield* engineOf(engine)
     return [
       ...Laws.builtIn,
       ...Laws.builtInOn(present),
@@ -155,7 +161,7 @@ const suitesOf = Effect.fnUntraced(function*({ modules, schedules }: VerifyLawsO
   }
   const isWaiting = (suite: ModuleSuite) => !("laws" in suite)
   if (!suites.some(isWaiting)) return suites as ReadonlyArray<Laws.Suite>
-  const present = yield* engine
+  const present = yield* engineOf(engine)
   return suites.map((suite) => "laws" in suite ? suite : suite.suiteOn(present))
 })
 
@@ -228,12 +234,17 @@ const namesOf = (laws: ReadonlyArray<string>): ReadonlyArray<string> => [
 ]
 
 const replayCommand =
-  (invoked: string, { modules, runs, schedules }: VerifyLawsOptions) =>
+  (invoked: string, { engine, modules, runs, schedules }: VerifyLawsOptions) =>
   (subject: string, { law, path, seed }: Laws.Replay): string =>
     [
       `${invoked} verify`,
       ...schedules.map((name) => `--schedule ${quote(name)}`),
       ...modules.map((module) => `--module ${quote(module)}`),
       `--subject ${quote(subject)}`,
-      `--law ${law} --runs ${runs} --seed ${seed} --path ${quote(path)}`
+      `--law ${law} --runs ${runs} --seed ${seed} --path ${quote(path)}`,
+      ...Option.match(engine.engine, {
+        onNone: () => [],
+        onSome: (name) => name === "onnx" ? [] : [`--engine ${name}`]
+      }),
+      ...Option.match(engine.device, { onNone: () => [], onSome: (device) => [`--device ${device}`] })
     ].join(" ")
