@@ -43,7 +43,8 @@ const allowedInEngine: Readonly<Record<string, ReadonlyArray<string>>> = {
   trace: ["", "graph", "operations"],
   worker: [""],
   onnx: ["", "graph", "trace", "worker"],
-  tensorflow: ["", "graph", "trace", "worker"]
+  tensorflow: ["", "graph", "trace", "worker"],
+  auto: ["", "onnx", "tensorflow"]
 }
 
 /** The only package names that may be imported besides the workspace's own, and node's modules. */

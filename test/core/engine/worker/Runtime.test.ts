@@ -3,22 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { CompilationFailed, ExecutionFailed, OutOfMemory } from "@effusion/core/engine"
 import { float32, type HostTensor } from "@effusion/core/tensor"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import {
-  type Compilation,
-  makeRuntime,
-  type Runtime,
-  type RuntimeOptions
-} from "../../../../packages/core/src/engine/worker/index.ts"
+import { type Compilation, makeRuntime, type Runtime } from "../../../../packages/core/src/engine/worker/index.ts"
 import type { Data, Source } from "./workers/adding.ts"
 
-const runtimeOf = (worker: string, options: Partial<RuntimeOptions> & { readonly data?: unknown } = {}) =>
+const runtimeOf = (worker: string, data: Data = {}) =>
   makeRuntime<Source>({
     engine: "adder",
-    thread: { name: "test", url: new URL(`./workers/${worker}.ts`, import.meta.url), data: options.data ?? {} },
-    ...options
+    thread: { name: "test", url: new URL(`./workers/${worker}.ts`, import.meta.url), data }
   })
-const adding = (data: Data = {}, explain?: RuntimeOptions["explain"]) =>
-  runtimeOf("adding", { data, ...explain === undefined ? {} : { explain } })
+const adding = (data?: Data) => runtimeOf("adding", data)
 
 const f32 = { dtype: "float32", shape: [3] } as const
 const program: Compilation<Source> = {
@@ -36,13 +29,14 @@ const zeros = { sum: float32([3], [0, 0, 0]) }
 const elements = (tensor: HostTensor | undefined) => Array.from(tensor!.data)
 const nothing = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
 
-const start = (runtime: Runtime<Source>) =>
-  Effect.flatMap(runtime.compile(program), (executable) => executable.start(zeros))
+const start = (runtime: Runtime<Source>, explain: NonNullable<Compilation<Source>["explain"]> = () => undefined) =>
+  Effect.flatMap(runtime.compile({ ...program, explain }), (executable) => executable.start(zeros))
 
 describe("an engine in a worker thread", () => {
   it.effect("steps, reads and replaces states, each of which goes its own way, and releases them with their scopes", () =>
     Effect.gen(function*() {
       const runtime = yield* adding()
+      assert.deepStrictEqual(runtime.facts, { base: 10 })
       yield* Effect.scoped(Effect.gen(function*() {
         const executable = yield* runtime.compile(program)
         const [a, b] = [yield* executable.start(zeros), yield* executable.start({ sum: float32([3], [5, 5, 5]) })]
@@ -78,7 +72,7 @@ describe("an engine in a worker thread", () => {
         reason.startsWith("full")
           ? new OutOfMemory({ program, engine: "adder", device: "the abacus", requestedBytes: 3 * 2 ** 30 })
           : undefined
-      const explained = yield* start(yield* adding({ negative: "full" }, full))
+      const explained = yield* start(yield* adding({ negative: "full" }), full)
       const error = yield* Effect.flip(explained.step(x(-1, 0, 0)))
       assert.instanceOf(error, OutOfMemory)
       assert.strictEqual(
@@ -91,7 +85,7 @@ describe("an engine in a worker thread", () => {
       assert.instanceOf(later, ExecutionFailed)
       assert.match(later.message, /an earlier step failed: full/)
 
-      const plain = yield* start(yield* adding({ negative: "a fault" }, full))
+      const plain = yield* start(yield* adding({ negative: "a fault" }), full)
       assert.instanceOf(yield* Effect.flip(plain.step(x(-1, 0, 0))), ExecutionFailed)
     }))
 

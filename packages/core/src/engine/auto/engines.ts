@@ -36,14 +36,11 @@ export const engines: Engines = {
       : Layer.unwrap(
         Effect.map(Effect.promise(() => import("../onnx/index.ts")), ({ OnnxEngine }) => OnnxEngine.layer({ threads }))
       ),
-  tensorflow: () =>
-    Layer.effectContext(
-      Effect.fail(
-        new EngineUnavailable({
-          engine: "tensorflow",
-          reason: "it is not part of this version",
-          remedy: "take another"
-        })
+  tensorflow: ({ device, threads }) =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("../tensorflow/index.ts")),
+        ({ TensorflowEngine }) => TensorflowEngine.layer({ device, threads })
       )
     )
 }

@@ -1,13 +1,15 @@
 /**
  * What an engine does in its worker thread: the part of a worker that differs from engine to engine.
  */
-import type { Arrays } from "./protocol.ts"
+import type { Arrays, Facts } from "./protocol.ts"
 
 /**
  * A runtime that compiles sources and steps states forward. Its functions are called one after the other, each when the
  * one before has ended. What they throw is told to whoever asked, in one line.
  */
 export interface Machine<Source> {
+  /** What the engine is told of the runtime when it has loaded. */
+  readonly facts?: Facts
   /** Compiles; what it throws leaves nothing behind. */
   readonly compile: (source: Source) => Promise<Compiled>
   /**

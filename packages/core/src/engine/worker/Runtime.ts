@@ -9,15 +9,13 @@ import type { Tensors } from "../Program.ts"
 import { type Client, connect, type Thread } from "./client.ts"
 import { connectLocally } from "./local.ts"
 import type { Machine } from "./Machine.ts"
-import { type Arrays, buffersOf, type Elements, messageOf } from "./protocol.ts"
+import { type Arrays, buffersOf, type Elements, type Facts, messageOf } from "./protocol.ts"
 import { mismatch } from "./signature.ts"
 
 /** What the runtime of an engine is told. */
 export interface RuntimeOptions {
   /** The engine's name. */
   readonly engine: string
-  /** The error that a reason of the worker's stands for, where it is a particular one. */
-  readonly explain?: (reason: string, program: string) => RunError | undefined
 }
 
 /** A program as the engine has lowered it. */
@@ -29,10 +27,14 @@ export interface Compilation<Source> {
   readonly source: Source
   /** Buffers of the source, which go over to the worker. */
   readonly transfer?: ReadonlyArray<ArrayBuffer>
+  /** The error that a reason of the worker's stands for when it runs, where it is a particular one. */
+  readonly explain?: ((reason: string, program: string) => RunError | undefined) | undefined
 }
 
 /** A worker thread that compiles and runs programs. */
 export interface Runtime<Source> {
+  /** What the worker knows of the runtime in it. */
+  readonly facts: Facts
   /** Compiles a program, which is released when the scope closes. */
   readonly compile: (
     compilation: Compilation<Source>
@@ -61,7 +63,8 @@ export const makeLocalRuntime = <Source>(
 const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Runtime<Source> => {
   const ids = counter()
   return {
-    compile: (compilation) => compile(options, client, ids, compilation),
+    facts: client.facts,
+    compile: (compilation) => compile(options.engine, client, ids, compilation),
     memory: client.request("memory", {}).pipe(
       // A worker that is gone has taken everything with it.
       Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
@@ -77,10 +80,10 @@ const counter = () => {
 
 const compile = Effect.fnUntraced(
   function*<Source>(
-    { engine, explain }: RuntimeOptions,
+    engine: string,
     client: Client<Source>,
     ids: () => number,
-    { inputs, program: name, signature, source, transfer }: Compilation<Source>
+    { explain, inputs, program: name, signature, source, transfer }: Compilation<Source>
   ): Effect.fn.Return<AnyExecutable, CompilationFailed, Scope.Scope> {
     const unusable = (reason: string) => new ExecutionFailed({ program: name, engine, reason })
     const program: ProgramHandle<Source> = {
@@ -108,7 +111,7 @@ const compile = Effect.fnUntraced(
 )
 
 /** A program in the worker. */
-interface ProgramHandle<Source> extends Omit<Compilation<Source>, "program" | "source" | "transfer"> {
+interface ProgramHandle<Source> extends Pick<Compilation<Source>, "signature" | "inputs"> {
   readonly client: Client<Source>
   readonly id: number
   readonly name: string

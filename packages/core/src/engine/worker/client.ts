@@ -5,10 +5,12 @@
 import { Effect, type Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import { messageOf } from "./protocol.ts"
-import type { Greeting, Protocol, Reply, RequestType } from "./protocol.ts"
+import type { Facts, Greeting, Protocol, Reply, RequestType } from "./protocol.ts"
 
 /** A worker thread at work. Requests fail with a reason, in words. */
 export interface Client<Source> {
+  /** What the worker knows of its runtime. */
+  readonly facts: Facts
   /**
    * Sends a request and waits for its answer. It cannot be interrupted between the two, for what the worker has been
    * asked to do it does.
@@ -56,7 +58,7 @@ const start = <Source>({ data, name, url }: Thread): Effect.Effect<Connection<So
     worker.on("exit", (code) => end.reach(`its worker thread ended unexpectedly, with exit code ${code}`))
     end.whenReached((reason) => resume(Effect.fail(reason)))
     worker.once("message", (greeting: Greeting) => {
-      if (greeting.ready) return resume(Effect.succeed(converse(worker, end)))
+      if (greeting.ready) return resume(Effect.succeed(converse(worker, end, greeting.facts ?? {})))
       void worker.terminate()
       resume(Effect.fail(greeting.reason))
     })
@@ -86,7 +88,7 @@ const latch = (): Latch => {
 type Answered = (answer: Effect.Effect<Protocol<unknown>[RequestType]["response"], string>) => void
 
 /** Requests and answers, from the greeting on. */
-const converse = <Source>(worker: Worker, end: Latch): Connection<Source> => {
+const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<Source> => {
   const pending = new Map<number, Answered>()
   let requests = 0
   // A thread that nobody waits for does not keep the process alive.
@@ -123,5 +125,5 @@ const converse = <Source>(worker: Worker, end: Latch): Connection<Source> => {
     Effect.andThen(Effect.promise(() => worker.terminate()))
   )
 
-  return { request, close }
+  return { facts, request, close }
 }

@@ -45,5 +45,5 @@ const converse = <Source>(machine: Machine<Source>): Client<Source> & { readonly
       closed = true
     })
   )
-  return { request, close }
+  return { facts: machine.facts ?? {}, request, close }
 }

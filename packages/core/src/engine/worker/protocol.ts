@@ -55,8 +55,13 @@ export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: Protocol<unknown>[RequestType]["response"] }
   | { readonly id: number; readonly ok: false; readonly reason: string }
 
+/** What a worker knows of its runtime from the start on: its version, say. */
+export type Facts = { readonly [name: string]: string | number | boolean }
+
 /** What the worker says first: it works, or why it cannot. */
-export type Greeting = { readonly ready: true } | { readonly ready: false; readonly reason: string }
+export type Greeting =
+  | { readonly ready: true; readonly facts?: Facts | undefined }
+  | { readonly ready: false; readonly reason: string }
 
 /** The buffers of arrays, for a transfer list. */
 export const buffersOf = (arrays: Arrays): Array<ArrayBuffer> => Object.values(arrays).map((array) => array.buffer)

@@ -129,7 +129,7 @@ export const work = <Source>(load: (data: unknown) => Promise<Machine<Source>>):
   load(workerData).then(
     (machine) => {
       serve(port, machine)
-      greet({ ready: true })
+      greet({ ready: true, facts: machine.facts })
     },
     (cause: unknown) => greet({ ready: false, reason: messageOf(cause) })
   )

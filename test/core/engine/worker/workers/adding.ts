@@ -23,6 +23,7 @@ work(async (data): Promise<Machine<Source>> => {
   if (unavailable !== undefined) throw new Error(unavailable)
   let [lost, alive] = [0, 0]
   return {
+    facts: { base: 10 },
     compile: async ({ refused }) => {
       if (refused !== undefined) throw new Error(refused)
       return {

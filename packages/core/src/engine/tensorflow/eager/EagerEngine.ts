@@ -7,7 +7,7 @@ import type { DeviceInfo, Engine, Executable } from "../../Engine.ts"
 import { EngineUnavailable } from "../../EngineError.ts"
 import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
-import { makeLocalRuntime, messageOf, type RuntimeOptions } from "../../worker/index.ts"
+import { type Compilation, makeLocalRuntime, messageOf } from "../../worker/index.ts"
 import type { Binding } from "../Binding.ts"
 import { loadBackend } from "./load.ts"
 import { makeMachine, type Source } from "./machine.ts"
@@ -20,7 +20,7 @@ export interface EagerOptions {
   readonly binding: Binding
   readonly device: DeviceInfo
   /** The error that a reason of TensorFlow's stands for, where it is a particular one. */
-  readonly explain?: RuntimeOptions["explain"]
+  readonly explain?: Compilation<Source>["explain"]
 }
 
 const engine = "tensorflow"
@@ -47,10 +47,7 @@ export const makeEager = Effect.fnUntraced(
           remedy: "install @tensorflow/tfjs-node 4.22.0 or @tensorflow/tfjs-node-gpu 4.22.0, one of them in a process"
         })
     })
-    const runtime = yield* makeLocalRuntime<Source>(
-      explain === undefined ? { engine } : { engine, explain },
-      makeMachine(tensorflow)
-    )
+    const runtime = yield* makeLocalRuntime<Source>({ engine }, makeMachine(tensorflow))
     return {
       name: engine,
       device,
@@ -60,7 +57,7 @@ export const makeEager = Effect.fnUntraced(
           const { signature } = yield* trace(program, engine)
           const source = { program: program as unknown as Program<Tensors, Tensors, Tensors>, signature }
           const inputs = Object.keys(signature.input)
-          const executable = yield* runtime.compile({ program: program.name, signature, inputs, source })
+          const executable = yield* runtime.compile({ program: program.name, signature, inputs, source, explain })
           // The signature, against which every tensor is checked, is that of the program.
           return executable as unknown as Executable<S, I, O>
         }

@@ -1,0 +1,97 @@
+/**
+ * The engine for machines with an NVIDIA GPU: programs run in TensorFlow, by the native addon of
+ * `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, which has to be installed besides.
+ */
+import { Effect, Layer, type Scope } from "effect"
+import { Engine } from "../Engine.ts"
+import type { EngineUnavailable } from "../EngineError.ts"
+import { makeEager } from "./eager/index.ts"
+import { deviceOf } from "./installation/device.ts"
+import { type Device, load, prepare, type Prepared } from "./installation/index.ts"
+import { makeCompiled } from "./internal/compiled.ts"
+import { outOfMemory } from "./internal/outOfMemory.ts"
+import { withFallback } from "./internal/withFallback.ts"
+import { unavailable } from "./TensorflowError.ts"
+
+/**
+ * The ways of running a program.
+ *
+ * - `graph`: as one graph of TensorFlow's, a call a step, in a worker thread; the state stays in TensorFlow's variables.
+ * - `xla`: the same, compiled by XLA when it first runs.
+ * - `eager`: operation by operation, on tfjs's own backend of TensorFlow, in the main thread.
+ * - `auto`: `graph`, and for a program that TensorFlow refuses as a graph `eager`.
+ */
+export type Mode = "auto" | "eager" | "graph" | "xla"
+
+/** How the engine works. */
+export interface Options {
+  /** How programs are run. Default `auto`. */
+  readonly mode?: Mode | undefined
+  /** What it computes on; a GPU if there is one that works, unless given. */
+  readonly device?: Device | undefined
+  /** Threads of the processor that one operation uses, 1 or more; all that it offers unless given. */
+  readonly threads?: number | undefined
+  /** The folder of the package; found unless given. */
+  readonly package?: string | undefined
+}
+
+/**
+ * The engine as a layer. What it holds is gone when the layer's scope closes.
+ *
+ * Mode `auto` does not take `xla`, for it is slower wherever it could be measured: on two cores of an AVX-512 processor,
+ * with libtensorflow 2.21 and all cores busy with other work, a training step of the small U-Net at batch 32 took 236 ms
+ * at least in mode `graph` and 544 ms in mode `xla`, whose first step took two and a half minutes, the other's six
+ * seconds. On a GPU neither has been measured.
+ *
+ * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, or where a GPU was asked for and does
+ * not work; the cause is an error of its own for each.
+ *
+ * @example
+ * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
+ * const program = Effect.gen(function*() {
+ *   const engine = yield* Engine
+ *   const instance = yield* (yield* engine.compile(double)).start({})
+ *   return (yield* instance.step({ x: float32([2], [1, 2]) })).y.data
+ * })
+ * program.pipe(Effect.scoped, Effect.provide(TensorflowEngine.layer({ mode: "graph" })), Effect.runPromise)
+ * // => Float32Array [2, 4]
+ */
+export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavailable> =>
+  Layer.effect(
+    Engine,
+    Effect.flatMap(Effect.mapError(prepare(options), unavailable), (prepared) => make(prepared, options.mode ?? "auto"))
+  )
+
+const make = (
+  prepared: Prepared,
+  mode: Mode
+): Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope> => {
+  switch (mode) {
+    case "eager":
+      return eager(prepared)
+    case "graph":
+    case "xla":
+      return makeCompiled(prepared, { xla: mode === "xla" })
+    case "auto":
+      return Effect.flatMap(
+        makeCompiled(prepared, { xla: false }),
+        (compiled) => withFallback(compiled, eager(prepared))
+      )
+  }
+}
+
+const eager = Effect.fnUntraced(
+  function*(prepared: Prepared): Effect.fn.Return<Engine["Service"], EngineUnavailable, Scope.Scope> {
+    const { installation } = prepared
+    const binding = yield* Effect.mapError(load(installation), unavailable)
+    const loaded = { ...prepared, version: binding.TF_Version, usesGpu: binding.isUsingGpuDevice() }
+    const device = yield* Effect.mapError(deviceOf(loaded), unavailable)
+    const service = yield* makeEager({
+      folder: installation.folder,
+      binding,
+      device,
+      explain: (reason, program) => outOfMemory(reason, program, device.description)
+    })
+    return { ...service, mode: "eager" }
+  }
+)

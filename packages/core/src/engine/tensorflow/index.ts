@@ -1,0 +1,4 @@
+/**
+ * The engine on TensorFlow: for NVIDIA GPUs, and for processors.
+ */
+export * as TensorflowEngine from "./TensorflowEngine.ts"
