@@ -1,5 +1,5 @@
 /**
- * The tensorflow engine in mode graph, held to the conformance suite.
+ * The tensorflow engine in mode graph, held to the conformance suite, to the tolerance and the memory of the onnx engine.
  */
 import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { engineConformance } from "../conformance/suite.ts"

@@ -75,7 +75,7 @@ layer(TensorflowEngine.layer({ mode: "graph" }))("sessions", (it) => {
 
 describe("layers", () => {
   it.effect(
-    "come and go a hundred times, with sessions that nobody released before, and leave no memory behind",
+    "come and go a hundred times, and leave no memory behind",
     () =>
       Effect.gen(function*() {
         const size = 1 << 18
