@@ -36,7 +36,9 @@ const attribute: fc.Arbitrary<TensorflowAttribute> = fc.oneof(
   record({ type: fc.constant("string" as const), value: fc.string({ unit: "grapheme" }) }),
   record({ type: fc.constant("type" as const), value: dtype }),
   record({ type: fc.constant("shape" as const), value: shape }),
-  record({ type: fc.constant("ints" as const), value: fc.array(fc.maxSafeInteger()) }),
+  record({ type: fc.constant("ints" as const), value: fc.array(fc.maxSafeInteger(), { minLength: 1 }) }),
+  record({ type: fc.constant("types" as const), value: fc.array(dtype, { minLength: 1 }) }),
+  record({ type: fc.constant("function" as const), value: name }),
   tensor
 )
 
@@ -49,7 +51,16 @@ const node: fc.Arbitrary<TensorflowNode> = record({
 
 const modelOf = (nodes: ReadonlyArray<TensorflowNode>): TensorflowModel => {
   const nothing = { feeds: {}, fetches: {} }
-  return { name: "m", nodes, step: nothing, stepped: "s:0", write: nothing, written: "w:0", read: nothing }
+  return {
+    name: "m",
+    nodes,
+    functions: [],
+    step: nothing,
+    stepped: "s:0",
+    write: nothing,
+    written: "w:0",
+    read: nothing
+  }
 }
 
 const constant = (dtype: TensorflowType, shape: ReadonlyArray<number>, data: ArrayLike<number>): TensorflowNode => ({
@@ -69,6 +80,45 @@ describe("encode", () => {
         [1, ["serve"], 987, 0]
       )
     }))
+  })
+
+  it("writes functions, whose nodes call each other's outputs by name", () => {
+    const T = { type: "type", value: "float32" } as const
+    const nodes: ReadonlyArray<TensorflowNode> = [
+      { name: "sum", op: "AddV2", inputs: ["a", "b"], attributes: { T } },
+      { name: "two", op: "Const", inputs: [], attributes: { dtype: { type: "type", value: "int32" } } },
+      { name: "largest", op: "TopKV2", inputs: ["sum", "two"], attributes: { T } },
+      { name: "parts", op: "SplitV", inputs: ["largest", "largest:1", "two"], attributes: { T } },
+      { name: "halves", op: "Neg", inputs: ["parts:1"], attributes: { T } }
+    ]
+    const model: TensorflowModel = {
+      ...modelOf([]),
+      functions: [{
+        name: "step",
+        inputs: [{ name: "a", dtype: "float32" }, { name: "b", dtype: "int32" }],
+        outputs: [{ name: "y", dtype: "float32", tensor: "halves" }, {
+          name: "i",
+          dtype: "int32",
+          tensor: "largest:1"
+        }],
+        attributes: { _XlaMustCompile: { type: "bool", value: true } },
+        nodes
+      }]
+    }
+    assert.deepStrictEqual(readSavedModel(encode(model)).functions, [{
+      name: "step",
+      inputs: [{ name: "a", dtype: "float32" }, { name: "b", dtype: "int32" }],
+      outputs: [{ name: "y", dtype: "float32" }, { name: "i", dtype: "int32" }],
+      results: { y: "halves:y:0", i: "largest:indices:0" },
+      attributes: { _XlaMustCompile: { type: "bool", value: true } },
+      nodes: [
+        nodes[0],
+        nodes[1],
+        { ...nodes[2], inputs: ["sum:z:0", "two:output:0"] },
+        { ...nodes[3], inputs: ["largest:values:0", "largest:indices:0", "two:output:0"] },
+        { ...nodes[4], inputs: ["parts:output:1"] }
+      ]
+    }])
   })
 
   it("writes typed arrays, whole or as views into larger ones, as it writes plain arrays", () => {

@@ -53,14 +53,42 @@ const outputOf = (input: string) => Number(/:(\d+)$/.exec(input)?.[1] ?? 0)
 const countOf = (node: TensorflowNode, count: number | string): number => {
   if (typeof count === "number") return count
   const attribute = node.attributes[count]
-  return attribute?.type === "int" ? attribute.value : Number.NaN
+  return attribute?.type === "int" ? attribute.value : attribute?.type === "types" ? attribute.value.length : Number.NaN
 }
 const calls = ({ read, step, write }: TensorflowModel): ReadonlyArray<SessionCall> => [step, write, read]
 
 /** Throws unless TensorFlow would take the graph. */
 const checkWellFormed = (model: TensorflowModel): void => {
+  for (const { inputs, name, nodes, outputs } of model.functions) {
+    const parameters = inputs.map(({ dtype, name }): TensorflowNode => ({
+      name,
+      op: "Placeholder",
+      inputs: [],
+      attributes: { dtype: { type: "type", value: dtype } }
+    }))
+    const seen = checkNodes([...parameters, ...nodes])
+    for (const { tensor } of outputs) assert.isTrue(seen.has(nodeOf(tensor)), `${tensor} is there`)
+    const call = model.nodes.filter(({ attributes: { f } }) => f?.type === "function" && f.value === name)
+    assert.strictEqual(call.length, 1)
+    const types = (attribute: string) => call[0]!.attributes[attribute]
+    assert.deepStrictEqual(types("Tin"), { type: "types", value: inputs.map(({ dtype }) => dtype) })
+    assert.deepStrictEqual(types("Tout"), { type: "types", value: outputs.map(({ dtype }) => dtype) })
+  }
+  const seen = checkNodes(model.nodes)
+  for (const { feeds, fetches } of calls(model)) {
+    const [fed, fetched] = [Object.values(feeds), Object.values(fetches)]
+    for (const tensor of [...fed, ...fetched, model.stepped, model.written]) {
+      assert.match(tensor, /:\d+$/)
+      assert.isTrue(seen.has(nodeOf(tensor)), `${tensor} is there`)
+    }
+    for (const tensor of fed) assert.strictEqual(seen.get(nodeOf(tensor))!.op, "Placeholder")
+    assert.strictEqual(new Set([...fed, ...fetched]).size, fed.length + fetched.length, "no tensor twice")
+  }
+}
+
+const checkNodes = (nodes: ReadonlyArray<TensorflowNode>): ReadonlyMap<string, TensorflowNode> => {
   const seen = new Map<string, TensorflowNode>()
-  for (const node of model.nodes) {
+  for (const node of nodes) {
     const operator = operators.get(node.op)
     if (operator === undefined) throw new Error(`the operation ${node.op} is not known`)
     assert.match(node.name, /^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$/)
@@ -87,15 +115,7 @@ const checkWellFormed = (model: TensorflowModel): void => {
     assert.isAtLeast(countOf(node, outputs), 0)
     seen.set(node.name, node)
   }
-  for (const { feeds, fetches } of calls(model)) {
-    const [fed, fetched] = [Object.values(feeds), Object.values(fetches)]
-    for (const tensor of [...fed, ...fetched, model.stepped, model.written]) {
-      assert.match(tensor, /:\d+$/)
-      assert.isTrue(seen.has(nodeOf(tensor)), `${tensor} is there`)
-    }
-    for (const tensor of fed) assert.strictEqual(seen.get(nodeOf(tensor))!.op, "Placeholder")
-    assert.strictEqual(new Set([...fed, ...fetched]).size, fed.length + fetched.length, "no tensor twice")
-  }
+  return seen
 }
 
 /** The names of nodes that must run for some tensors. */
@@ -112,19 +132,28 @@ const placeholdersOf = (model: TensorflowModel, tensors: ReadonlyArray<string>) 
   return model.nodes.filter(({ name, op }) => op === "Placeholder" && needed.has(name)).map(({ name }) => `${name}:0`)
 }
 
-/** Throws unless each call feeds just what it needs, and the step alone is for XLA. */
+/** Throws unless each call feeds just what it needs, and all that a step computes is compiled where it is to be. */
 const checkCalls = (model: TensorflowModel, xla: boolean): void => {
   const feedsOf = ({ feeds }: SessionCall) => Object.values(feeds).toSorted()
   const { read, step, stepped, write, written } = model
   assert.deepStrictEqual(feedsOf(step), placeholdersOf(model, [...Object.values(step.fetches), stepped]).toSorted())
   assert.deepStrictEqual(feedsOf(write), placeholdersOf(model, [written]).toSorted())
   assert.deepStrictEqual(placeholdersOf(model, Object.values(read.fetches)), [])
-  const around = new Set(["VarHandleOp", "ReadVariableOp", "AssignVariableOp", "Placeholder", "DeepCopy", "NoOp"])
-  const outside = ancestors(model, [written, ...Object.values(read.fetches)])
-  for (const { attributes, name, op } of model.nodes) {
-    const marked = attributes["_XlaCompile"] !== undefined && attributes["_XlaScope"] !== undefined
-    if (!xla || around.has(op) || outside.has(name)) assert.isFalse(marked, `${name} is not compiled`)
-    else if (op !== "Identity" && `${name}:0` !== stepped) assert.isTrue(marked, `${name} is compiled`)
+  const around = new Set([
+    "VarHandleOp",
+    "ReadVariableOp",
+    "AssignVariableOp",
+    "Placeholder",
+    "DeepCopy",
+    "Identity",
+    "NoOp",
+    "Const",
+    "PartitionedCall"
+  ])
+  if (!xla) return assert.deepStrictEqual(model.functions, [])
+  for (const { op } of model.nodes) assert.isTrue(around.has(op), `${op} is compiled`)
+  for (const { attributes } of [...model.functions, ...model.nodes.filter(({ op }) => op === "PartitionedCall")]) {
+    assert.deepStrictEqual(attributes["_XlaMustCompile"], { type: "bool", value: true })
   }
 }
 

@@ -5,7 +5,7 @@
 
 /** An operation's definition. */
 export interface Operator {
-  /** Tensors taken, or the attribute that says how many, and how many besides. */
+  /** Tensors taken, or the attribute that says how many (itself, or by what it lists), and how many besides. */
   readonly inputs: number | { readonly attribute: string; readonly besides: number }
   /** Tensors given, or the attribute that says how many. */
   readonly outputs: number | string
@@ -77,6 +77,7 @@ const definitions = `
   OneHot(4 -> 1) T [axis TI]
   Pad(2 -> 1) T [Tpaddings]
   PadV2(3 -> 1) T [Tpaddings]
+  PartitionedCall(Tin+0 -> Tout) Tin Tout f [config config_proto executor_type]
   Placeholder(0 -> 1) dtype [shape]
   Pow(2 -> 1) T
   Prod(2 -> 1) T [keep_dims Tidx]

@@ -46,8 +46,12 @@ const attribute = (value: Message): TensorflowAttribute => {
   if (field === undefined || others.length > 0) throw new Error("an attribute has one value")
   const first = value.get(field)![0]!
   switch (field) {
-    case 1:
-      return { type: "ints", value: ints(message(value, 1), 3) }
+    case 1: {
+      const list = message(value, 1)
+      return list.has(6)
+        ? { type: "types", value: ints(list, 6).map((code) => dtypes[code]!) }
+        : { type: "ints", value: ints(list, 3) }
+    }
     case 2:
       return { type: "string", value: text(first) }
     case 3:
@@ -65,17 +69,36 @@ const attribute = (value: Message): TensorflowAttribute => {
       const dtype = dtypes[signed(tensor.get(1)![0])]!
       return { type: "tensor", dtype, shape: shape(message(tensor, 2)), data: elements(tensor, dtype) }
     }
+    case 10:
+      return { type: "function", value: string(message(value, 10), 1) }
     default:
       throw new Error(`an attribute has the unknown field ${field}`)
   }
 }
 
+const attributes = (entries: ReadonlyArray<Message>) =>
+  Object.fromEntries(entries.map((entry) => [string(entry, 1), attribute(message(entry, 2))]))
+
 const node = (node: Message): TensorflowNode => ({
   name: string(node, 1),
   op: string(node, 2),
   inputs: strings(node, 3),
-  attributes: Object.fromEntries(messages(node, 5).map((entry) => [string(entry, 1), attribute(message(entry, 2))]))
+  attributes: attributes(messages(node, 5))
 })
+
+const argument = (argument: Message) => ({ name: string(argument, 1), dtype: dtypes[signed(argument.get(3)![0])]! })
+
+const definition = (definition: Message) => {
+  const signature = message(definition, 1)
+  return {
+    name: string(signature, 1),
+    inputs: messages(signature, 2).map(argument),
+    outputs: messages(signature, 3).map(argument),
+    nodes: messages(definition, 3).map(node),
+    results: Object.fromEntries(messages(definition, 4).map((entry) => [string(entry, 1), string(entry, 2)])),
+    attributes: attributes(messages(definition, 5))
+  }
+}
 
 /** What a `saved_model.pb` holds. */
 export const readSavedModel = (bytes: Uint8Array) => {
@@ -88,6 +111,7 @@ export const readSavedModel = (bytes: Uint8Array) => {
     tags: strings(message(metaGraph, 1), 4),
     producer: signed(message(graph, 4).get(1)?.[0]),
     minConsumer: signed(message(graph, 4).get(2)?.[0]),
-    nodes: messages(graph, 1).map(node)
+    nodes: messages(graph, 1).map(node),
+    functions: messages(message(graph, 2), 1).map(definition)
   }
 }

@@ -17,6 +17,9 @@ export type TensorflowAttribute =
   | { readonly type: "type"; readonly value: TensorflowType }
   | { readonly type: "shape"; readonly value: Shape }
   | { readonly type: "ints"; readonly value: ReadonlyArray<number> }
+  | { readonly type: "types"; readonly value: ReadonlyArray<TensorflowType> }
+  /** A function of the model, by name. */
+  | { readonly type: "function"; readonly value: string }
   | {
     readonly type: "tensor"
     readonly dtype: TensorflowType
@@ -34,6 +37,17 @@ export interface TensorflowNode {
   readonly attributes: { readonly [name: string]: TensorflowAttribute }
 }
 
+/** Nodes that are called as one. */
+export interface TensorflowFunction {
+  readonly name: string
+  /** Arguments, which nodes take by their names as they take nodes. */
+  readonly inputs: ReadonlyArray<{ readonly name: string; readonly dtype: TensorflowType }>
+  readonly nodes: ReadonlyArray<TensorflowNode>
+  /** Results, each a tensor of the nodes. */
+  readonly outputs: ReadonlyArray<{ readonly name: string; readonly dtype: TensorflowType; readonly tensor: string }>
+  readonly attributes: { readonly [name: string]: TensorflowAttribute }
+}
+
 /** What is given to a session in one call, and what it gives back: tensors of the graph (`node:0`) by the program's names. */
 export interface SessionCall {
   readonly feeds: { readonly [name: string]: string }
@@ -47,6 +61,7 @@ export interface SessionCall {
 export interface TensorflowModel {
   readonly name: string
   readonly nodes: ReadonlyArray<TensorflowNode>
+  readonly functions: ReadonlyArray<TensorflowFunction>
   /**
    * Runs a step and replaces the state, all of it or, if anything fails on the way, none. An input that the program does
    * not use is not fed.

@@ -4,8 +4,9 @@
  */
 import { Writer } from "protobufjs/light.js"
 import { sizeOf } from "../../tensor/HostTensor.ts"
+import { outputOf } from "./internal/outputs.ts"
 import { bytesPerElement, dataTypes, elementFields, savedModelProto } from "./internal/schema.ts"
-import type { TensorflowAttribute, TensorflowModel, TensorflowNode } from "./Model.ts"
+import type { TensorflowAttribute, TensorflowFunction, TensorflowModel, TensorflowNode } from "./Model.ts"
 
 /** The tag of the one graph in a file. */
 export const tag = "serve"
@@ -36,26 +37,51 @@ export const encode = (model: TensorflowModel): Uint8Array<ArrayBuffer> => {
     savedModelSchemaVersion: 1,
     metaGraphs: [{
       metaInfoDef: { tags: [tag] },
-      graphDef: { node: model.nodes.map(nodeDef), versions: { producer, minConsumer: 0 } }
+      graphDef: {
+        node: model.nodes.map((node) => nodeDef(node)),
+        library: { function: model.functions.map(functionDef) },
+        versions: { producer, minConsumer: 0 }
+      }
     }]
   }, writer).finish(true)
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 /** Bytes that hold the encoded model, generously: a writer that need not grow does not copy what it has written. */
-const roomFor = ({ nodes }: TensorflowModel): number =>
-  nodes.flatMap(({ attributes }) => Object.values(attributes)).reduce(
+const roomFor = (model: TensorflowModel): number => {
+  const nodes = [...model.nodes, ...model.functions.flatMap(({ nodes }) => nodes)]
+  return nodes.flatMap(({ attributes }) => Object.values(attributes)).reduce(
     (bytes, attribute) =>
       attribute.type === "tensor" ? bytes + attribute.data.length * bytesPerElement[attribute.dtype] : bytes,
     65_536 + 1024 * nodes.length
   )
+}
 
 const nodeDef = ({ attributes, inputs, name, op }: TensorflowNode) => ({
   name,
   op,
   input: inputs,
-  attr: Object.entries(attributes).map(([key, attribute]) => ({ key, value: attrValue(attribute, name) }))
+  attr: attrEntries(attributes, name)
 })
+
+const attrEntries = (attributes: TensorflowNode["attributes"], owner: string) =>
+  Object.entries(attributes).map(([key, attribute]) => ({ key, value: attrValue(attribute, owner) }))
+
+const functionDef = ({ attributes, inputs, name, nodes, outputs }: TensorflowFunction) => {
+  const ops = new Map(nodes.map((node) => [node.name, node.op]))
+  const called = (tensor: string): string => {
+    const [node, output = "0"] = tensor.split(":") as [string, string?]
+    const op = ops.get(node)
+    return op === undefined ? node : `${node}:${outputOf(op, Number(output))}`
+  }
+  const argDef = ({ dtype, name }: TensorflowFunction["inputs"][number]) => ({ name, type: dataTypes[dtype] })
+  return {
+    signature: { name, inputArg: inputs.map(argDef), outputArg: outputs.map(argDef) },
+    nodeDef: nodes.map((node) => nodeDef({ ...node, inputs: node.inputs.map(called) })),
+    ret: outputs.map(({ name, tensor }) => ({ key: name, value: called(tensor) })),
+    attr: attrEntries(attributes, name)
+  }
+}
 
 const attrValue = (attribute: TensorflowAttribute, node: string) => {
   switch (attribute.type) {
@@ -73,6 +99,10 @@ const attrValue = (attribute: TensorflowAttribute, node: string) => {
       return { shape: shapeProto(attribute.value) }
     case "ints":
       return { list: { i: attribute.value } }
+    case "types":
+      return { list: { type: attribute.value.map((type) => dataTypes[type]) } }
+    case "function":
+      return { func: { name: attribute.value } }
     case "tensor":
       return { tensor: tensorProto(attribute, node) }
   }

@@ -2,7 +2,7 @@
  * The messages of TensorFlow's public protobuf schemas that a graph of ours uses, by their names and field numbers in
  * https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core: protobuf/saved_model.proto,
  * protobuf/meta_graph.proto, framework/graph.proto, framework/versions.proto, framework/node_def.proto,
- * framework/attr_value.proto, framework/tensor.proto, framework/tensor_shape.proto and framework/types.proto. Decoding
+ * framework/function.proto, framework/op_def.proto, framework/attr_value.proto, framework/tensor.proto, framework/tensor_shape.proto and framework/types.proto. Decoding
  * skips whatever else a file holds.
  *
  * An attribute says its type by which of its fields is there, so zeros are written too: every type has explicit presence.
@@ -38,6 +38,7 @@ const messages: { readonly [name: string]: IType } = {
   GraphDef: {
     fields: {
       node: { rule: "repeated", type: "NodeDef", id: 1 },
+      library: { type: "FunctionDefLibrary", id: 2 },
       versions: { type: "VersionDef", id: 4 }
     }
   },
@@ -47,21 +48,51 @@ const messages: { readonly [name: string]: IType } = {
       minConsumer: { type: "int32", id: 2 }
     }
   },
+  FunctionDefLibrary: { fields: { function: { rule: "repeated", type: "FunctionDef", id: 1 } } },
+  FunctionDef: {
+    fields: {
+      signature: { type: "OpDef", id: 1 },
+      nodeDef: { rule: "repeated", type: "NodeDef", id: 3 },
+      ret: { rule: "repeated", type: "RetEntry", id: 4 },
+      attr: { rule: "repeated", type: "AttrEntry", id: 5 }
+    },
+    nested: {
+      RetEntry: {
+        fields: {
+          key: { type: "string", id: 1 },
+          value: { type: "string", id: 2 }
+        }
+      }
+    }
+  },
+  OpDef: {
+    fields: {
+      name: { type: "string", id: 1 },
+      inputArg: { rule: "repeated", type: "ArgDef", id: 2 },
+      outputArg: { rule: "repeated", type: "ArgDef", id: 3 }
+    },
+    nested: {
+      ArgDef: {
+        fields: {
+          name: { type: "string", id: 1 },
+          type: { type: "int32", id: 3 }
+        }
+      }
+    }
+  },
   NodeDef: {
     fields: {
       name: { type: "string", id: 1 },
       op: { type: "string", id: 2 },
       input: { rule: "repeated", type: "string", id: 3 },
       attr: { rule: "repeated", type: "AttrEntry", id: 5 }
-    },
-    // A map field is a list of entries (https://protobuf.dev/programming-guides/proto3/#maps).
-    nested: {
-      AttrEntry: {
-        fields: {
-          key: { type: "string", id: 1 },
-          value: { type: "AttrValue", id: 2 }
-        }
-      }
+    }
+  },
+  // A map field is a list of entries (https://protobuf.dev/programming-guides/proto3/#maps).
+  AttrEntry: {
+    fields: {
+      key: { type: "string", id: 1 },
+      value: { type: "AttrValue", id: 2 }
     }
   },
   AttrValue: {
@@ -73,12 +104,19 @@ const messages: { readonly [name: string]: IType } = {
       b: { type: "bool", id: 5 },
       type: { type: "int32", id: 6 },
       shape: { type: "TensorShapeProto", id: 7 },
-      tensor: { type: "TensorProto", id: 8 }
+      tensor: { type: "TensorProto", id: 8 },
+      func: { type: "NameAttrList", id: 10 }
     },
     nested: {
-      ListValue: { fields: { i: { rule: "repeated", type: "int64", id: 3 } } }
+      ListValue: {
+        fields: {
+          i: { rule: "repeated", type: "int64", id: 3 },
+          type: { rule: "repeated", type: "int32", id: 6 }
+        }
+      }
     }
   },
+  NameAttrList: { fields: { name: { type: "string", id: 1 } } },
   TensorShapeProto: {
     fields: { dim: { rule: "repeated", type: "Dim", id: 2 } },
     nested: { Dim: { fields: { size: { type: "int64", id: 1 } } } }

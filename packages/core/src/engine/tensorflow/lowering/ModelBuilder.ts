@@ -20,28 +20,26 @@ export const shapeOf = (value: Shape): TensorflowAttribute => ({ type: "shape", 
 /** The name of the engine, for error messages. */
 export const engine = "tensorflow"
 
-/** What asks XLA to compile a node, together with all others of its scope. */
-const compiled: TensorflowNode["attributes"] = {
-  _XlaCompile: { type: "bool", value: true },
-  _XlaScope: { type: "string", value: "step" }
-}
-
 export class ModelBuilder {
+  /** The nodes of the graph. */
   readonly nodes: Array<TensorflowNode> = []
+  /** The nodes of the step's computation, where they are kept by themselves. */
+  readonly computation: Array<TensorflowNode>
   private readonly program: string
-  private readonly marks: TensorflowNode["attributes"]
   private readonly tensors = new Map<Value, string>()
   private readonly fills = new Map<Value, number>()
   private readonly shared = new Map<string, string>()
+  private counter = 0
 
-  constructor(program: string, options: { readonly xla: boolean }) {
+  /** @param apart whether the step's computation is kept apart from the graph */
+  constructor(program: string, apart: boolean) {
     this.program = program
-    this.marks = options.xla ? compiled : {}
+    this.computation = apart ? [] : this.nodes
   }
 
   /** Appends an operation of the step's computation; gives its first output. */
   node(op: string, inputs: ReadonlyArray<string>, attributes: Attributes = {}): string {
-    return this.append(op, inputs, { ...tagged(attributes), ...this.marks })
+    return this.append(this.computation, op, inputs, attributes)
   }
 
   /** Appends an operation with several outputs. */
@@ -55,14 +53,19 @@ export class ModelBuilder {
     return Array.from({ length: count }, (_, i) => (i === 0 ? name : `${name}:${i}`))
   }
 
-  /** Appends an operation that holds or moves tensors around the computation, and is not compiled with it. */
+  /** Appends an operation that holds or moves tensors around the computation. */
   outside(op: string, inputs: ReadonlyArray<string>, attributes: Attributes = {}): string {
-    return this.append(op, inputs, tagged(attributes))
+    return this.append(this.nodes, op, inputs, attributes)
   }
 
-  private append(op: string, inputs: ReadonlyArray<string>, attributes: TensorflowNode["attributes"]): string {
-    const name = `${op}_${this.nodes.length}`
-    this.nodes.push({ name, op, inputs, attributes })
+  private append(
+    nodes: Array<TensorflowNode>,
+    op: string,
+    inputs: ReadonlyArray<string>,
+    attributes: Attributes
+  ): string {
+    const name = `${op}_${this.counter++}`
+    nodes.push({ name, op, inputs, attributes: tagged(attributes) })
     return name
   }
 
@@ -94,6 +97,12 @@ export class ModelBuilder {
   /** Says which tensor a value is. */
   place(value: Value, name: string): void {
     this.tensors.set(value, name)
+  }
+
+  /** The element type of a tensor that a value was placed as. */
+  typeOf(name: string): TensorflowType {
+    for (const [value, tensor] of this.tensors) if (tensor === name) return value.dtype
+    throw new Error(`no value is the tensor ${name}`)
   }
 
   /** Says that every element of a value is this number; a tensor is made only if one is needed. */

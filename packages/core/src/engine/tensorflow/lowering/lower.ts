@@ -29,7 +29,7 @@ import {
 
 /** How a graph is lowered. */
 export interface LoweringOptions {
-  /** Whether the step's computation is marked for XLA, which compiles it as a whole when it first runs. */
+  /** Whether the step's computation is a function for XLA, which compiles it as a whole when it first runs. */
   readonly xla: boolean
   /** Whether the graph is simplified first. Default true. */
   readonly optimize?: boolean
@@ -46,7 +46,7 @@ export interface LoweringOptions {
  */
 export const lower = (recorded: Graph, options: LoweringOptions): TensorflowModel => {
   const graph = options.optimize === false ? recorded : optimize(recorded)
-  const model = new ModelBuilder(graph.name, options)
+  const model = new ModelBuilder(graph.name, options.xla)
   const placed = placeArguments(model, graph)
   for (const node of graph.nodes) lowerNode(model, node)
   return finish(graph, model, placed)

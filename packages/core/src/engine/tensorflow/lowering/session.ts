@@ -5,8 +5,10 @@
  * nothing that is fed stays with the session, for its memory belongs to whoever fed it: what may become state is copied.
  */
 import type { Binding, Graph, Value } from "../../graph/Graph.ts"
-import type { SessionCall, TensorflowModel, TensorflowNode } from "../Model.ts"
+import type { SessionCall, TensorflowModel } from "../Model.ts"
+import { callComputation } from "./computation.ts"
 import { type ModelBuilder, shapeOf, text } from "./ModelBuilder.ts"
+import { controlOf, tensorOf, withoutDeadNodes } from "./nodes.ts"
 
 /** A state, in the session. */
 interface Variable {
@@ -53,10 +55,12 @@ const passesThrough = (graph: Graph, result: Binding): boolean =>
 
 /** Appends what ends a step, and what writes and reads the state. */
 export const finish = (graph: Graph, model: ModelBuilder, { placeholders, variables }: Arguments): TensorflowModel => {
-  const outputs = outputsOf(graph, model, placeholders.map(({ placeholder }) => placeholder))
+  const changed = graph.results.filter((result) => result.role === "output" || !passesThrough(graph, result))
+  const { functions, tensors } = callComputation(model, changed.map(({ value }) => value))
+  const outputs = outputsOf(graph, model, tensors, placeholders.map(({ placeholder }) => placeholder))
   const replaced = variables.flatMap((variable): ReadonlyArray<Replacement> => {
-    const next = graph.results.find(({ name, role }) => role === "state" && name === variable.argument.name)!
-    return passesThrough(graph, next) ? [] : [{ variable, value: model.tensor(next.value) }]
+    const next = changed.find(({ name, role }) => role === "state" && name === variable.argument.name)
+    return next === undefined ? [] : [{ variable, value: tensors.get(next.value)! }]
   })
   const stepped = replace(model, replaced, Object.values(outputs))
 
@@ -77,6 +81,7 @@ export const finish = (graph: Graph, model: ModelBuilder, { placeholders, variab
   return {
     name: graph.name,
     nodes,
+    functions,
     step: call(
       placeholders
         .filter(({ placeholder }) => used.has(placeholder))
@@ -101,12 +106,13 @@ const call = (feeds: Named, fetches: Named): SessionCall => {
 const outputsOf = (
   graph: Graph,
   model: ModelBuilder,
+  tensors: ReadonlyMap<Value, string>,
   fed: ReadonlyArray<string>
 ): { readonly [name: string]: string } => {
   const taken = new Set(fed)
   return Object.fromEntries(
     graph.results.filter(({ role }) => role === "output").map(({ name, value }) => {
-      const source = model.tensor(value)
+      const source = tensors.get(value)!
       const output = taken.has(source) ? model.outside("Identity", [source], { T: value.dtype }) : source
       taken.add(output)
       return [name, output]
@@ -145,20 +151,3 @@ const signal = (model: ModelBuilder, after: ReadonlyArray<string>): string =>
     dtype: "bool",
     value: { type: "tensor", dtype: "bool", shape: [], data: [1] }
   })
-
-const nodeOf = (input: string): string => input.replace(/^\^/, "").replace(/:\d+$/, "")
-const controlOf = (tensor: string): string => `^${nodeOf(tensor)}`
-const tensorOf = (name: string): string => (name.includes(":") ? name : `${name}:0`)
-
-const withoutDeadNodes = (
-  nodes: ReadonlyArray<TensorflowNode>,
-  fetched: ReadonlyArray<string>
-): ReadonlyArray<TensorflowNode> => {
-  const needed = new Set(fetched.map(nodeOf))
-  const kept = nodes.toReversed().filter((node) => {
-    if (!needed.has(node.name)) return false
-    for (const input of node.inputs) needed.add(nodeOf(input))
-    return true
-  })
-  return kept.reverse()
-}
