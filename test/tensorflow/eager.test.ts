@@ -1,7 +1,9 @@
 /**
  * The tensorflow engine in its eager mode, held to the conformance suite.
  *
- * Measured on libtensorflow 2.21 (AVX-512, two threads): see the figures beside the tolerance.
+ * Measured (libtensorflow 2.21, AVX-512, two threads): over five seeds none of the elements compared is further from the
+ * reference than 6e-6, relative to the magnitude of its sums, but for gelu by erf in its tail, where 1 + erf cancels on
+ * any engine.
  */
 import { engineConformance } from "../conformance/suite.ts"
 import { eagerLayer } from "./support/eager.ts"

@@ -7,7 +7,11 @@ import { makeEager } from "../../../packages/core/src/engine/tensorflow/eager/in
 import { loadBackend } from "../../../packages/core/src/engine/tensorflow/eager/load.ts"
 
 // @effect-diagnostics-next-line processEnv:off
-export const folder = process.env["EFFUSION_TENSORFLOW"]!
+const named = process.env["EFFUSION_TENSORFLOW"]
+if (named === undefined) throw new Error("these tests need EFFUSION_TENSORFLOW: the folder of @tensorflow/tfjs-node")
+
+/** The folder of the package. */
+export const folder = named
 
 const addon = createRequire(import.meta.url)(`${folder}/lib/napi-v8/tfjs_binding.node`) as Binding
 
