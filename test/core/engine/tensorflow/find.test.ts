@@ -12,7 +12,8 @@ import {
   type FindOptions,
   type Installation,
   isInstallation,
-  look
+  look,
+  type Manifest
 } from "../../../../packages/core/src/engine/tensorflow/installation/index.ts"
 
 const root = mkdtempSync(join(tmpdir(), "effusion-find-"))
@@ -90,7 +91,7 @@ describe("the package is found", () => {
     const installed = makePackage(join(engine, "node_modules", "@tensorflow", "tfjs-node"))
     assert.deepInclude(await found(machine), { folder: installed, builtFor: "unknown", manifest: undefined })
 
-    const manifest = {
+    const manifest: Manifest = {
       package: "@tensorflow/tfjs-node",
       version: "4.22.0",
       libtensorflow: "2.21.0",

@@ -1,7 +1,7 @@
 /**
  * Why a library does not load: by its header, and by the words of the loader.
  */
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "vitest"
 import { elfHeaderLength, elfProblem } from "../../../../packages/core/src/engine/tensorflow/installation/elf.ts"
