@@ -15,10 +15,12 @@ import { textOf } from "./files.ts"
 import { gpuProblem, hidesAll } from "./gpuProblem.ts"
 import { describeGpu, driverVersionOf, gpusOf, hasGpu } from "./gpus.ts"
 import type { Installation } from "./Installation.ts"
-import type { Prepared } from "./load.ts"
+import type { SettledSettings } from "./settings.ts"
 
 /** TensorFlow, loaded. */
-export interface Loaded extends Prepared {
+export interface Loaded {
+  readonly installation: Installation
+  readonly settings: SettledSettings
   /** The version of libtensorflow (`TF_Version` of the binding). */
   readonly version: string
   /** Whether it computes with a GPU (`isUsingGpuDevice()` of the binding). */

@@ -9,32 +9,7 @@ import type { Binding } from "../Binding.ts"
 import { LibraryDamaged, LibraryMissing, type LoadError, LoadingFailed, SystemTooOld } from "../TensorflowError.ts"
 import { elfHeaderLength, elfProblem } from "./elf.ts"
 import { beginningOf } from "./files.ts"
-import { find, type FindOptions } from "./find.ts"
 import type { Installation } from "./Installation.ts"
-import { type Settings, settle, type SettledSettings } from "./settings.ts"
-
-/** TensorFlow, found and ready to be loaded by {@link loadBinding} in any thread. */
-export interface Prepared {
-  readonly installation: Installation
-  readonly settings: SettledSettings
-}
-
-/**
- * Finds the package, looks whether its files are whole, and sets what libtensorflow reads when it is loaded. To be called
- * in the main thread; nothing is loaded yet.
- *
- * @example
- * const { installation } = yield* prepare({ device: "cpu", threads: 2 })
- * const binding = loadBinding(installation.addon)
- */
-export const prepare = Effect.fnUntraced(
-  function*(options: FindOptions & Settings): Effect.fn.Return<Prepared, LoadError> {
-    const installation = yield* find(options)
-    const damaged = damageOf(installation)
-    if (damaged !== undefined) return yield* damaged
-    return { installation, settings: yield* settle(options) }
-  }
-)
 
 /**
  * What is wrong with the files of an installation, as far as it can be seen without loading them; a file that was cut off
