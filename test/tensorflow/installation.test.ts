@@ -19,6 +19,8 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
+import { env } from "node:process"
+import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeEach, describe, it } from "vitest"
 import {
   damageOf,
@@ -179,7 +181,7 @@ describe("GPUs", () => {
   it("are hidden by CUDA_VISIBLE_DEVICES, and it is told", async () => {
     for (const hidden of ["-1", ""]) {
       const { usesGpu } = await Effect.runPromise(
-        diagnose(copy, { ...process.env, CUDA_VISIBLE_DEVICES: hidden })
+        diagnose(copy, { ...env, CUDA_VISIBLE_DEVICES: hidden })
       )
       assert.isFalse(usesGpu)
       const why = await Effect.runPromise(whyNoGpu(copy, { environment: { CUDA_VISIBLE_DEVICES: hidden } }))
@@ -188,9 +190,33 @@ describe("GPUs", () => {
   })
 })
 
+describe("a build without CUDA, in a machine with a GPU", () => {
+  it("is recognised by its log", async () => {
+    const machine = join(root, `machine-${copies}`)
+    const gpu = join(machine, "proc/driver/nvidia/gpus/0000:01:00.0")
+    mkdirSync(gpu, { recursive: true })
+    writeFileSync(join(gpu, "information"), "Model: \t\t NVIDIA A100\n")
+    const { usesGpu, version } = await Effect.runPromise(diagnose(copy))
+    if (usesGpu) return
+    const why = await Effect.runPromise(whyNoGpu(copy, { root: machine, environment: {} }))
+    // With a build for CUDA this machine, which has no driver, would be the reason.
+    if (why._tag === "DriverMissing") return
+    assert.deepInclude(why, { _tag: "BuiltWithoutCuda", folder: copy.folder, version })
+  })
+})
+
+describe("another Node", () => {
+  // Where there is one: NODE_24 is the path of a Node 24, of the npm package node@24 or of any other.
+  it.runIf(env["NODE_24"] !== undefined)("loads the same addon", () => {
+    const probe = new URL("../../packages/core/src/engine/tensorflow/installation/probe.ts", import.meta.url)
+    const { stderr, stdout } = spawnSync(env["NODE_24"]!, [fileURLToPath(probe), real.addon], { encoding: "utf8" })
+    assert.match(stdout, /^\{"version":"\d+\.\d+\.\d+","usesGpu":(true|false)\}$/, stderr)
+  })
+})
+
 describe("the settings", () => {
   /** Runs a module that has `load`, `prepare`, `settle` and `failure` in a process of its own. */
-  const inProcess = (code: string, env: NodeJS.ProcessEnv = {}) => {
+  const inProcess = (code: string, variables: NodeJS.ProcessEnv = {}) => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       [
@@ -205,7 +231,7 @@ describe("the settings", () => {
         console.log(JSON.stringify(result))
         `
       ],
-      { cwd: import.meta.dirname, encoding: "utf8", env: { ...process.env, EFFUSION_TENSORFLOW: real.folder, ...env } }
+      { cwd: import.meta.dirname, encoding: "utf8", env: { ...env, EFFUSION_TENSORFLOW: real.folder, ...variables } }
     )
     assert.strictEqual(status, 0, stderr)
     return { result: JSON.parse(stdout), stderr }
