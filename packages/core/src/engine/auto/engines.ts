@@ -5,10 +5,10 @@
 import { Effect, Layer } from "effect"
 import type { Engine } from "../Engine.ts"
 import { EngineUnavailable } from "../EngineError.ts"
-import type { Settings } from "../tensorflow/installation/index.ts"
+import type { FindOptions, Settings } from "../tensorflow/installation/index.ts"
 
 /** What every engine is told. */
-export type EngineOptions = Settings
+export interface EngineOptions extends Settings, FindOptions {}
 
 /** The engines by name. */
 export type Engines = {
@@ -36,11 +36,11 @@ export const engines: Engines = {
       : Layer.unwrap(
         Effect.map(Effect.promise(() => import("../onnx/index.ts")), ({ OnnxEngine }) => OnnxEngine.layer({ threads }))
       ),
-  tensorflow: ({ device, threads }) =>
+  tensorflow: (options) =>
     Layer.unwrap(
       Effect.map(
         Effect.promise(() => import("../tensorflow/index.ts")),
-        ({ TensorflowEngine }) => TensorflowEngine.layer({ device, threads })
+        ({ TensorflowEngine }) => TensorflowEngine.layer(options)
       )
     )
 }

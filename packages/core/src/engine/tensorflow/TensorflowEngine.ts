@@ -7,7 +7,7 @@ import { Engine } from "../Engine.ts"
 import type { EngineUnavailable } from "../EngineError.ts"
 import { makeEager } from "./eager/index.ts"
 import { deviceOf } from "./installation/device.ts"
-import { type Device, load, prepare, type Prepared } from "./installation/index.ts"
+import { type FindOptions, load, prepare, type Prepared, type Settings } from "./installation/index.ts"
 import { makeCompiled } from "./internal/compiled.ts"
 import { outOfMemory } from "./internal/outOfMemory.ts"
 import { withFallback } from "./internal/withFallback.ts"
@@ -24,15 +24,9 @@ import { unavailable } from "./TensorflowError.ts"
 export type Mode = "auto" | "eager" | "graph" | "xla"
 
 /** How the engine works. */
-export interface Options {
+export interface Options extends Settings, FindOptions {
   /** How programs are run. Default `auto`. */
   readonly mode?: Mode | undefined
-  /** What it computes on; a GPU if there is one that works, unless given. */
-  readonly device?: Device | undefined
-  /** Threads of the processor that one operation uses, 1 or more; all that it offers unless given. */
-  readonly threads?: number | undefined
-  /** The folder of the package; found unless given. */
-  readonly package?: string | undefined
 }
 
 /**

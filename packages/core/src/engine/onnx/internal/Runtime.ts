@@ -6,6 +6,7 @@
  * not use is not among the inputs.
  */
 import { Effect, type Scope } from "effect"
+import { createRequire } from "node:module"
 import { availableParallelism, cpus } from "node:os"
 import { sameShape, showShape, type TensorSpec } from "../../../tensor/HostTensor.ts"
 import type { DeviceInfo, EngineMemory, Executable } from "../../Engine.ts"
@@ -61,12 +62,18 @@ export const makeRuntime = Effect.fnUntraced(
       Effect.mapError((reason) => new EngineUnavailable({ engine, reason, remedy: platformRemedy }))
     )
     return {
-      device: { kind: "cpu", description: cpus()[0]?.model.trim() ?? process.arch, threads },
+      device: { kind: "cpu", description: cpus()[0]?.model.trim() ?? process.arch, threads, software: software() },
       compileModel: (compilation) => compileModel(runtime, threads, compilation),
       memory: runtime.memory
     }
   }
 )
+
+/** ONNX Runtime with its version: that of the package, which is loaded in the worker thread only. */
+const software = (): string => {
+  const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { readonly version: string }
+  return `ONNX Runtime ${version}`
+}
 
 const platformRemedy =
   "the package onnxruntime-node must be installed and has binaries for Linux (x64, arm64; glibc 2.28), " +

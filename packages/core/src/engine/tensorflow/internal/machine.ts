@@ -19,7 +19,7 @@ import type { SessionCall, TensorflowModel } from "../Model.ts"
 export type Specs = { readonly [name: string]: TensorSpec }
 
 /** A program as the worker gets it. */
-export interface SessionSource extends Omit<TensorflowModel, "name" | "nodes"> {
+export interface SessionSource extends Pick<TensorflowModel, "step" | "stepped" | "write" | "written" | "read"> {
   /** The encoded SavedModel. */
   readonly savedModel: Uint8Array<ArrayBuffer>
   readonly state: Specs
