@@ -32,10 +32,10 @@ export interface Options extends Settings, FindOptions {
 /**
  * The engine as a layer. What it holds is gone when the layer's scope closes.
  *
- * Mode `auto` does not take `xla`, for it is slower wherever it could be measured: on two cores of an AVX-512 processor,
- * with libtensorflow 2.21 and all cores busy with other work, a training step of the small U-Net at batch 32 took 236 ms
- * at least in mode `graph` and 544 ms in mode `xla`, whose first step took two and a half minutes, the other's six
- * seconds. On a GPU neither has been measured.
+ * Mode `auto` takes the fastest as far as that is measured, which is on two cores of an AVX-512 processor, with libtensorflow
+ * 2.21, while other programs ran too: at least and in the middle, a training step of the small U-Net at batch 32 took 253
+ * and 267 ms in mode `graph`, 307 and 350 in `xla`, 510 and 617 in `eager`. Compiling and the first step took 1.1 s, 10 s
+ * and 1.4 s. On a GPU none has been measured.
  *
  * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, or where a GPU was asked for and does
  * not work; the cause is an error of its own for each.
