@@ -4,6 +4,7 @@
 import { Cause, Console, Effect, Layer, Option } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { createRequire } from "node:module"
+import { engine } from "./commands/engine.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { sample } from "./commands/sample.ts"
 import { schedule } from "./commands/schedule.ts"
@@ -19,7 +20,7 @@ import { messageOf } from "./report/Reporter.ts"
  */
 export const effusion = Command.make("effusion").pipe(
   Command.withDescription("Train denoising diffusion models, and draw with them."),
-  Command.withSubcommands([train, sample, evaluate, schedule, verify]),
+  Command.withSubcommands([train, sample, evaluate, schedule, verify, engine]),
   Command.withExamples([
     { command: "effusion train", description: "Learn to draw handwritten digits in about three minutes" },
     { command: "effusion sample runs/digits-1", description: "Draw digits with what was learned" }

@@ -26,9 +26,23 @@ export class FileProblem extends Data.TaggedError("FileProblem")<{
  */
 export const fileProblem = (action: string, path: string) => (error: PlatformError): FileProblem => {
   const code = codeOf(error)
-  const { reason, remedy } = meanings[code] ?? { reason: reasonOf(error, code), remedy: "check the path" }
-  return new FileProblem({ action, path, reason, remedy })
+  return new FileProblem({ action, path, ...code === "" ? unnamed(error) : meaningOf(code) })
 }
+
+/**
+ * What an error of the operating system means, and what to do about it.
+ *
+ * @param code its name: `ENOSPC`
+ * @example
+ * meaningOf("EISDIR").reason // => "it is a folder"
+ */
+export const meaningOf = (code: string): { readonly reason: string; readonly remedy: string } =>
+  meanings[code] ?? { reason: code, remedy: "check the path" }
+
+const unnamed = ({ reason }: PlatformError) => ({
+  reason: reason.description ?? reason._tag,
+  remedy: "check the path"
+})
 
 const isAFolder = { reason: "it is a folder", remedy: "give the path of a file" }
 
@@ -49,9 +63,6 @@ const meanings: { readonly [code: string]: { readonly reason: string; readonly r
 /** The operating system's name of the error, or an empty string. */
 const codeOf = ({ reason }: PlatformError): string =>
   Predicate.hasProperty(reason.cause, "code") && typeof reason.cause.code === "string" ? reason.cause.code : ""
-
-const reasonOf = ({ reason }: PlatformError, code: string): string =>
-  code !== "" ? code : reason.description ?? reason._tag
 
 /**
  * Makes a folder, and the folders above it, where they are not there yet.

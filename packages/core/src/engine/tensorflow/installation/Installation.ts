@@ -20,6 +20,8 @@ export const Manifest = Schema.Struct({
   libtensorflow: Schema.String,
   /** Whether libtensorflow is built for CUDA. */
   gpu: Schema.Boolean,
+  /** The libraries that it brings along, as paths relative to the folder of the note. */
+  libraries: Schema.Array(Schema.String),
   /** Where libtensorflow comes from: a file, a folder, an address. */
   source: Schema.String,
   /** When it was installed, in ISO 8601. */
@@ -69,8 +71,9 @@ export const readPackage = (
   const addon = builtAddon(folder, nodeApi)
   if (typeof addon !== "string") return { ...addon, package: name }
   // `<folder of the engine>/node_modules/@tensorflow/tfjs-node`
+  const engine = join(folder, "..", "..", "..")
   const manifest = Option.flatMap(
-    Option.fromUndefinedOr(textOf(join(folder, "..", "..", "..", manifestName))),
+    Option.fromUndefinedOr(textOf(join(engine, manifestName))),
     decodeManifest
   ).pipe(Option.getOrUndefined)
   const libraryFolder = join(folder, "deps", "lib")
@@ -81,10 +84,11 @@ export const readPackage = (
     version,
     addon,
     builtFor: manifest === undefined ? "unknown" : manifest.gpu ? "gpu" : "cpu",
-    libraries: (entriesOf(libraryFolder) ?? [])
-      .filter((entry) => /^libtensorflow.*\.(so|dylib)\b/.test(entry))
-      .sort()
-      .map((entry) => join(libraryFolder, entry)),
+    libraries: manifest?.libraries.map((library) => join(engine, library)) ??
+      (entriesOf(libraryFolder) ?? [])
+        .filter((entry) => /^libtensorflow.*\.(so|dylib)\b/.test(entry))
+        .sort()
+        .map((entry) => join(libraryFolder, entry)),
     manifest
   }
 }

@@ -1,0 +1,1 @@
+export const runDoctor = (_: { json: boolean }) => null as any

@@ -1,0 +1,1 @@
+export const listEngines = (_: { json: boolean }) => null as any
