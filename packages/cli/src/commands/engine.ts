@@ -79,7 +79,8 @@ const tensorflow = Command.make("tensorflow", {
     Command.withExamples([
       { command: "effusion engine install tensorflow", description: "For the CPU, from the official archive" },
       {
-        command: "effusion engine install tensorflow --wheel tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
+        command:
+          "effusion engine install tensorflow --wheel tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
         description: "From a wheel (pip download --no-deps tensorflow-cpu)"
       }
     ])

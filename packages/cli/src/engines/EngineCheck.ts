@@ -1,7 +1,7 @@
 /**
  * Whether a built engine works: it is loaded, in processes of their own, says what it is, and adds two numbers.
  */
-import { environment, diagnose, type Installation, variablesOf } from "@effusion/core/engine/tensorflow/installation"
+import { diagnose, environment, type Installation, variablesOf } from "@effusion/core/engine/tensorflow/installation"
 import { Context, Effect, Layer } from "effect"
 import { ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
@@ -68,4 +68,7 @@ export const compute = Effect.fnUntraced(function*({ addon }: Pick<Installation,
 })
 
 const doesNotCompute = (reason: string) =>
-  new EngineDoesNotWork({ reason, remedy: `try another version of TensorFlow, or see what "effusion engine doctor" says` })
+  new EngineDoesNotWork({
+    reason,
+    remedy: `try another version of TensorFlow, or see what "effusion engine doctor" says`
+  })

@@ -17,7 +17,12 @@ export type InstallEvent =
     readonly skipped: boolean
   }
   /** So many bytes of so many; the total is not always known. */
-  | { readonly event: "progress"; readonly stage: StageName; readonly bytes: number; readonly total: number | undefined }
+  | {
+    readonly event: "progress"
+    readonly stage: StageName
+    readonly bytes: number
+    readonly total: number | undefined
+  }
   | {
     readonly event: "installed"
     readonly path: string
@@ -46,8 +51,7 @@ export class InstallReporter extends Context.Service<InstallReporter, {
   static readonly json: Layer.Layer<InstallReporter> = Layer.effect(
     InstallReporter,
     Effect.map(every(200), (isDue) => ({
-      report: (event) =>
-        Effect.flatMap(isDue(event), (due) => due ? Console.log(JSON.stringify(event)) : Effect.void)
+      report: (event) => Effect.flatMap(isDue(event), (due) => due ? Console.log(JSON.stringify(event)) : Effect.void)
     }))
   )
 
@@ -56,8 +60,11 @@ export class InstallReporter extends Context.Service<InstallReporter, {
     InstallReporter,
     Effect.map(every(5_000), (isDue) => ({
       report: (event) =>
-        Effect.flatMap(isDue(event), (due) =>
-          due ? Effect.forEach(describeInstall(event), (line) => Console.log(line), { discard: true }) : Effect.void)
+        Effect.flatMap(
+          isDue(event),
+          (due) =>
+            due ? Effect.forEach(describeInstall(event), (line) => Console.log(line), { discard: true }) : Effect.void
+        )
     }))
   )
 
@@ -87,9 +94,14 @@ function every(milliseconds: number) {
   return Effect.map(Ref.make(Number.NEGATIVE_INFINITY), (last) => (event: InstallEvent) =>
     event.event === "progress"
       ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Ref.modify(last, (before) => now - before >= milliseconds ? [true, now] as const : [false, before] as const))
+        Ref.modify(last, (before) =>
+          now - before >= milliseconds ? [true, now] as const : [false, before] as const))
       : event.event === "stage"
-      ? Effect.as(Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(last, now)), true)
+      ? Effect.as(
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Ref.set(last, now)),
+        true
+      )
       : Effect.succeed(true))
 }
 

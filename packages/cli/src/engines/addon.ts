@@ -5,7 +5,7 @@
 import { Effect, FileSystem, Path } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
-import { fileProblem, type FileProblem, makeFolder } from "../files.ts"
+import { type FileProblem, fileProblem, makeFolder } from "../files.ts"
 import { CompileFailed, NoCompiler } from "./errors.ts"
 import { variable } from "./folders.ts"
 import { lastLines, runProgram } from "./internal/process.ts"

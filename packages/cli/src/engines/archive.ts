@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs"
 import { extract } from "tar"
 import { FileProblem, fileProblem, isFolder, makeFolder } from "../files.ts"
 import { DamagedArchive, NoLibtensorflow, reasonOf } from "./errors.ts"
-import { copy, systemProblem, type OnBytes } from "./internal/streams.ts"
+import { copy, type OnBytes, systemProblem } from "./internal/streams.ts"
 import { Machine } from "./machine.ts"
 import { remove } from "./stages.ts"
 
@@ -67,8 +67,11 @@ export const requireLibtensorflow = Effect.fnUntraced(
       ...libraryNames(yield* Machine).map((library) => `lib/${library}`),
       "include/tensorflow/c/c_api.h"
     ]
-    const missing = yield* Effect.filter(files, (file) =>
-      Effect.map(Effect.orElseSucceed(fs.exists(paths.join(folder, file)), () => false), (isThere) => !isThere))
+    const missing = yield* Effect.filter(
+      files,
+      (file) =>
+        Effect.map(Effect.orElseSucceed(fs.exists(paths.join(folder, file)), () => false), (isThere) => !isThere)
+    )
     if (missing.length > 0) return yield* new NoLibtensorflow({ path: name, missing })
   }
 )

@@ -4,7 +4,7 @@
  */
 import { Data, Effect, FileSystem, Option, Path, Result, Schedule, Schema, Stream } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
-import { fileProblem, type FileProblem, makeFolder, writeWhole } from "../files.ts"
+import { type FileProblem, fileProblem, makeFolder, writeWhole } from "../files.ts"
 import { DamagedArchive, DownloadFailed } from "./errors.ts"
 import { hashFile } from "./internal/streams.ts"
 import { remove } from "./stages.ts"
@@ -44,8 +44,11 @@ export const download = Effect.fnUntraced(
     yield* makeFolder((yield* Path.Path).dirname(path))
     yield* fetchRest(url, part, onProgress).pipe(
       Effect.retry({ while: (error) => error._tag === "Broken", schedule: patience }),
-      Effect.catchTag("Broken", ({ reason }) =>
-        Effect.fail(new DownloadFailed({ url, reason, remedy: "run the command again: it goes on where it stopped" })))
+      Effect.catchTag(
+        "Broken",
+        ({ reason }) =>
+          Effect.fail(new DownloadFailed({ url, reason, remedy: "run the command again: it goes on where it stopped" }))
+      )
     )
     if (sha256 !== undefined) {
       const found = yield* hashFile(part)
@@ -141,7 +144,8 @@ const requestFrom = Effect.fnUntraced(
           ? new DownloadFailed({
             url,
             reason,
-            remedy: "see that this machine has a network, or download the file elsewhere and give it with --libtensorflow"
+            remedy:
+              "see that this machine has a network, or download the file elsewhere and give it with --libtensorflow"
           })
           : new Broken({ reason })
       })
@@ -150,7 +154,8 @@ const requestFrom = Effect.fnUntraced(
 )
 
 /** No network at all, a server that does not exist, or no address: trying again at once is of no use. */
-const isLasting = (reason: string): boolean => /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH|URL/i.test(reason)
+const isLasting = (reason: string): boolean =>
+  /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH|URL/i.test(reason)
 
 /** Fetch says "fetch failed", and has the reason in its causes. */
 const deepestReason = (error: unknown): string => {
@@ -158,7 +163,9 @@ const deepestReason = (error: unknown): string => {
   while (at instanceof Error && at.cause !== undefined) at = at.cause
   const text = at instanceof Error ? (at.message === "" ? at.name : at.message) : String(at)
   const code = (at as { readonly code?: unknown }).code
-  return typeof code === "string" && !text.includes(code) ? `${text === "AggregateError" ? "" : `${text} `}(${code})` : text
+  return typeof code === "string" && !text.includes(code)
+    ? `${text === "AggregateError" ? "" : `${text} `}(${code})`
+    : text
 }
 
 const refused = (url: string, status: number) =>

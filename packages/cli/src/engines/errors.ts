@@ -47,7 +47,9 @@ export class WrongWheel extends Data.TaggedError("WrongWheel")<{
   readonly expected: string
 }> {
   override get message() {
-    return `"${this.path}" is for ${this.platforms.join(", ")}, and this is ${this.expected}; run pip download on this ` +
+    return `"${this.path}" is for ${
+      this.platforms.join(", ")
+    }, and this is ${this.expected}; run pip download on this ` +
       `machine, or choose another version`
   }
 }
@@ -79,7 +81,9 @@ export class NoLibtensorflow extends Data.TaggedError("NoLibtensorflow")<{
   readonly missing: ReadonlyArray<string>
 }> {
   override get message() {
-    return `"${this.path}" has no ${this.missing.join(" and no ")}; give a folder or a .tar.gz as TensorFlow publishes ` +
+    return `"${this.path}" has no ${
+      this.missing.join(" and no ")
+    }; give a folder or a .tar.gz as TensorFlow publishes ` +
       `them, with include/ and lib/ in it`
   }
 }
@@ -102,7 +106,9 @@ export class NpmFailed extends Data.TaggedError("NpmFailed")<{
   readonly lines: ReadonlyArray<string>
 }> {
   override get message() {
-    return `npm ended with code ${this.code}: ${this.lines.join(" | ")}; see that this machine reaches the npm registry, ` +
+    return `npm ended with code ${this.code}: ${
+      this.lines.join(" | ")
+    }; see that this machine reaches the npm registry, ` +
       `and run the command again`
   }
 }
@@ -115,7 +121,9 @@ export class CompileFailed extends Data.TaggedError("CompileFailed")<{
   readonly lines: ReadonlyArray<string>
 }> {
   override get message() {
-    return `"${this.compiler}" ended with code ${this.code}: ${this.lines.join(" | ")}; it must know C++17: try another ` +
+    return `"${this.compiler}" ended with code ${this.code}: ${
+      this.lines.join(" | ")
+    }; it must know C++17: try another ` +
       `one with the variable CXX, or another version of TensorFlow`
   }
 }

@@ -2,11 +2,16 @@
  * Installs the tensorflow engine: libraries, the npm package, the addon between them, and a check; each a stage that an
  * interrupted installation need not do again. What was installed before is in use until all of it is done.
  */
-import { manifestName, readPackage, type Manifest, type PackageName } from "@effusion/core/engine/tensorflow/installation"
+import {
+  type Manifest,
+  manifestName,
+  type PackageName,
+  readPackage
+} from "@effusion/core/engine/tensorflow/installation"
 import { Clock, DateTime, Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { HttpClient } from "effect/http"
 import type { ChildProcessSpawner } from "effect/process"
-import { fileProblem, type FileProblem, isFolder, writeWhole } from "../files.ts"
+import { type FileProblem, fileProblem, isFolder, writeWhole } from "../files.ts"
 import { addonFile, addonFolder, compileAddon, findCompiler } from "./addon.ts"
 import { EngineCheck } from "./EngineCheck.ts"
 import { EngineDoesNotWork, UnsupportedMachine } from "./errors.ts"
@@ -73,10 +78,18 @@ const requireSupported: Effect.Effect<void, UnsupportedMachine> = Effect.gen(fun
   const machine = `${platform}-${arch}`
   if (platform === "win32") {
     const reason = "there is no current libtensorflow for it that the addon can be linked to"
-    return yield* new UnsupportedMachine({ machine, reason, remedy: "install it in Windows' subsystem for Linux (WSL)" })
+    return yield* new UnsupportedMachine({
+      machine,
+      reason,
+      remedy: "install it in Windows' subsystem for Linux (WSL)"
+    })
   }
   if ((platform !== "linux" && platform !== "darwin") || (arch !== "x64" && arch !== "arm64")) {
-    return yield* new UnsupportedMachine({ machine, reason: "TensorFlow is not made for it", remedy: "use --engine onnx" })
+    return yield* new UnsupportedMachine({
+      machine,
+      reason: "TensorFlow is not made for it",
+      remedy: "use --engine onnx"
+    })
   }
   if (platform === "linux" && glibc === undefined) {
     const reason = "TensorFlow needs glibc, and this system has another C library (musl, as in Alpine)"
@@ -193,14 +206,20 @@ const checked = Effect.fnUntraced(function*(folder: string, name: string) {
   const path = (yield* Path.Path).join(folder, "node_modules", name)
   const installation = readPackage(path, { namedBy: "the installation", nodeApi: Number(process.versions.napi) })
   if (!("addon" in installation)) {
-    return yield* new EngineDoesNotWork({ reason: `${path} ${installation.detail}`, remedy: "run it again with --force" })
+    return yield* new EngineDoesNotWork({
+      reason: `${path} ${installation.detail}`,
+      remedy: "run it again with --force"
+    })
   }
   return yield* check(installation)
 })
 
 const versionOf = Effect.fnUntraced(function*(folder: string, name: string) {
   const path = (yield* Path.Path).join(folder, "node_modules", name, "package.json")
-  const text = yield* Effect.mapError(FileSystem.FileSystem.use((fs) => fs.readFileString(path)), fileProblem("read", path))
+  const text = yield* Effect.mapError(
+    FileSystem.FileSystem.use((fs) => fs.readFileString(path)),
+    fileProblem("read", path)
+  )
   return Option.match(Schema.decodeOption(Schema.fromJsonString(Schema.Struct({ version: Schema.String })))(text), {
     onNone: () => "unknown",
     onSome: ({ version }) => version

@@ -5,7 +5,7 @@
 import { Effect, FileSystem, Path } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
-import { fileProblem, type FileProblem } from "../files.ts"
+import { type FileProblem, fileProblem } from "../files.ts"
 import { NoNpm, NpmFailed } from "./errors.ts"
 import { variable } from "./folders.ts"
 import { lastLines, runProgram } from "./internal/process.ts"

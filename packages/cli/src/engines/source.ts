@@ -4,16 +4,16 @@
  */
 import { Effect, FileSystem, Option, Path, Stream } from "effect"
 import type { HttpClient } from "effect/http"
-import { fileProblem, type FileProblem } from "../files.ts"
-import { librariesIn, type Libraries } from "./addon.ts"
+import { type FileProblem, fileProblem } from "../files.ts"
+import { type Libraries, librariesIn } from "./addon.ts"
 import { requireLibtensorflow, takeArchive, takeFolder } from "./archive.ts"
 import { download } from "./download.ts"
 import {
   type DamagedArchive,
   type DownloadFailed,
   NoLibtensorflow,
-  NoTensorflowInWheel,
   type NotAWheel,
+  NoTensorflowInWheel,
   type UnsupportedMachine,
   type WrongWheel
 } from "./errors.ts"
@@ -65,12 +65,16 @@ export const findSource = Effect.fnUntraced(
   > {
     const { report } = yield* InstallReporter
     const wheels = yield* Effect.forEach(asked.wheels, readWheel)
-    const hasTensorflow = librariesIn(wheels.flatMap(({ files }) => files.map(({ name }) => name))).tensorflow.length === 2
+    const hasTensorflow =
+      librariesIn(wheels.flatMap(({ files }) => files.map(({ name }) => name))).tensorflow.length === 2
     if (asked.libtensorflow === undefined && wheels.length > 0 && !hasTensorflow) {
       return yield* new NoTensorflowInWheel({ wheels })
     }
-    yield* Effect.forEach(wheels.filter(({ files }) => files.length === 0), ({ path }) =>
-      report({ event: "warning", message: `"${path}" has nothing in it that the engine needs` }), { discard: true })
+    yield* Effect.forEach(
+      wheels.filter(({ files }) => files.length === 0),
+      ({ path }) => report({ event: "warning", message: `"${path}" has nothing in it that the engine needs` }),
+      { discard: true }
+    )
     const archive = hasTensorflow
       ? undefined
       : asked.libtensorflow === undefined
@@ -153,12 +157,15 @@ export const identityOf = Effect.fnUntraced(
     const names = (yield* Effect.mapError(fs.readDirectory(lib), fileProblem("read", lib))).filter((name) =>
       name.startsWith("libtensorflow")
     )
-    const files = yield* Effect.forEach(names.sort(), (name) =>
-      Effect.map(fs.stat(paths.join(lib, name)), ({ mtime, size }) => [
-        name,
-        String(size),
-        Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
-      ]).pipe(Effect.mapError(fileProblem("read", paths.join(lib, name)))))
+    const files = yield* Effect.forEach(
+      names.sort(),
+      (name) =>
+        Effect.map(fs.stat(paths.join(lib, name)), ({ mtime, size }) => [
+          name,
+          String(size),
+          Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
+        ]).pipe(Effect.mapError(fileProblem("read", paths.join(lib, name))))
+    )
     return { wheels: ofWheels, folder: archive.path, files }
   }
 )
@@ -183,12 +190,18 @@ export const unpack = Effect.fnUntraced(
     if (archive?.type === "file") {
       const { path } = archive
       const size = Number((yield* Effect.mapError(fs.stat(path), fileProblem("read", path))).size)
-      yield* watching("libraries", size, (onBytes) =>
-        takeArchive(path, site, paths.join(building, "unpacked"), onBytes))
+      yield* watching(
+        "libraries",
+        size,
+        (onBytes) => takeArchive(path, site, paths.join(building, "unpacked"), onBytes)
+      )
     }
     const total = wheels.flatMap(({ files }) => files).reduce((sum, { bytes }) => sum + bytes, 0)
-    yield* watching("libraries", total, (onBytes) =>
-      Effect.forEach(wheels, (wheel) => unpackWheel(wheel, site, onBytes), { discard: true }))
+    yield* watching(
+      "libraries",
+      total,
+      (onBytes) => Effect.forEach(wheels, (wheel) => unpackWheel(wheel, site, onBytes), { discard: true })
+    )
   }
 )
 

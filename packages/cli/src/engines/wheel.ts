@@ -6,7 +6,7 @@ import { Effect, FileSystem, Path, Result } from "effect"
 import { createHash } from "node:crypto"
 import { openPromise } from "yauzl"
 import type { Entry, ZipFile } from "yauzl"
-import { fileProblem, FileProblem, makeFolder } from "../files.ts"
+import { FileProblem, fileProblem, makeFolder } from "../files.ts"
 import { DamagedArchive, NotAWheel, reasonOf, WrongWheel } from "./errors.ts"
 import { type OnBytes, StreamBroken, systemProblem, writeStream } from "./internal/streams.ts"
 import { describeMachine, Machine, runs } from "./machine.ts"
@@ -55,8 +55,12 @@ export const readWheel = Effect.fnUntraced(
     path: string
   ): Effect.fn.Return<Wheel, NotAWheel | WrongWheel | DamagedArchive | FileProblem, FileSystem.FileSystem> {
     const machine = yield* Machine
-    const { bytes, entries, texts } = yield* Effect.scoped(Effect.flatMap(openZip(path), (zip) => readEntries(path, zip)))
-    const platforms = [...texts.WHEEL.matchAll(/^Tag: *[^-\s]+-[^-\s]+-(\S+)/gm)].flatMap(([, tags]) => tags!.split("."))
+    const { bytes, entries, texts } = yield* Effect.scoped(
+      Effect.flatMap(openZip(path), (zip) => readEntries(path, zip))
+    )
+    const platforms = [...texts.WHEEL.matchAll(/^Tag: *[^-\s]+-[^-\s]+-(\S+)/gm)].flatMap(([, tags]) =>
+      tags!.split(".")
+    )
     if (platforms.length === 0) return yield* new NotAWheel({ path, reason: "it does not say what machines it is for" })
     if (!platforms.some((platform) => runs(machine, platform))) {
       return yield* new WrongWheel({ path, platforms, expected: describeMachine(machine) })
@@ -120,7 +124,10 @@ export const unpackWheel = Effect.fnUntraced(
 /** Opens a zip archive for as long as the scope. */
 const openZip = (path: string) =>
   Effect.acquireRelease(
-    Effect.tryPromise({ try: () => openPromise(path, { autoClose: false }), catch: (cause) => new StreamBroken({ cause }) }),
+    Effect.tryPromise({
+      try: () => openPromise(path, { autoClose: false }),
+      catch: (cause) => new StreamBroken({ cause })
+    }),
     (zip) => Effect.sync(() => zip.close())
   ).pipe(Effect.catch(({ cause }) => Effect.flatMap(whyNotOpened(path, cause), Effect.fail)))
 

@@ -4,7 +4,7 @@
 import { Data, Effect, Predicate } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream, createWriteStream } from "node:fs"
-import { Transform, type Readable, type Writable } from "node:stream"
+import { type Readable, Transform, type Writable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { FileProblem, meaningOf } from "../../files.ts"
 
