@@ -2,7 +2,7 @@
  * The addon: the C++ of the npm package, compiled against the libraries of the installation. Two files and one command;
  * node-gyp would ask for Python, make and a download of Node's headers besides.
  */
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, type FileSystem, Path } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
 import { type FileProblem, fileProblem, makeFolder } from "../files.ts"
@@ -111,36 +111,30 @@ export const compilerArguments = (
  * Compiles the addon.
  *
  * @param building the folder with `node_modules` and `site` in it
+ * @param options.output the file to write; the addon is to be moved to its place in the package
  * @example
- * yield* compileAddon("engines/tensorflow.building", { name: "@tensorflow/tfjs-node", compiler: "c++", libraries })
+ * yield* compileAddon("engines/tensorflow.building", { name: "@tensorflow/tfjs-node", compiler: "c++", libraries, output })
  */
 export const compileAddon = Effect.fnUntraced(
   function*(
     building: string,
-    { compiler, libraries, name }: {
+    { compiler, libraries, name, output }: {
       readonly name: string
       readonly compiler: string
       readonly libraries: Libraries
+      readonly output: string
     }
   ): Effect.fn.Return<
     void,
     CompileFailed | FileProblem,
     FileSystem.FileSystem | Path.Path | ChildProcessSpawner.ChildProcessSpawner
   > {
-    const fs = yield* FileSystem.FileSystem
-    const paths = yield* Path.Path
     const { platform } = yield* Machine
-    const folder = paths.join("node_modules", name, addonFolder)
-    yield* makeFolder(paths.join(building, folder))
-    const beside = paths.join(folder, `${addonFile}.writing`)
-    const args = compilerArguments(platform, name, libraries, beside)
-    const ended = yield* runProgram(compiler, args, { cwd: building }).pipe(
-      Effect.mapError(fileProblem("run", compiler))
-    )
+    yield* makeFolder((yield* Path.Path).dirname(output))
+    const ended = yield* runProgram(compiler, compilerArguments(platform, name, libraries, output), { cwd: building })
+      .pipe(Effect.mapError(fileProblem("run", compiler)))
     if (ended.code !== 0) {
       return yield* new CompileFailed({ compiler, code: ended.code, lines: lastLines(ended, 3) })
     }
-    const addon = paths.join(building, folder, addonFile)
-    yield* Effect.mapError(fs.rename(paths.join(building, beside), addon), fileProblem("write", addon))
   }
 )

@@ -4,11 +4,10 @@
 import { Effect, FileSystem, Path } from "effect"
 import { createReadStream } from "node:fs"
 import { extract } from "tar"
-import { FileProblem, fileProblem, isFolder, makeFolder } from "../files.ts"
+import { type FileProblem, fileProblem, isFolder, makeFolder } from "../files.ts"
 import { DamagedArchive, NoLibtensorflow, reasonOf } from "./errors.ts"
 import { copy, type OnBytes, systemProblem } from "./internal/streams.ts"
 import { Machine } from "./machine.ts"
-import { remove } from "./stages.ts"
 
 /** The names of the two libraries, as they look for each other. */
 const libraryNames = ({ platform }: Machine): ReadonlyArray<string> =>
@@ -25,7 +24,7 @@ const headerFolders = ["tensorflow", "tsl", "xla"]
  * @param from a folder with `include/` and `lib/` in it
  * @param options.move the files are not needed where they are
  * @example
- * yield* takeFolder("/opt/libtensorflow", "engines/tensorflow.building/site", { move: false })
+ * yield* takeFolder("/opt/libtensorflow", "engines/tensorflow.building/libraries.4711/site", { move: false })
  */
 export const takeFolder = Effect.fnUntraced(
   function*(
@@ -80,9 +79,9 @@ export const requireLibtensorflow = Effect.fnUntraced(
  * Unpacks a `.tar.gz` of libtensorflow into `site/libtensorflow`.
  *
  * @param archive its path
- * @param beside a folder on the same disk, for what is unpacked and not placed yet; it is removed
+ * @param beside a folder on the same disk, for what is unpacked and not placed yet
  * @example
- * yield* takeArchive("libtensorflow.tar.gz", site, "engines/tensorflow.building/unpacked", onBytes)
+ * yield* takeArchive("libtensorflow.tar.gz", site, "engines/tensorflow.building/libraries.4711/unpacked", onBytes)
  */
 export const takeArchive = Effect.fnUntraced(
   function*(
@@ -91,7 +90,6 @@ export const takeArchive = Effect.fnUntraced(
     beside: string,
     onBytes: OnBytes
   ): Effect.fn.Return<void, DamagedArchive | NoLibtensorflow | FileProblem, FileSystem.FileSystem | Path.Path> {
-    yield* remove(beside)
     yield* makeFolder(beside)
     // Strict: an entry whose path leaves the folder is refused, and with it the whole archive.
     const unpack = () => extract({ cwd: beside, strict: true, preserveOwner: false })
@@ -102,6 +100,5 @@ export const takeArchive = Effect.fnUntraced(
     )
     yield* requireLibtensorflow(beside, archive)
     yield* takeFolder(beside, site, { move: true })
-    yield* remove(beside)
   }
 )

@@ -155,7 +155,7 @@ const requestFrom = Effect.fnUntraced(
 
 /** No network at all, a server that does not exist, or no address: trying again at once is of no use. */
 const isLasting = (reason: string): boolean =>
-  /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH|URL/i.test(reason)
+  /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH|bad port|URL/i.test(reason)
 
 /** Fetch says "fetch failed", and has the reason in its causes. */
 const deepestReason = (error: unknown): string => {

@@ -17,7 +17,7 @@ import {
   type Place,
   whyNoGpu
 } from "@effusion/core/engine/tensorflow/installation"
-import { Effect, FileSystem, Path, Result } from "effect"
+import { Effect, FileSystem, type Path, Result } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { normalize } from "node:path"
 import { compute } from "./EngineCheck.ts"

@@ -2,7 +2,7 @@
  * The folder of engines.
  *
  *     tensorflow              a link to the installation that is used
- *     tensorflow-<date>/      that installation
+ *     tensorflow-<number>/    that installation
  *       installation.json       what it is; written last
  *       package.json, package-lock.json, node_modules/
  *       site/                   libraries, laid out as in Python's site-packages
@@ -19,6 +19,8 @@ export interface EnginePlaces {
   readonly engines: string
   /** What is used: a link. */
   readonly installed: string
+  /** The link before it takes its place. */
+  readonly link: string
   readonly building: string
   readonly lock: string
   readonly downloads: string
@@ -35,6 +37,7 @@ export const enginePlaces = (engines: string): Effect.Effect<EnginePlaces, never
   Effect.map(Path.Path, (paths) => ({
     engines,
     installed: paths.join(engines, "tensorflow"),
+    link: paths.join(engines, "tensorflow.link"),
     building: paths.join(engines, "tensorflow.building"),
     lock: paths.join(engines, "tensorflow.lock"),
     downloads: paths.join(engines, "downloads")

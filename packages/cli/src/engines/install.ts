@@ -22,7 +22,7 @@ import { locked } from "./lock.ts"
 import { Machine } from "./machine.ts"
 import { findNpm, installPackage, npmFiles, npmSource, packageName } from "./npmPackage.ts"
 import { type Asked, bring, findSource, identityOf, unpack, unpackedLibraries } from "./source.ts"
-import { fingerprint, remove, runStage } from "./stages.ts"
+import { fingerprint, remove, removeStamps, runStage } from "./stages.ts"
 
 /** Everything that installing can fail with. */
 export type InstallError =
@@ -141,23 +141,24 @@ const build = Effect.fnUntraced(
       name: "libraries",
       text: `unpacking the libraries of ${source.text}`,
       source: libraries,
-      makes: ["site", "unpacked"],
-      run: unpack(local, building)
+      makes: ["site"],
+      run: (folder) => unpack(local, folder)
     })
     yield* runStage(building, {
       name: "package",
       text: `installing ${name} with npm`,
       source: npmIdentity,
-      makes: ["node_modules", ...npmFiles, "addon.done"],
-      run: installPackage(building, { gpu, npm })
+      makes: ["node_modules", ...npmFiles],
+      run: (folder) => installPackage(folder, { gpu, npm })
     })
     const linked = yield* unpackedLibraries(building)
+    const addon = paths.join("node_modules", name, addonFolder, addonFile)
     yield* runStage(building, {
       name: "addon",
       text: `compiling the addon with ${compiler}`,
       source: { identity, compiler },
-      makes: [paths.join("node_modules", name, addonFolder, addonFile)],
-      run: compileAddon(building, { name, compiler, libraries: linked })
+      makes: [addon],
+      run: (folder) => compileAddon(building, { name, compiler, libraries: linked, output: paths.join(folder, addon) })
     })
     yield* report({ event: "stage", stage: "check", text: "checking that it computes", skipped: false })
     const working = yield* checked(building, name)
@@ -173,6 +174,7 @@ const build = Effect.fnUntraced(
       identity
     }
     yield* writeWhole(paths.join(building, manifestName), `${JSON.stringify(manifest, undefined, 2)}\n`)
+    yield* removeStamps(building, ["libraries", "package", "addon"])
     yield* putInPlace(engines)
     if (gpu && !working.usesGpu) {
       const message = `TensorFlow does not use a GPU here; "effusion engine doctor" says why`
@@ -234,22 +236,26 @@ const putInPlace = Effect.fnUntraced(
   function*(engines: string): Effect.fn.Return<void, FileProblem, FileSystem.FileSystem | Path.Path> {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
-    const { building, installed } = yield* enginePlaces(engines)
-    const date = DateTime.formatIso(yield* DateTime.now).replaceAll(/\D/g, "")
-    const name = `tensorflow-${date}`
-    const link = paths.join(engines, "tensorflow.link")
+    const { building, installed, link } = yield* enginePlaces(engines)
+    const others = (yield* Effect.mapError(fs.readDirectory(engines), fileProblem("read", engines)))
+      .filter((name) => numbered.test(name))
+    const last = Math.max(0, ...others.map((name) => Number(numbered.exec(name)![1])))
+    const name = `tensorflow-${last + 1}`
     yield* remove(link)
     const place = Effect.gen(function*() {
       yield* fs.rename(building, paths.join(engines, name))
       yield* fs.symlink(name, link)
       // A folder that somebody put there by hand cannot be replaced by a link at once.
       const byHand = (yield* isFolder(installed)) && Option.isNone(yield* Effect.option(fs.readLink(installed)))
-      if (byHand) yield* fs.rename(installed, paths.join(engines, `tensorflow-${date}-before`))
+      if (byHand) yield* fs.rename(installed, paths.join(engines, `tensorflow-${last + 2}`))
       yield* fs.rename(link, installed)
     })
     yield* Effect.mapError(Effect.uninterruptible(place), fileProblem("write", installed))
-    const others = (yield* Effect.mapError(fs.readDirectory(engines), fileProblem("read", engines)))
-      .filter((other) => /^tensorflow-\d+(-before)?$/.test(other) && other !== name)
-    yield* Effect.forEach(others, (other) => remove(paths.join(engines, other)), { discard: true })
+    const left = (yield* Effect.mapError(fs.readDirectory(engines), fileProblem("read", engines)))
+      .filter((other) => numbered.test(other) && other !== name)
+    yield* Effect.forEach(left, (other) => remove(paths.join(engines, other)), { discard: true })
   }
 )
+
+/** What an installation is called. */
+const numbered = /^tensorflow-(\d+)$/

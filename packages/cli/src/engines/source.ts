@@ -11,7 +11,7 @@ import { download } from "./download.ts"
 import {
   type DamagedArchive,
   type DownloadFailed,
-  NoLibtensorflow,
+  type NoLibtensorflow,
   type NotAWheel,
   NoTensorflowInWheel,
   type UnsupportedMachine,
@@ -171,21 +171,21 @@ export const identityOf = Effect.fnUntraced(
 )
 
 /**
- * Unpacks everything into a folder that is laid out as Python's site-packages.
+ * Unpacks everything into `site/`, which is laid out as Python's site-packages.
  *
- * @param building the folder that is being built; the libraries come into its `site`
+ * @param folder where `site` is to be; it is empty
  * @example
- * yield* unpack(local, "engines/tensorflow.building")
+ * yield* unpack(local, "engines/tensorflow.building/libraries.4711")
  */
 export const unpack = Effect.fnUntraced(
-  function*({ archive, wheels }: Source, building: string): Effect.fn.Return<
+  function*({ archive, wheels }: Source, folder: string): Effect.fn.Return<
     void,
     NotAWheel | DamagedArchive | NoLibtensorflow | FileProblem,
     FileSystem.FileSystem | Path.Path | InstallReporter
   > {
     const paths = yield* Path.Path
     const fs = yield* FileSystem.FileSystem
-    const site = paths.join(building, "site")
+    const site = paths.join(folder, "site")
     if (archive?.type === "folder") yield* takeFolder(archive.path, site, { move: false })
     if (archive?.type === "file") {
       const { path } = archive
@@ -193,7 +193,7 @@ export const unpack = Effect.fnUntraced(
       yield* watching(
         "libraries",
         size,
-        (onBytes) => takeArchive(path, site, paths.join(building, "unpacked"), onBytes)
+        (onBytes) => takeArchive(path, site, paths.join(folder, "unpacked"), onBytes)
       )
     }
     const total = wheels.flatMap(({ files }) => files).reduce((sum, { bytes }) => sum + bytes, 0)
