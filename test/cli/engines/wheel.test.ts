@@ -57,6 +57,15 @@ describe("a wheel of TensorFlow", () => {
       assert.strictEqual(bytes, Object.values(tensorflowFiles).reduce((sum, { length }) => sum + length, 0))
     }))
 
+  it.effect("leaves programs that can be run", () =>
+    Effect.gen(function*() {
+      const files = { "nvidia/cuda_nvcc/bin/ptxas": "#!", "nvidia/cuda_nvcc/nvvm/libdevice/libdevice.10.bc": "BC" }
+      const path = yield* Effect.promise(() => writeWheel(join(folder.path, "nvcc.whl"), { files }))
+      const { site } = yield* unpack(path)
+      const modes = Object.keys(files).map((file) => statSync(join(site, file)).mode & 0o111)
+      assert.deepStrictEqual(modes.map((mode) => mode !== 0), [true, false])
+    }))
+
   it("of any files comes out as what is needed of them", () =>
     fc.assert(
       fc.asyncProperty(

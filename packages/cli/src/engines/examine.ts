@@ -135,14 +135,13 @@ const sharedLibraries = Effect.fnUntraced(function*(addon: string) {
 })
 
 /**
- * What `ldd` wrote.
+ * What `ldd` wrote, each library once.
  *
  * @example
  * readLdd("\tlibm.so.6 => /lib/libm.so.6 (0x00007f)\n\tlibx.so.1 => not found\n")
  * // => [{ name: "libm.so.6", path: "/lib/libm.so.6" }, { name: "libx.so.1", path: undefined }]
  */
 export const readLdd = (text: string): ReadonlyArray<SharedLibrary> =>
-  [...text.matchAll(/^\s*(\S+) => (not found|(\S+) \(0x[0-9a-f]+\))$/gm)].map(([, name, , path]) => ({
-    name: name!,
-    path: path === undefined ? undefined : normalize(path)
-  }))
+  [...text.matchAll(/^\s*(\S+) => (not found|(\S+) \(0x[0-9a-f]+\))$/gm)]
+    .map(([, name, , path]) => ({ name: name!, path: path === undefined ? undefined : normalize(path) }))
+    .filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i)

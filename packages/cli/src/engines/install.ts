@@ -177,7 +177,9 @@ const build = Effect.fnUntraced(
     yield* removeStamps(building, ["libraries", "package", "addon"])
     yield* putInPlace(engines)
     if (gpu && !working.usesGpu) {
-      const message = `TensorFlow does not use a GPU here; "effusion engine doctor" says why`
+      const message = working.builtForGpu
+        ? `TensorFlow does not use a GPU here; "effusion engine doctor" says why`
+        : `this libtensorflow is built without CUDA: for a GPU, give the wheel of "tensorflow" and those of NVIDIA`
       yield* report({ event: "warning", message })
     }
     const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000

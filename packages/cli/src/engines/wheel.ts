@@ -40,6 +40,8 @@ const needed: ReadonlyArray<RegExp> = [
   /^tensorflow\/include\/(tensorflow|tensorflow\/tsl|tsl|xla\/tsl)\/c\/.*\.h$/,
   /^tensorflow\/include\/(tensorflow\/core|tensorflow\/tsl|tsl|xla\/tsl)\/platform\/[^/]+\.h$/,
   /^nvidia\/[^/]+\/lib\/[^/]+\.so(\.[0-9.]+)?$/,
+  // What XLA makes machine code for GPUs with; TensorFlow looks for it there.
+  /^nvidia\/[^/]+\/(bin\/(ptxas|nvlink|fatbinary)|nvvm\/libdevice\/[^/]+)$/,
   // Libraries that a wheel brings along for others of its own.
   /^[^/]+\.libs\/[^/]+\.so[^/]*$/
 ]
@@ -105,7 +107,7 @@ export const unpackWheel = Effect.fnUntraced(
         Effect.gen(function*() {
           const to = paths.join(site, ...entry.fileName.split("/"))
           yield* makeFolder(paths.dirname(to))
-          const sha256 = yield* writeStream(() => zip.openReadStreamPromise(entry), to, onBytes).pipe(
+          const sha256 = yield* writeStream(() => zip.openReadStreamPromise(entry), to, onBytes, modeOf(entry)).pipe(
             Effect.mapError(({ cause }) =>
               systemProblem("unpack", to, cause) ??
                 new DamagedArchive({ path: wheel.path, reason: `${entry.fileName}: ${reasonOf(cause)}` })
@@ -120,6 +122,10 @@ export const unpackWheel = Effect.fnUntraced(
     }))
   }
 )
+
+/** Whether a file can be run is in the upper half of what zip archives call its external attributes. */
+const modeOf = ({ externalFileAttributes }: Entry): number =>
+  ((externalFileAttributes >>> 16) & 0o111) === 0 ? 0o644 : 0o755
 
 /** Opens a zip archive for as long as the scope. */
 const openZip = (path: string) =>

@@ -42,7 +42,7 @@ export const startServer = async (): Promise<FileServer> => {
   let content: Uint8Array = new Uint8Array()
   const ranges: Array<string | undefined> = []
   const answers: Array<Answer> = []
-  let onSeen = (_: number): void => {}
+  let onSeen: FileServer["onSeen"] = () => {}
   const server = createServer((request, response) => {
     ranges.push(request.headers.range)
     const { cutAfter, ignoresRange = false, status, whenSeen = false } = answers.shift() ?? {}

@@ -60,7 +60,9 @@ export const writeWheel = async (path: string, options: WheelOptions = {}): Prom
     RECORD: `${record.join("\n")}\n${description}/RECORD,,\n`
   }
   const zip = new ZipFile()
-  for (const [file, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content), file)
+  for (const [file, content] of Object.entries(files)) {
+    zip.addBuffer(Buffer.from(content), file, { mode: file.includes("/bin/") ? 0o100755 : 0o100644 })
+  }
   for (const [file, content] of Object.entries(described)) {
     if (options.without?.includes(file) !== true) zip.addBuffer(Buffer.from(content), `${description}/${file}`)
   }

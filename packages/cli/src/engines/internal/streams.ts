@@ -42,13 +42,15 @@ const watched = (onChunk: (bytes: number, chunk: Uint8Array) => void): Transform
 /**
  * Writes a stream to a file and to the disk; gives the SHA-256 of what was written, in hexadecimal.
  *
+ * @param mode the file's permissions
  * @example
- * const sha256 = yield* writeStream(() => zip.openReadStreamPromise(entry), "site/tensorflow/include/c_api.h", onBytes)
+ * const sha256 = yield* writeStream(() => zip.openReadStreamPromise(entry), "site/c_api.h", onBytes, 0o644)
  */
 export const writeStream = (
   from: () => Promise<Readable>,
   path: string,
-  onBytes: OnBytes
+  onBytes: OnBytes,
+  mode: number
 ): Effect.Effect<string, StreamBroken> =>
   Effect.suspend(() => {
     const hash = createHash("sha256")
@@ -56,7 +58,7 @@ export const writeStream = (
       if (chunk !== undefined) hash.update(chunk)
       onBytes(bytes)
     }
-    return Effect.map(copy(from, () => createWriteStream(path, { flush: true }), told), () => hash.digest("hex"))
+    return Effect.map(copy(from, () => createWriteStream(path, { flush: true, mode }), told), () => hash.digest("hex"))
   })
 
 /**
