@@ -11,10 +11,12 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync
 } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import type { EngineCheck } from "../../../packages/cli/src/engines/EngineCheck.ts"
@@ -184,7 +186,31 @@ describe("installing from an archive of libtensorflow", () => {
       yield* Effect.promise(server.close)
     }))
 
-  it.effect("fails when it is cut off, when it is none, and when its paths leave the folder", () =>
+  it.effect("follows the links of an archive, and no links that leave it", () =>
+    Effect.gen(function*() {
+      const [library, framework] = Object.keys(archiveFiles)
+      const linked = writeFiles(join(folder.path, "linked"), archiveFiles)
+      renameSync(join(linked, library!), join(linked, `${library!}.18.0`))
+      symlinkSync(`${basename(library!)}.18.0`, join(linked, library!))
+      symlinkSync(basename(library!), join(linked, "lib", "libtensorflow.so"))
+      const archive = yield* Effect.promise(() => writeArchive(join(folder.path, "linked.tar.gz"), linked))
+      for (const libtensorflow of [linked, archive]) {
+        const engines = newEngines()
+        yield* install({ engines, libtensorflow })
+        assertInstalled(engines)
+        const taken = join(engines, "tensorflow", "site", "libtensorflow", library!)
+        assert.strictEqual(readFileSync(taken, "utf8"), "the library")
+        assert.isFalse(lstatSync(taken).isSymbolicLink())
+      }
+      rmSync(join(linked, framework!))
+      symlinkSync(`../../libtensorflow/${framework!}`, join(linked, framework!))
+      const evil = yield* Effect.promise(() => writeArchive(join(folder.path, "evil.tar.gz"), linked))
+      const error = yield* Effect.flip(install({ engines: newEngines(), libtensorflow: evil }))
+      assert.strictEqual(error._tag, "NoLibtensorflow", error.message)
+      assert.include(error.message, framework!)
+    }))
+
+  it.effect("fails when it is cut off, when it is none", () =>
     Effect.gen(function*() {
       const archive = yield* Effect.promise(() => writeArchive(join(folder.path, "cut.tar.gz"), unpacked))
       writeFileSync(archive, readFileSync(archive).subarray(0, 200))

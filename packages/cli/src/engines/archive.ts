@@ -3,6 +3,7 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import { createReadStream } from "node:fs"
+import { posix } from "node:path"
 import { extract } from "tar"
 import { type FileProblem, fileProblem, isFolder, makeFolder } from "../files.ts"
 import { DamagedArchive, NoLibtensorflow, reasonOf } from "./errors.ts"
@@ -90,15 +91,42 @@ export const takeArchive = Effect.fnUntraced(
     beside: string,
     onBytes: OnBytes
   ): Effect.fn.Return<void, DamagedArchive | NoLibtensorflow | FileProblem, FileSystem.FileSystem | Path.Path> {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
     yield* makeFolder(beside)
-    // Strict: an entry whose path leaves the folder is refused, and with it the whole archive.
-    const unpack = () => extract({ cwd: beside, strict: true, preserveOwner: false })
+    // Links are followed here and not made: libtensorflow.so.2 is one to a file with its whole version in the name.
+    const links = new Map<string, string>()
+    const unpack = () =>
+      extract({
+        cwd: beside,
+        // An entry whose path leaves the folder is refused, and with it the whole archive.
+        strict: true,
+        preserveOwner: false,
+        filter: (path, entry) => {
+          if (!("type" in entry) || entry.type !== "SymbolicLink") return true
+          links.set(posix.normalize(path), posix.join(posix.dirname(path), entry.linkpath ?? ""))
+          return false
+        }
+      })
     yield* copy(async () => createReadStream(archive, { highWaterMark: 1 << 20 }), unpack as () => never, onBytes).pipe(
       Effect.mapError(({ cause }) =>
         systemProblem("unpack", archive, cause) ?? new DamagedArchive({ path: archive, reason: reasonOf(cause) })
       )
     )
+    yield* Effect.forEach(libraryNames(yield* Machine), (name) => {
+      const file = followed(`lib/${name}`, links)
+      // What the archive does not have is said below.
+      return file === `lib/${name}` || file.startsWith("..")
+        ? Effect.void
+        : Effect.ignore(fs.rename(paths.join(beside, file), paths.join(beside, "lib", name)))
+    }, { discard: true })
     yield* requireLibtensorflow(beside, archive)
     yield* takeFolder(beside, site, { move: true })
   }
 )
+
+/** The file at the end of a chain of links; a chain that does not end is cut short. */
+const followed = (path: string, links: ReadonlyMap<string, string>, length = 0): string => {
+  const to = links.get(path)
+  return to === undefined || length > links.size ? path : followed(to, links, length + 1)
+}

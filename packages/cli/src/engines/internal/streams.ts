@@ -89,6 +89,6 @@ const unknownProblem = { reason: "it cannot be read", remedy: "check the path" }
 export const systemProblem = (action: string, path: string, error: unknown): FileProblem | undefined => {
   if (!Predicate.hasProperty(error, "code") || typeof error.code !== "string") return undefined
   // What Node and libraries name ERR_... or Z_... is no error of the operating system.
-  if (!Predicate.hasProperty(error, "syscall")) return undefined
+  if (!Predicate.hasProperty(error, "syscall") || !/^E[A-Z0-9]+$/.test(error.code)) return undefined
   return new FileProblem({ action, path, ...meaningOf(error.code) })
 }
