@@ -96,11 +96,16 @@ describe("the package is found", () => {
       version: "4.22.0",
       libtensorflow: "2.21.0",
       gpu: true,
+      libraries: ["site/tensorflow/libtensorflow_cc.so.2"],
       source: "tensorflow-2.21.0.whl",
       date: "2026-11-24T09:00:00Z"
     }
     write(join(engine, "installation.json"), JSON.stringify(manifest))
-    assert.deepInclude(await found(machine), { builtFor: "gpu", manifest })
+    assert.deepInclude(await found(machine), {
+      builtFor: "gpu",
+      libraries: [join(engine, "site", "tensorflow", "libtensorflow_cc.so.2")],
+      manifest
+    })
     write(join(engine, "installation.json"), JSON.stringify({ ...manifest, gpu: false }))
     assert.deepInclude(await found(machine), { builtFor: "cpu" })
     // A note that cannot be read makes an installation no worse.
