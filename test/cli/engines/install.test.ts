@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { environment, readPackage } from "@effusion/core/engine/tensorflow/installation"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { spawnSync } from "node:child_process"
 import {
   existsSync,
   lstatSync,
@@ -24,7 +25,7 @@ import { EngineDoesNotWork } from "../../../packages/cli/src/engines/errors.ts"
 import { type InstallOptions, installTensorflow } from "../../../packages/cli/src/engines/install.ts"
 import { type InstallEvent, InstallReporter } from "../../../packages/cli/src/engines/InstallReporter.ts"
 import { Machine } from "../../../packages/cli/src/engines/machine.ts"
-import { start, temporaryFolder } from "../support/cli.ts"
+import { cliCommand, start, temporaryFolder } from "../support/cli.ts"
 import { startServer } from "./support/server.ts"
 import { brokenCompiler, brokenNpm, checkLayer, environmentLayer, working, writeTools } from "./support/tools.ts"
 import { archiveFiles, tensorflowFiles, writeArchive, writeFiles, writeWheel } from "./support/wheels.ts"
@@ -404,4 +405,28 @@ describe("an installation that is interrupted", () => {
       assertInstalled(engines)
     })
   }
+
+  /** Whether this machine lets us mount file systems in a namespace of our own. */
+  const canMount = spawnSync("unshare", ["-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]).status === 0
+
+  it.skipIf(!canMount)("by a full disk names it, and goes on when there is room", async () => {
+    const large = Buffer.alloc(2_000_000, "not the same anywhere")
+    const files = { ...tensorflowFiles, "tensorflow/libtensorflow_cc.so.2": large }
+    const archive = await writeWheel(join(folder.path, "large.whl"), { files })
+    const place = mkdtempSync(join(folder.path, "mounted-"))
+    const steps = [
+      `mount -t tmpfs -o size=1m tmpfs "${place}"`,
+      `${cliCommand} engine install tensorflow --wheel "${archive}"; echo "code $?"`,
+      `mount -o remount,size=16m "${place}"`,
+      `"${process.execPath}" "${script}" "${place}" "${archive}"`,
+      `ls "${place}"`
+    ]
+    const { code, stderr, stdout } = await start("unshare", ["-rm", "sh", "-c", steps.join(" && ")], {
+      env: { ...environment(), ...tools.environment, EFFUSION_ENGINES: place }
+    }).ended
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stdout, "code 1")
+    assert.match(stderr, /^effusion: cannot unpack .*libtensorflow_cc\.so\.2": the disk is full; make room.*\n$/)
+    assert.match(stdout, /"event":"installed".*\ntensorflow\ntensorflow-1\n$/)
+  })
 })
