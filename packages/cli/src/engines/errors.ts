@@ -60,7 +60,7 @@ export class NoTensorflowInWheel extends Data.TaggedError("NoTensorflowInWheel")
 }> {
   override get message() {
     const wheels = this.wheels.map(({ name, path, version }) => `"${path}" (${name} ${version})`).join(", ")
-    return `libtensorflow_cc is not in ${wheels}; give the wheel of tensorflow-cpu or tensorflow, 2.13 or newer, ` +
+    return `libtensorflow_cc is not in ${wheels}; give the wheel of tensorflow-cpu or tensorflow, a recent one, ` +
       `or an archive of libtensorflow with --libtensorflow`
   }
 }

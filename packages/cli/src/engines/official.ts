@@ -24,8 +24,8 @@ const archives: { readonly [name: string]: string | undefined } = {
 
 /** What the archive for GPUs needs and does not bring along. */
 export const gpuArchiveNeeds =
-  `the official archive of libtensorflow ${version} for GPUs needs the libraries of CUDA 12.5 and cuDNN 9.3, and knows no ` +
-  `GPU newer than Hopper; a current TensorFlow wheel with NVIDIA's wheels brings its own (--wheel, see docs/engines.md)`
+  `the official archive of libtensorflow ${version} for GPUs needs the libraries of CUDA 12.5 and cuDNN 9.3, and is ` +
+  `older than GPUs that came after Hopper; a current TensorFlow wheel with NVIDIA's wheels brings its own (--wheel, see docs/engines.md)`
 
 const places: { readonly [machine: string]: string | undefined } = {
   "linux-x64": "linux-x86_64",
