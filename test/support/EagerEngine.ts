@@ -5,7 +5,7 @@
  * That backend's gradient of nearest upsampling is wrong for batches over 1: do not ask it for that.
  */
 import type { EngineMemory, HostOf, Instance, Program, SpecsOf, Tensor, Tensors } from "@effusion/core/engine"
-import { Engine, InvalidProgram, SignatureMismatch } from "@effusion/core/engine"
+import { CompilationFailed, Engine, ExecutionFailed, InvalidProgram, SignatureMismatch } from "@effusion/core/engine"
 import { type HostTensor, sameShape, showShape, type TensorSpec, zeros } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, Record, Semaphore } from "effect"
@@ -16,18 +16,33 @@ export const layer: Layer.Layer<Engine> = Layer.effect(
   Engine,
   Effect.gen(function*() {
     yield* Effect.promise(() => tf.setBackend("cpu"))
-    let memory: EngineMemory = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
-    const hold = (more: EngineMemory): Effect.Effect<void, never, Scope.Scope> =>
-      Effect.acquireRelease(
+    let memory = nothing
+    const engine = yield* Effect.acquireRelease(
+      Effect.sync((): Handle => ({ ended: undefined })),
+      (engine) =>
         Effect.sync(() => {
-          memory = plus(memory, more, 1)
+          engine.ended = "the engine was closed"
+          memory = nothing
+        })
+    )
+    /** Counts something for as long as the scope is open. */
+    const hold = (more: Partial<EngineMemory>, ended: string): Effect.Effect<Handle, never, Scope.Scope> =>
+      Effect.acquireRelease(
+        Effect.sync((): Handle => {
+          if (engine.ended === undefined) memory = plus(memory, more, 1)
+          return { ended: engine.ended }
         }),
-        () =>
+        (handle) =>
           Effect.sync(() => {
-            memory = plus(memory, more, -1)
+            if (engine.ended === undefined) memory = plus(memory, more, -1)
+            handle.ended = ended
           })
       )
     const compile = Effect.fnUntraced(function*(program: Program<Tensors, Tensors, Tensors>) {
+      const { name } = program
+      if (engine.ended !== undefined) {
+        return yield* new CompilationFailed({ program: name, engine: "eager", reason: engine.ended })
+      }
       const compute = (state: HostTensors, input: HostTensors) =>
         tidy(() => {
           const result = program.apply(Record.map(state, place), Record.map(input, place))
@@ -35,32 +50,51 @@ export const layer: Layer.Layer<Engine> = Layer.effect(
         })
       const trial = yield* Effect.try({
         try: () => compute(Record.map(program.state, zeroOf), Record.map(program.input, zeroOf)),
-        catch: (cause) => new InvalidProgram({ program: program.name, reason: String(cause), cause })
+        catch: (cause) => new InvalidProgram({ program: name, reason: String(cause), cause })
       })
-      yield* hold({ executables: 1, instances: 0, tensors: 0, bytes: 0 })
+      const executable = yield* hold({ executables: 1 }, "the compiled program was released: its scope is closed")
+      const failed = (reason: string) => new ExecutionFailed({ program: name, engine: "eager", reason })
       const start = Effect.fnUntraced(function*(first: HostTensors) {
-        yield* requireSignature(program.name, "the state", program.state, first)
-        yield* hold({ executables: 0, instances: 1, tensors: Object.keys(first).length, bytes: bytesOf(first) })
+        const gone = engine.ended ?? executable.ended
+        if (gone !== undefined) return yield* failed(gone)
+        yield* requireSignature(name, "the state", program.state, first)
+        const size = { instances: 1, tensors: Object.keys(first).length, bytes: bytesOf(first) }
+        const held = yield* hold(size, "the instance was released: its scope is closed")
         const turn = Semaphore.makeUnsafe(1)
-        let state = first
-        const instance: Instance<Tensors, Tensors, Tensors> = {
-          step: (input) =>
-            turn.withPermit(Effect.uninterruptible(Effect.gen(function*() {
-              yield* requireSignature(program.name, "the input", program.input, input)
+        let state = Record.map(first, copy)
+        const inTurn = <A>(use: Effect.Effect<A, ExecutionFailed>): Effect.Effect<A, ExecutionFailed> =>
+          turn.withPermit(Effect.suspend(() => {
+            const gone = engine.ended ?? executable.ended ?? held.ended
+            return gone === undefined ? use : Effect.fail(failed(gone))
+          }))
+        const step = (input: HostTensors) =>
+          Effect.try({
+            try: () => {
               const result = compute(state, input)
               state = result.state
               return result.output
-            }))),
-          read: turn.withPermit(Effect.sync(() => state)),
+            },
+            catch: (cause) => {
+              held.ended = `an earlier step failed: ${String(cause)}`
+              return failed(String(cause))
+            }
+          })
+        const instance: Instance<Tensors, Tensors, Tensors> = {
+          step: (input) =>
+            Effect.andThen(requireSignature(name, "the input", program.input, input), inTurn(step(input))),
+          read: inTurn(Effect.sync(() => Record.map(state, copy))),
           write: (next) =>
-            turn.withPermit(Effect.map(requireSignature(program.name, "the state", program.state, next), () => {
-              state = next
-            }))
+            Effect.andThen(
+              requireSignature(name, "the state", program.state, next),
+              inTurn(Effect.sync(() => {
+                state = Record.map(next, copy)
+              }))
+            )
         }
         return instance
       })
       const output = Record.map(trial.output, ({ dtype, shape }) => ({ dtype, shape }))
-      return { name: program.name, state: program.state, input: program.input, output, start }
+      return { name, state: program.state, input: program.input, output, start }
     })
 
     return {
@@ -72,6 +106,13 @@ export const layer: Layer.Layer<Engine> = Layer.effect(
     }
   })
 )
+
+/** Something that is held, or why it cannot be used any more. */
+interface Handle {
+  ended: string | undefined
+}
+
+const nothing: EngineMemory = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
 
 type HostTensors = HostOf<Tensors>
 
@@ -92,12 +133,10 @@ const zeroOf = ({ dtype, shape }: TensorSpec): HostTensor =>
 const bytesOf = (tensors: HostTensors): number =>
   Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0)
 
-const plus = (a: EngineMemory, b: EngineMemory, sign: 1 | -1): EngineMemory => ({
-  executables: a.executables + sign * b.executables,
-  instances: a.instances + sign * b.instances,
-  tensors: a.tensors + sign * b.tensors,
-  bytes: a.bytes + sign * b.bytes
-})
+const copy = (tensor: HostTensor): HostTensor => ({ ...tensor, data: tensor.data.slice() } as HostTensor)
+
+const plus = (a: EngineMemory, b: Partial<EngineMemory>, sign: 1 | -1): EngineMemory =>
+  Record.map(a as { readonly [K in keyof EngineMemory]: number }, (count, what) => count + sign * (b[what] ?? 0))
 
 const requireSignature = (
   program: string,

@@ -1,0 +1,57 @@
+/**
+ * Any sequence of commands does to an engine what it does to the model, and leaves nothing behind.
+ */
+import { assert } from "@effect/vitest"
+import { Engine, type EngineUnavailable } from "@effusion/core/engine"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import * as fc from "fast-check"
+import type { EngineTests } from "../conformance/tests.ts"
+import { begin, type CommandOptions, commands, type OpenEngine } from "./commands.ts"
+
+const nothing = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
+
+/** Registers the tests. */
+export const sequenceTests = (
+  it: EngineTests,
+  layer: Layer.Layer<Engine, EngineUnavailable>,
+  { checksIndices }: Pick<CommandOptions, "checksIndices">
+): void => {
+  /** Builds the engine anew. */
+  const open: Effect.Effect<OpenEngine, EngineUnavailable> = Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
+    return { service: Context.get(context, Engine), close: Scope.close(scope, Exit.void) }
+  })
+
+  it.effect("is what the scopes hold, after any sequence of commands, and nothing when they are closed", () =>
+    Effect.gen(function*() {
+      const service = yield* Engine
+      const engine = { service, close: Effect.void }
+      yield* assertAll(100, commands({ checksIndices }), () => Effect.succeed(engine))
+    }))
+
+  it.effect("is nothing when the engine is closed, in the middle of any sequence, and of no use to another engine", () =>
+    assertAll(8, commands({ checksIndices, open }), () => open))
+}
+
+/** Runs sequences of commands, each on an engine that it closes. */
+const assertAll = (
+  numRuns: number,
+  sequences: ReturnType<typeof commands>,
+  open: () => Effect.Effect<OpenEngine, EngineUnavailable>
+): Effect.Effect<void> =>
+  Effect.promise(() =>
+    fc.assert(
+      fc.asyncProperty(sequences, async (sequence) => {
+        const { model, real } = begin(await Effect.runPromise(open()))
+        try {
+          await fc.asyncModelRun(() => ({ model, real }), sequence)
+        } finally {
+          await Effect.runPromise(Scope.close(real.scopes[0]!, Exit.void))
+        }
+        assert.deepStrictEqual(await Effect.runPromise(real.engine.service.memory), nothing)
+        await Effect.runPromise(real.engine.close)
+      }),
+      { numRuns }
+    )
+  )
