@@ -4,6 +4,6 @@ import { engineMemory } from "./suite.ts"
 
 engineMemory("onnx", OnnxEngine.layer({ threads: 1 }), {
   checksIndices: true,
-  interruptions: { steps: 2000, hidden: 4096, megabytes: 16 },
+  interruptions: { steps: 2000, hidden: 8192, megabytes: 16 },
   races: { runs: 50 }
 })

@@ -1,14 +1,12 @@
 /**
  * Any sequence of commands does to an engine what it does to the model, and leaves nothing behind.
  */
-import { assert } from "@effect/vitest"
 import { Engine, type EngineUnavailable } from "@effusion/core/engine"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import * as fc from "fast-check"
 import type { EngineTests } from "../conformance/tests.ts"
-import { begin, type CommandOptions, commands, type OpenEngine } from "./commands.ts"
-
-const nothing = { executables: 0, instances: 0, tensors: 0, bytes: 0 }
+import { begin, checkMemory, type CommandOptions, commands, type OpenEngine } from "./commands.ts"
+import { close } from "./model.ts"
 
 /** Registers the tests. */
 export const sequenceTests = (
@@ -43,13 +41,14 @@ const assertAll = (
   Effect.promise(() =>
     fc.assert(
       fc.asyncProperty(sequences, async (sequence) => {
-        const { model, real } = begin(await Effect.runPromise(open()))
+        const { model, real } = await Effect.runPromise(Effect.flatMap(open(), begin))
         try {
           await fc.asyncModelRun(() => ({ model, real }), sequence)
         } finally {
+          close(model, 0)
           await Effect.runPromise(Scope.close(real.scopes[0]!, Exit.void))
         }
-        assert.deepStrictEqual(await Effect.runPromise(real.engine.service.memory), nothing)
+        await Effect.runPromise(checkMemory(model, real))
         await Effect.runPromise(real.engine.close)
       }),
       { numRuns }
