@@ -2,7 +2,7 @@
  * Any sequence of commands does to an engine what it does to the model, and leaves nothing behind.
  */
 import { Engine, type EngineUnavailable } from "@effusion/core/engine"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import * as fc from "fast-check"
 import type { EngineTests } from "../conformance/tests.ts"
 import { begin, checkMemory, type CommandOptions, commands, type OpenEngine } from "./commands.ts"
@@ -11,16 +11,9 @@ import { close } from "./model.ts"
 /** Registers the tests. */
 export const sequenceTests = (
   it: EngineTests,
-  layer: Layer.Layer<Engine, EngineUnavailable>,
+  open: Effect.Effect<OpenEngine, EngineUnavailable>,
   { checksIndices }: Pick<CommandOptions, "checksIndices">
 ): void => {
-  /** Builds the engine anew. */
-  const open: Effect.Effect<OpenEngine, EngineUnavailable> = Effect.gen(function*() {
-    const scope = yield* Scope.make()
-    const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
-    return { service: Context.get(context, Engine), close: Scope.close(scope, Exit.void) }
-  })
-
   it.effect("is what the scopes hold, after any sequence of commands, and nothing when they are closed", () =>
     Effect.gen(function*() {
       const service = yield* Engine

@@ -4,9 +4,10 @@
  * It is written once, for every engine; a new engine calls {@link engineMemory} in a test file of its own.
  */
 import { describe, layer as withLayer } from "@effect/vitest"
-import type { Engine, EngineUnavailable } from "@effusion/core/engine"
-import type { Layer } from "effect"
-import type { CommandOptions } from "./commands.ts"
+import { Engine, type EngineUnavailable } from "@effusion/core/engine"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { closingTests } from "./closing.ts"
+import type { CommandOptions, OpenEngine } from "./commands.ts"
 import { type InterruptionOptions, interruptionTests } from "./interruptions.ts"
 import { raceTests } from "./races.ts"
 import { sequenceTests } from "./sequences.ts"
@@ -28,9 +29,16 @@ export const engineMemory = (
   layer: Layer.Layer<Engine, EngineUnavailable>,
   options: MemoryOptions
 ): void => {
+  /** Builds the engine anew. */
+  const open: Effect.Effect<OpenEngine, EngineUnavailable> = Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
+    return { service: Context.get(context, Engine), close: Scope.close(scope, Exit.void) }
+  })
   describe(`the memory of the engine ${name}`, () => {
     withLayer(layer, { excludeTestServices: true })((it) => {
-      sequenceTests(it, layer, options)
+      sequenceTests(it, open, options)
+      closingTests(it, open)
       interruptionTests(it, options.interruptions)
       raceTests(it, options.races)
     })

@@ -5,6 +5,9 @@
  * interruption alike: a compiled program ({@link Executable}), a state that a program steps forward
  * ({@link Instance}), and the engine itself (a Layer). State never leaves the engine between steps; each step donates
  * the old state and keeps the new one.
+ *
+ * What is used when its scope has closed, or that of its program or its engine, fails and says so; what was under way
+ * comes to its end first. A scope that is closed already takes nothing: what is acquired in it is released at once.
  */
 import { Context } from "effect"
 import type { Effect, Scope } from "effect"
@@ -24,7 +27,10 @@ export interface DeviceInfo {
   readonly warning?: string
 }
 
-/** What lives in an engine at this moment. All four are zero once every scope is closed. */
+/**
+ * What lives in an engine at this moment. All four are zero once every scope is closed. A state counts until its own scope
+ * closes, also when that of its program has closed or a step has failed.
+ */
 export interface EngineMemory {
   readonly executables: number
   readonly instances: number

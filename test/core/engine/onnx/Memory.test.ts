@@ -70,6 +70,11 @@ describe("a process", () => {
       assert.deepStrictEqual(yield* run("unclosed.ts"), { code: 0, signal: null, output: "doubled 2,4,6\n" })
     }))
 
+  it.effect("ends when engines were used while they closed", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* run("closing.ts"), { code: 0, signal: null, output: "refused 40\n" })
+    }))
+
   it.effect("ends in the middle of a step when it is told to", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* run("exiting.ts"), { code: 3, signal: null, output: "leaving\n" })

@@ -85,6 +85,8 @@ const latch = (): Latch => {
   }
 }
 
+const closed = "the engine was closed"
+
 type Answered = (answer: Effect.Effect<Protocol<unknown>[RequestType]["response"], string>) => void
 
 /** Requests and answers, from the greeting on. */
@@ -105,7 +107,7 @@ const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<
     pending.clear()
   })
 
-  const request: Client<Source>["request"] = (type, body, transfer = []) =>
+  const send: Client<Source>["request"] = (type, body, transfer = []) =>
     Effect.uninterruptible(Effect.callback((resume) => {
       const ended = end.reason()
       if (ended !== undefined) return resume(Effect.fail(ended))
@@ -120,8 +122,17 @@ const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<
       pending.set(id, resume as Answered)
     }))
 
-  const close = Effect.ignore(request("close", {})).pipe(
-    Effect.andThen(Effect.sync(() => end.reach("the engine was closed"))),
+  let closing = false
+  const request: Client<Source>["request"] = (type, body, transfer) =>
+    Effect.suspend(() => closing ? Effect.fail(closed) : send(type, body, transfer))
+
+  // The worker answers in order, so once it has answered the last request it is idle. A thread that is ended while native
+  // code runs in it can take the process along.
+  const close = Effect.suspend(() => {
+    closing = true
+    return Effect.ignore(send("close", {}))
+  }).pipe(
+    Effect.andThen(Effect.sync(() => end.reach(closed))),
     Effect.andThen(Effect.promise(() => worker.terminate()))
   )
 
