@@ -8,7 +8,7 @@ import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import * as fc from "fast-check"
 import type { EngineTests } from "../conformance/tests.ts"
 import { forAll } from "../support/properties.ts"
-import type { OpenEngine } from "./commands.ts"
+import type { OpenEngine } from "./Command.ts"
 import { inputOf, runningSum, stateOf } from "./model.ts"
 import { turns } from "./turns.ts"
 

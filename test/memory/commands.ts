@@ -1,85 +1,23 @@
 /**
- * Everything that one can do to an engine, with scopes opening and closing and fibers being interrupted, as commands on a
- * model and on the engine itself. After each, both must hold the same.
+ * Everything that one can do to an engine, with scopes opening and closing and fibers being interrupted, as commands.
  */
 import { assert } from "@effect/vitest"
-import type { Engine, EngineMemory } from "@effusion/core/engine"
-import { Cause, Effect, Exit, Fiber, Record, Scope } from "effect"
+import type { EngineMemory } from "@effusion/core/engine"
+import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import * as fc from "fast-check"
+import {
+  checkMemory,
+  command,
+  compile,
+  fails,
+  failsAsClosed,
+  failsToFit,
+  type OpenEngine,
+  pick,
+  type Started
+} from "./Command.ts"
 import * as Model from "./model.ts"
 import { turns } from "./turns.ts"
-
-type Compiled = Effect.Success<ReturnType<typeof compile>>
-type Started = Effect.Success<ReturnType<Compiled["start"]>>
-
-/** An engine, and how to close it. */
-export interface OpenEngine {
-  readonly service: Engine["Service"]
-  readonly close: Effect.Effect<void>
-}
-
-/** What there is: values at the places that they have in the model. */
-export interface Real {
-  engine: OpenEngine
-  /** What the engine held before: what a sequence that failed has left is not the next one's fault. */
-  before: EngineMemory
-  readonly scopes: Array<Scope.Closeable>
-  readonly programs: Array<Compiled>
-  readonly instances: Array<Started>
-}
-
-/** Begins: one open scope, and nothing in it. */
-export const begin = (engine: OpenEngine): Effect.Effect<{ readonly model: Model.Model; readonly real: Real }> =>
-  Effect.map(engine.service.memory, (before) => ({
-    model: Model.empty(),
-    real: { engine, before, scopes: [Scope.makeUnsafe()], programs: [], instances: [] }
-  }))
-
-/** Holds the engine to holding what the model does. */
-export const checkMemory = (model: Model.Model, { before, engine }: Real): Effect.Effect<void> =>
-  Effect.map(engine.service.memory, (memory) => {
-    const held = Model.memoryOf(model)
-    assert.deepStrictEqual(memory, Record.map(before as Counts, (count, what) => count + held[what]))
-  })
-
-type Counts = { readonly [K in keyof EngineMemory]: number }
-
-const compile = (engine: OpenEngine, size: number) => engine.service.compile(Model.runningSum(size))
-
-/** One of those that there are. */
-const pick = (choice: number, from: ReadonlyArray<unknown>): number => choice % from.length
-
-type Perform = (model: Model.Model, real: Real) => Effect.Effect<void, unknown>
-
-/** Something that one can do; what it is done to is chosen by number when its time comes. */
-const command = (
-  name: string,
-  needs: "scopes" | "programs" | "instances",
-  perform: Perform
-): fc.AsyncCommand<Model.Model, Real> => ({
-  check: (model) => model[needs].length > 0,
-  run: (model, real) => Effect.runPromise(Effect.andThen(perform(model, real), checkMemory(model, real))),
-  toString: () => name
-})
-
-/** Holds an effect to failing with one of these errors, in these words. */
-const fails = <E extends { readonly _tag: string; readonly message: string }>(
-  effect: Effect.Effect<unknown, E>,
-  tags: ReadonlyArray<E["_tag"]>,
-  message: RegExp = /./
-): Effect.Effect<void> =>
-  Effect.matchEffect(effect, {
-    onSuccess: () => Effect.die(new Error("it should have failed")),
-    onFailure: (error) =>
-      Effect.sync(() => {
-        assert.include(tags, error._tag)
-        assert.match(error.message, message)
-      })
-  })
-
-/** Holds the use of what is gone to the error that says so. */
-const failsAsClosed = <A>(effect: Effect.Effect<A, { readonly _tag: string; readonly message: string }>) =>
-  fails(effect, ["ExecutionFailed"], /closed|earlier step failed/)
 
 const fork = (choice: number) =>
   command(`fork scope ${choice}`, "scopes", ({ scopes }, real) => {
@@ -88,12 +26,15 @@ const fork = (choice: number) =>
     return Effect.map(Scope.fork(real.scopes[parent]!), (scope) => void real.scopes.push(scope))
   })
 
-const close = (choice: number) =>
-  command(`close scope ${choice}`, "scopes", (model, real) => {
-    const scope = pick(choice, model.scopes)
+// The outermost scope stays open to the end, or nothing more would happen.
+const close = (choice: number) => ({
+  ...command(`close scope ${choice}`, "scopes", (model, real) => {
+    const scope = 1 + choice % (model.scopes.length - 1)
     Model.close(model, scope)
     return Scope.close(real.scopes[scope]!, Exit.void)
-  })
+  }),
+  check: ({ scopes }: Model.Model) => scopes.length > 1
+})
 
 // A scope that is closed already takes nothing: what is made in it is released at once.
 const compileIn = (choice: number, size: number) =>
@@ -131,7 +72,7 @@ const startWrong = (choice: number) =>
   command(`start program ${choice} from a state that does not fit`, "programs", (model, real) => {
     const program = pick(choice, model.programs)
     const wrong = Model.stateOf({ sum: Array.from({ length: model.programs[program]!.size + 1 }, () => 0), steps: 0 })
-    return fails(Effect.scoped(real.programs[program]!.start(wrong)), ["SignatureMismatch", "ExecutionFailed"])
+    return failsToFit(Effect.scoped(real.programs[program]!.start(wrong)), Model.programIsOpen(model, program))
   })
 
 /** Something that one can do to an instance, as long as it is usable; otherwise it must say why not. */
@@ -200,10 +141,8 @@ const stepWrong = (choice: number) =>
   command(`step with what does not fit instance ${choice}`, "instances", (model, real) => {
     const instance = pick(choice, model.instances)
     const { sum } = model.instances[instance]!.state
-    return fails(real.instances[instance]!.step(Model.inputOf([...sum, 0], 0)), [
-      "SignatureMismatch",
-      "ExecutionFailed"
-    ])
+    const wrong = Model.inputOf([...sum, 0], 0)
+    return failsToFit(real.instances[instance]!.step(wrong), Model.isUsable(model, instance))
   })
 
 /** A step that fails while it runs ends its instance, which is held until its scope closes. */
@@ -237,7 +176,7 @@ const writeWrong = (choice: number) =>
   command(`write what does not fit into instance ${choice}`, "instances", (model, real) => {
     const instance = pick(choice, model.instances)
     const wrong = Model.stateOf({ sum: [...model.instances[instance]!.state.sum, 0], steps: 0 })
-    return fails(real.instances[instance]!.write(wrong), ["SignatureMismatch", "ExecutionFailed"])
+    return failsToFit(real.instances[instance]!.write(wrong), Model.isUsable(model, instance))
   })
 
 /** Begins something, interrupts it after some turns of the event loop, and gives how it ended. */

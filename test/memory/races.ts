@@ -127,7 +127,7 @@ const play = Effect.fnUntraced(
 /** Registers the tests. */
 export const raceTests = (it: EngineTests, { runs }: { readonly runs: number }): void => {
   it.effect(
-    "is given out whole, and disturbed by nobody, however training, checkpoints and previews interleave",
+    "holds states that are given out whole and disturb nobody, however training, checkpoints and previews interleave",
     () =>
       Effect.gen(function*() {
         const engine = yield* Engine

@@ -5,7 +5,8 @@ import { Engine, type EngineUnavailable } from "@effusion/core/engine"
 import { Effect, Exit, Scope } from "effect"
 import * as fc from "fast-check"
 import type { EngineTests } from "../conformance/tests.ts"
-import { begin, checkMemory, type CommandOptions, commands, type OpenEngine } from "./commands.ts"
+import { begin, checkMemory, type OpenEngine } from "./Command.ts"
+import { type CommandOptions, commands } from "./commands.ts"
 import { close } from "./model.ts"
 
 /** Registers the tests. */
