@@ -22,28 +22,26 @@ const converse = <Source>(machine: Machine<Source>): Client<Source> & { readonly
     return answered
   }
 
+  const ask: Client<Source>["request"] = (type, body) =>
+    Effect.tryPromise({
+      // The type checker cannot see that the body belongs to `handlers[type]`; the signature says so.
+      try: () => inOrder(() => (handlers[type] as (body: unknown) => Promise<Answer<RequestType>>)(body)),
+      catch: messageOf
+    }).pipe(Effect.map(([value]) => value as never))
+
   const request: Client<Source>["request"] = (type, body) =>
     Effect.uninterruptible(
       // The machine computes in this thread: whatever else waits for its turn in it gets one before each request.
       Effect.andThen(
         Effect.yieldNow,
-        Effect.suspend(() =>
-          closed
-            ? Effect.fail("the engine was closed")
-            : Effect.tryPromise({
-              // The type checker cannot see that `body` belongs to `handlers[type]`; the signature says so.
-              try: () => inOrder(() => (handlers[type] as (body: unknown) => Promise<Answer<RequestType>>)(body)),
-              catch: messageOf
-            })
-        )
+        Effect.suspend(() => closed ? Effect.fail("the engine was closed") : ask(type, body))
       )
-    ).pipe(Effect.map(([value]) => value as never))
+    )
 
-  const close = Effect.andThen(
-    Effect.ignore(request("close", {})),
-    Effect.sync(() => {
-      closed = true
-    })
-  )
+  // What is asked while it closes would come after the release of everything, and stay.
+  const close = Effect.suspend(() => {
+    closed = true
+    return Effect.ignore(ask("close", {}))
+  })
   return { facts: machine.facts ?? {}, request, close }
 }
