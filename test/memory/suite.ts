@@ -16,6 +16,7 @@ import { sequenceTests } from "./sequences.ts"
 /** What is particular to an engine. */
 export interface MemoryOptions extends Pick<CommandOptions, "checksIndices"> {
   readonly interruptions: InterruptionOptions
+  /** How many interleavings of training, checkpoints and previews are tried. */
   readonly races: { readonly runs: number }
 }
 
@@ -23,7 +24,11 @@ export interface MemoryOptions extends Pick<CommandOptions, "checksIndices"> {
  * Registers the tests that hold an engine to what it says of memory.
  *
  * @example
- * engineMemory("onnx", OnnxEngine.layer(), { checksIndices: true })
+ * engineMemory("onnx", OnnxEngine.layer({ threads: 1 }), {
+ *   checksIndices: true,
+ *   interruptions: { steps: 2000, hidden: 8192, megabytes: 16 },
+ *   races: { runs: 50 }
+ * })
  */
 export const engineMemory = (
   name: string,
