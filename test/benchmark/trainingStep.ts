@@ -18,9 +18,10 @@ import { NoiseSchedule } from "@effusion/core/schedule"
 import { initialState, trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Clock, Effect, Layer } from "effect"
+import { flopsOf } from "../../packages/core/src/engine/graph/flops.ts"
+import { optimize } from "../../packages/core/src/engine/graph/optimize.ts"
 import { trace } from "../../packages/core/src/engine/trace/trace.ts"
 import { type ConfigurationName, configurations } from "./configurations.ts"
-import { flopsOf } from "./flops.ts"
 
 /** What a configuration took. */
 export interface Timing {
@@ -67,7 +68,7 @@ export const timeTrainingStep = (
     yield* step(1)
     const times = yield* Effect.forEach(Array.from({ length: options.steps }, (_, i) => i + 2), step)
     const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
-    const flops = flopsOf(yield* trace(program, engine.name))
+    const flops = flopsOf(optimize(yield* trace(program, engine.name)))
     const timing: Timing = {
       config: name,
       parameters: UNet.parameterCount(config),

@@ -4,6 +4,7 @@
 import type { TrainAndTest } from "@effusion/core/data"
 import { BatchTooLarge } from "@effusion/core/data"
 import { Engine } from "@effusion/core/engine"
+import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { TrainingState } from "@effusion/core/training"
 import { Checkpoint } from "@effusion/core/training"
 import { Console, Data, Effect, Layer, Option } from "effect"
@@ -18,6 +19,7 @@ import { flagNames, override, resolve } from "../configuration/resolve.ts"
 import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices } from "../configuration/session.ts"
 import type { FileProblem } from "../files.ts"
+import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
@@ -94,6 +96,13 @@ const flags = {
     Flag.withDescription("Print the settings, and what training will cost, and stop"),
     Flag.withDefault(false)
   ),
+  profile: Flag.Boolean("profile").pipe(
+    Flag.withDescription(
+      "Take a few steps with the onnx engine, tell what each operation and each line of the model takes, and stop: nothing " +
+        "is trained. Tables and a flame graph go to the folder of --out, or to profiles/<preset>-<n>"
+    ),
+    Flag.withDefault(false)
+  ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Print one JSON object a line, for machines"),
     Flag.withDefault(false)
@@ -118,6 +127,7 @@ interface Prepared {
 /** The `train` command. */
 export const train = Command.make("train", flags, (flags) =>
   Effect.gen(function*() {
+    if (flags.profile) return yield* profile(flags)
     if (flags.dryRun) return yield* dryRun(flags)
     const prepared = yield* Option.match(flags.resume, {
       onNone: () => prepareNew(flags),
@@ -143,7 +153,8 @@ export const train = Command.make("train", flags, (flags) =>
       },
       { command: "effusion train --preset fashion --data idx:fashion-mnist/", description: "Images in IDX files" },
       { command: "effusion train --resume runs/digits-1 --steps 4000", description: "Go on with a run, for longer" },
-      { command: "effusion train --preset ddpm-cifar10 --dry-run", description: "See what a run would cost" }
+      { command: "effusion train --preset ddpm-cifar10 --dry-run", description: "See what a run would cost" },
+      { command: "effusion train --profile", description: "See where the time of a step goes" }
     ])
   )
 
@@ -187,8 +198,10 @@ const warnOf = ({ schedule }: RunConfig) => {
 
 const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   const { report } = yield* Reporter
-  if (Option.isSome(flags.out)) return yield* conflict("--out", "a run goes on in its own folder")
-  if (flags.overwrite) return yield* conflict("--overwrite", "to begin anew, give the folder with --out instead")
+  if (Option.isSome(flags.out)) return yield* conflict(["--resume", "--out"], "a run goes on in its own folder")
+  if (flags.overwrite) {
+    return yield* conflict(["--resume", "--overwrite"], "to begin anew, give the folder with --out instead")
+  }
   const { config: former, folder } = yield* RunFolder.open(path)
   const config = yield* Option.isSome(flags.preset) || Option.isSome(flags.config)
     ? resolveFlags(flags)
@@ -212,7 +225,7 @@ const nothing: TrainingState = { step: 0, parameters: {}, optimizer: {} }
 const changed = (former: RunConfig, overrides: Overrides) =>
   decodeRunConfig(override(encodeRunConfig(former), overrides), "the configuration", flagNames(overrides))
 
-const conflict = (flag: string, remedy: string) => new FlagConflict({ flags: ["--resume", flag], remedy })
+const conflict = (flags: FlagConflict["flags"], remedy: string) => new FlagConflict({ flags, remedy })
 
 /** The data of a configuration, if the network and the batches fit it. */
 const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
@@ -246,4 +259,30 @@ const dryRun = Effect.fnUntraced(function*(flags: Flags) {
   yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
   // As training would: a run that goes on is not warned again.
   if (Option.isNone(flags.resume)) yield* warnOf(config)
+})
+
+const profile = Effect.fnUntraced(function*(flags: Flags) {
+  if (Option.isSome(flags.resume)) {
+    return yield* conflict(
+      ["--profile", "--resume"],
+      `a profile is of a run's first steps; give its configuration: --config ${flags.resume.value}/config.json`
+    )
+  }
+  if (Option.contains(flags.engine, "tensorflow")) {
+    return yield* conflict(["--profile", "--engine tensorflow"], "it is the onnx engine that is profiled")
+  }
+  if (Option.contains(flags.device, "gpu")) {
+    return yield* conflict(
+      ["--profile", "--device gpu"],
+      "the engine that is profiled, onnx, computes on the processor"
+    )
+  }
+  if (flags.dryRun) return yield* conflict(["--profile", "--dry-run"], "give one of them at a time")
+  if (flags.overwrite) return yield* conflict(["--profile", "--overwrite"], "a profile replaces no run")
+  const config = yield* resolveFlags(flags)
+  const data = yield* loadFitting(config)
+  const out = Option.getOrUndefined(flags.out)
+  yield* profileRun({ config, data, out, json: flags.json }).pipe(
+    Effect.provide(Layer.merge(pipelineServices(config), OnnxEngine.profilingLayer({ threads: config.threads })))
+  )
 })

@@ -9,6 +9,7 @@
  *     loss.svg        the loss over the steps
  *     samples.png     what the finished network draws (or samples.svg, for points)
  *     bound.svg       what each timestep adds to the variational bound, after `effusion evaluate bound`
+ *     profile.*       where the time of a step goes, after `effusion train --profile --out`
  */
 import { Data, Effect, FileSystem, Path, Result } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
@@ -87,7 +88,10 @@ const contents = [
   "samples.png",
   "samples.svg",
   "samples.json",
-  "bound.svg"
+  "bound.svg",
+  "profile.txt",
+  "profile.svg",
+  "profile.speedscope.json"
 ]
 
 /** Where a new run is to go. */
@@ -111,7 +115,7 @@ export const create = Effect.fnUntraced(
     { config, out, overwrite }: CreateOptions
   ): Effect.fn.Return<RunFolder, FolderInUse | FileProblem, FileSystem.FileSystem | Path.Path> {
     const fs = yield* FileSystem.FileSystem
-    const path = out ?? (yield* claimNumberedFolder(config.preset))
+    const path = out ?? (yield* claimNumberedFolder("runs", config.preset))
     const folder = yield* layout(path)
     yield* makeFolder(path)
     const entries = yield* fs.readDirectory(path).pipe(Effect.mapError(fileProblem("read the folder", path)))
@@ -195,11 +199,15 @@ export const parseJson = (source: string, text: string): Effect.Effect<unknown, 
       : new InvalidRunConfig({ source, problems: [`it is not JSON (${String((parsed.failure as Error).message)})`] })
   })
 
-/** Makes the first of `runs/<preset>-1`, `-2`, ... that does not exist; two runs that begin at once get two folders. */
-const claimNumberedFolder = Effect.fnUntraced(function*(preset: string) {
+/**
+ * Makes the first of `<parent>/<preset>-1`, `-2`, ... that does not exist; two that begin at once get two folders.
+ *
+ * @example
+ * const folder = yield* claimNumberedFolder("runs", "digits") // "runs/digits-1"
+ */
+export const claimNumberedFolder = Effect.fnUntraced(function*(parent: string, preset: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const parent = "runs"
   yield* makeFolder(parent)
   for (let number = 1;; number++) {
     const path = paths.join(parent, `${preset}-${number}`)

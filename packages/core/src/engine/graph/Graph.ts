@@ -3,6 +3,7 @@
  */
 import type { Shape, TensorSpec } from "../../tensor/HostTensor.ts"
 import type { Operation } from "./Operation.ts"
+import type { Origin } from "./Origin.ts"
 
 /** Element types inside a program; comparisons make `bool`. */
 export type ValueType = "float32" | "int32" | "bool"
@@ -18,6 +19,8 @@ export interface Node {
   readonly operation: Operation
   readonly inputs: ReadonlyArray<Value>
   readonly outputs: ReadonlyArray<Value>
+  /** Where it comes from; known where that was asked for when the program was recorded. */
+  readonly origin?: Origin
 }
 
 /** A value by the name that the program's signature gives it. */
@@ -48,6 +51,12 @@ export interface Graph {
 /** Appends nodes; what tracing and rewriting build graphs with. */
 export class GraphBuilder {
   readonly nodes: Array<Node> = []
+  private readonly origin: () => Origin | undefined
+
+  /** @param origin tells where what is appended comes from */
+  constructor(origin: () => Origin | undefined = () => undefined) {
+    this.origin = origin
+  }
 
   /** Appends an operation with one output. */
   append(operation: Operation, inputs: ReadonlyArray<Value>, shape: Shape, dtype: ValueType): Value {
@@ -57,7 +66,8 @@ export class GraphBuilder {
   /** Appends an operation with several outputs. */
   appendMany(operation: Operation, inputs: ReadonlyArray<Value>, outputs: ReadonlyArray<Value>): ReadonlyArray<Value> {
     const fresh = outputs.map(({ dtype, shape }): Value => ({ shape: [...shape], dtype }))
-    this.nodes.push({ operation, inputs, outputs: fresh })
+    const origin = this.origin()
+    this.nodes.push({ operation, inputs, outputs: fresh, ...(origin === undefined ? {} : { origin }) })
     return fresh
   }
 }

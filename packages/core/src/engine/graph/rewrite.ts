@@ -3,6 +3,7 @@
  */
 import type { Graph, Node, Value } from "./Graph.ts"
 import { GraphBuilder } from "./Graph.ts"
+import type { Origin } from "./Origin.ts"
 
 /** A pass makes an equivalent graph. */
 export type Pass = (graph: Graph) => Graph
@@ -21,14 +22,15 @@ export interface RewriteContext {
 export type Rule = (node: Node, context: RewriteContext) => ReadonlyArray<Value> | undefined
 
 /**
- * Rewrites a graph node by node, in order.
+ * Rewrites a graph node by node, in order. What a rule appends comes from where the node came from that it looked at.
  *
  * @example
  * const dropDoubleNegation: Pass = (graph) => rewrite(graph, () => (node, { producer }) => { ... })
  */
 export const rewrite = (graph: Graph, makeRule: () => Rule): Graph => {
   const rule = makeRule()
-  const builder = new GraphBuilder()
+  let origin: Origin | undefined
+  const builder = new GraphBuilder(() => origin)
   const replacement = new Map<Value, Value>()
   const producers = new Map<Value, Node>()
   let indexed = 0
@@ -44,6 +46,7 @@ export const rewrite = (graph: Graph, makeRule: () => Rule): Graph => {
 
   for (const node of graph.nodes) {
     const renewed: Node = { ...node, inputs: node.inputs.map(current) }
+    origin = node.origin
     const outputs = rule(renewed, { builder, producer })
     if (outputs === undefined) builder.nodes.push(renewed)
     else node.outputs.forEach((output, i) => replacement.set(output, outputs[i]!))

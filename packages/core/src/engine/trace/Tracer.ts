@@ -10,6 +10,7 @@ import { sizeOf } from "../../tensor/HostTensor.ts"
 import type { Node, Value, ValueType } from "../graph/Graph.ts"
 import { GraphBuilder } from "../graph/Graph.ts"
 import type { BinaryFunction, Operation, UnaryFunction } from "../graph/Operation.ts"
+import type { Origin } from "../graph/Origin.ts"
 
 /** The name of the tracing backend in tfjs's registry. */
 export const backendName = "effusion-trace"
@@ -113,10 +114,15 @@ export class TraceBackend extends tf.KernelBackend {
 
 /** The graph of one program in the making, with what kernels record it with. */
 export class Recorder {
-  readonly builder = new GraphBuilder()
+  readonly builder: GraphBuilder
   readonly values = new Map<object, Value>()
   private readonly producers = new Map<Value, Node>()
   private indexed = 0
+
+  /** @param origin tells where what is recorded comes from */
+  constructor(origin?: () => Origin) {
+    this.builder = new GraphBuilder(origin)
+  }
 
   value(info: tf.TensorInfo): Value {
     const value = this.values.get(info.dataId)

@@ -10,8 +10,15 @@ import type { CompileError } from "../EngineError.ts"
 import { InvalidProgram, TracedValueRead, UnsupportedOperation } from "../EngineError.ts"
 import type { Binding, Graph } from "../graph/Graph.ts"
 import type { Program, Tensors } from "../Program.ts"
+import { makeOrigins } from "./origins.ts"
 import { backend } from "./register.ts"
 import { backendName, ElementsRead, Recorder, UnknownKernel } from "./Tracer.ts"
+
+/** How a program is recorded. */
+export interface TraceOptions {
+  /** Whether nodes know where in the program's source they come from, which takes several times as long. Default false. */
+  readonly origins?: boolean
+}
 
 /**
  * Records a program as a graph.
@@ -22,22 +29,26 @@ import { backendName, ElementsRead, Recorder, UnknownKernel } from "./Tracer.ts"
  */
 export const trace = <State extends Tensors, Input extends Tensors, Output extends Tensors>(
   program: Program<State, Input, Output>,
-  engine: string
+  engine: string,
+  options: TraceOptions = {}
 ): Effect.Effect<Graph, CompileError> =>
   Effect.try({
-    try: () => withBackend(backendName, () => record(program as unknown as Program<Tensors, Tensors, Tensors>)),
+    try: () =>
+      withBackend(backendName, () => record(program as unknown as Program<Tensors, Tensors, Tensors>, options)),
     catch: (cause) => explain(cause, program.name, engine)
   })
 
-const record = (program: Program<Tensors, Tensors, Tensors>): Graph => {
-  const recorder = new Recorder()
+const record = (program: Program<Tensors, Tensors, Tensors>, options: TraceOptions): Graph => {
+  const origins = options.origins === true ? makeOrigins(import.meta.url) : undefined
+  const recorder = new Recorder(origins?.present)
   backend.recorder = recorder
   try {
     let graph: Graph | undefined
     tf.tidy(() => {
       const state = bind("state", program.state)
       const input = bind("input", program.input)
-      const result = program.apply(state.tensors, input.tensors)
+      const apply = () => program.apply(state.tensors, input.tensors)
+      const result = origins === undefined ? apply() : origins.watch(apply)
       graph = {
         name: program.name,
         signature: {

@@ -34,6 +34,8 @@ export interface Compilation {
   readonly program: string
   readonly signature: Signature
   readonly model: OnnxModel
+  /** What the path of the profile begins with that is written when the program is released; none unless given. */
+  readonly profile?: string | undefined
 }
 
 /** ONNX Runtime in its worker thread. */
@@ -83,7 +85,7 @@ const compileModel = Effect.fnUntraced(
   function*(
     runtime: Worker.Runtime<SessionSource>,
     threads: number,
-    { model, program, signature }: Compilation
+    { model, profile, program, signature }: Compilation
   ): Effect.fn.Return<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope> {
     const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
@@ -98,7 +100,8 @@ const compileModel = Effect.fnUntraced(
         inputs: model.inputs as ReadonlyArray<Port>,
         outputs: model.outputs as ReadonlyArray<Port>,
         threads,
-        optimize: computesWithConstants(model)
+        optimize: computesWithConstants(model),
+        profile
       },
       transfer: [bytes.buffer]
     })

@@ -4,7 +4,7 @@
  */
 import type { Shape } from "../../../tensor/HostTensor.ts"
 import { sizeOf } from "../../../tensor/HostTensor.ts"
-import type { Value } from "../../graph/Graph.ts"
+import type { Node, Value } from "../../graph/Graph.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
 import type { Order } from "./order.ts"
 import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
@@ -35,6 +35,10 @@ export class ModelBuilder {
   readonly options: ModelOptions
   readonly nodes: Array<OnnxNode> = []
   readonly initializers = new Map<string, OnnxInitializer>()
+  /** The node of the graph that each node here was appended for, by name. */
+  readonly sources = new Map<string, Node>()
+  /** The node of the graph that is being lowered. */
+  source: Node | undefined
   private readonly placements = new Map<Value, Placement>()
   private readonly fills = new Map<Value, number>()
   private readonly rearranged = new Map<string, string>()
@@ -59,8 +63,14 @@ export class ModelBuilder {
   ): ReadonlyArray<string> {
     const name = `${op}_${this.counter++}`
     const outputs = Array.from({ length: count }, (_, i) => (count === 1 ? name : `${name}_${i}`))
-    this.nodes.push({ name, domain, op, inputs, outputs, attributes: tagged(attributes) })
+    this.append({ name, domain, op, inputs, outputs, attributes: tagged(attributes) })
     return outputs
+  }
+
+  /** Appends a node. */
+  append(node: OnnxNode): void {
+    this.nodes.push(node)
+    if (this.source !== undefined) this.sources.set(node.name, this.source)
   }
 
   /** A constant tensor; small ones with the same content are shared. */

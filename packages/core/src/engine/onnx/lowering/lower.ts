@@ -49,12 +49,31 @@ export interface LoweringOptions extends ModelOptions {
  * @example
  * const bytes = encode(lower(graph))
  */
-export const lower = (recorded: Graph, options: LoweringOptions = {}): OnnxModel => {
+export const lower = (recorded: Graph, options: LoweringOptions = {}): OnnxModel =>
+  lowerWithSources(recorded, options).model
+
+/** A model that knows what it was made of. */
+export interface Lowered {
+  readonly model: OnnxModel
+  /** The graph whose nodes were lowered: the recorded one, simplified. */
+  readonly graph: Graph
+  /**
+   * The node of the graph that each node of the model was appended for, by name. What moves elements to where, or to the
+   * order in which, an operation wants them counts as that operation's. An argument that is a result has none.
+   */
+  readonly sources: ReadonlyMap<string, Node>
+}
+
+/** {@link lower}, and what each node of the model comes from. */
+export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {}): Lowered => {
   const graph = options.optimize === false ? recorded : optimize(recorded)
   const model = new ModelBuilder(options)
   for (const argument of graph.arguments) model.place(argument.value, argumentName(argument))
-  for (const node of graph.nodes) lowerNode(model, node)
-  return finish(graph, model)
+  for (const node of graph.nodes) {
+    model.source = node
+    lowerNode(model, node)
+  }
+  return { model: finish(graph, model), graph, sources: model.sources }
 }
 
 const lowerNode = (model: ModelBuilder, node: Node): void => {
@@ -143,7 +162,11 @@ const resultName = ({ name, role }: Binding): string => `${role === "state" ? "n
 /** Gives the results their names, and drops what they do not need. */
 const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
   const changed = graph.results.filter((result) => !passesThrough(graph, result))
-  const sources = changed.map((result) => model.plain(result.value))
+  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
+  const sources = changed.map((result) => {
+    model.source = producers.get(result.value)
+    return model.plain(result.value)
+  })
   const produced = new Set(model.nodes.flatMap((node) => node.outputs))
   const names = new Map<string, string>()
   const outputs = changed.map((result, i): OnnxValueInfo => {
@@ -151,7 +174,10 @@ const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
     const source = sources[i]!
     // A tensor that a node makes takes the result's name; an argument, a constant or a second result is copied.
     if (produced.has(source) && !names.has(source)) names.set(source, name)
-    else model.nodes.push({ name, domain: "", op: "Identity", inputs: [source], outputs: [name], attributes: {} })
+    else {
+      model.source = producers.get(result.value)
+      model.append({ name, domain: "", op: "Identity", inputs: [source], outputs: [name], attributes: {} })
+    }
     return { name, dtype: result.value.dtype, shape: result.value.shape }
   })
   const rename = (name: string): string => names.get(name) ?? name

@@ -1,14 +1,20 @@
 /**
- * Counts the floating-point operations of a recorded program: the convolutions and matrix products, where all but a few
- * percent of a network's arithmetic is. A multiplication and an addition are two operations.
+ * Counts floating-point operations: those of convolutions and matrix products, where all but a few percent of a network's
+ * arithmetic is. A multiplication and an addition are two operations.
  */
-import type { Graph, Node } from "../../packages/core/src/engine/graph/Graph.ts"
-import { optimize } from "../../packages/core/src/engine/graph/optimize.ts"
-import { sizeOf } from "../../packages/core/src/tensor/HostTensor.ts"
+import { sizeOf } from "../../tensor/HostTensor.ts"
+import type { Graph, Node } from "./Graph.ts"
 
-export const flopsOf = (graph: Graph): number => optimize(graph).nodes.reduce((sum, node) => sum + flopsOfNode(node), 0)
+/**
+ * The operations of a graph, as its nodes are.
+ *
+ * @example
+ * flopsOf(optimize(graph)) / seconds
+ */
+export const flopsOf = (graph: Graph): number => graph.nodes.reduce((sum, node) => sum + flopsOfNode(node), 0)
 
-const flopsOfNode = ({ inputs, operation, outputs }: Node): number => {
+/** The operations of a node; 0 where it is neither a convolution nor a product. */
+export const flopsOfNode = ({ inputs, operation, outputs }: Node): number => {
   const size = (index: number) => sizeOf(inputs[index]!.shape)
   switch (operation.kind) {
     // Every element of the output (or of its gradient) meets every element of one filter of `filter / outputs` elements.

@@ -1,0 +1,51 @@
+/**
+ * A training step of a small U-Net with everything that such a network has, for tests that look at its program.
+ */
+import { adam, chain, clipByGlobalNorm, ema } from "@effusion/core/optimizer"
+import {
+  forwardNoising,
+  meanSquaredError,
+  noisePrediction,
+  Objective,
+  Pipeline,
+  scheduleSampling,
+  TimestepSampler
+} from "@effusion/core/pipeline"
+import { NoiseSchedule } from "@effusion/core/schedule"
+import { float32 } from "@effusion/core/tensor"
+import { initialState, trainingProgram } from "@effusion/core/training"
+import { UNet } from "@effusion/models"
+import { Effect, Layer } from "effect"
+
+const config = UNet.Config.make({
+  sample_size: 8,
+  in_channels: 1,
+  out_channels: 1,
+  block_out_channels: [8, 16],
+  layers_per_block: 1,
+  down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
+  up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
+  norm_num_groups: 4
+})
+
+const x0 = float32([2, 8, 8, 1], Float32Array.from({ length: 128 }, (_, i) => Math.sin(i)))
+
+/** The program, its first state, and the input of a step. */
+export const tinyTrainingProgram = Effect.gen(function*() {
+  const stage = Pipeline.fuse(
+    yield* Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+  )
+  const optimizer = chain(clipByGlobalNorm(1), adam({ learningRate: 1e-3 }))
+  const average = ema({ decay: 0.9 })
+  const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
+  return {
+    program,
+    state: place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
+    input: (step: number) => input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step }), step)
+  }
+}).pipe(Effect.provide(Layer.mergeAll(
+  NoiseSchedule.linear({ steps: 1000 }),
+  TimestepSampler.uniform,
+  Objective.noise,
+  UNet.layer(config)
+)))
