@@ -2,54 +2,60 @@
  * Times whole training steps: noising, U-Net, mean squared error, backward, Adam with averaged weights.
  */
 import { Engine } from "@effusion/core/engine"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { adam, ema } from "@effusion/core/optimizer"
-import {
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
-import { Distribution, draw, Key } from "@effusion/core/random"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { Pipeline } from "@effusion/core/pipeline"
 import { initialState, trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
-import { Clock, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { Command, Flag } from "effect/cli"
 import { flopsOf } from "../../packages/core/src/engine/graph/flops.ts"
 import { optimize } from "../../packages/core/src/engine/graph/optimize.ts"
 import { trace } from "../../packages/core/src/engine/trace/trace.ts"
-import { type ConfigurationName, configurations } from "./configurations.ts"
+import { measureCases } from "./shared/cases.ts"
+import { configurations } from "./shared/configurations.ts"
+import { type EngineChoice, engineFlags, engineLayer } from "./shared/engines.ts"
+import { common, configurationsOf, engineOf } from "./shared/flags.ts"
+import { median, now, peakMemory, round, timed } from "./shared/measure.ts"
+import { reportOf } from "./shared/report.ts"
+import { average, cleanImages, optimizer, services, stages, type Subject } from "./shared/subject.ts"
 
-/** What a configuration took. */
-export interface Timing {
-  readonly config: ConfigurationName
-  readonly parameters: number
-  readonly batch: number
-  readonly median_ms: number
-  readonly min_ms: number
-  readonly gflops: number
-  readonly peak_rss_mib: number
-  readonly first_step_ms: number
-}
+const columns = [
+  "config",
+  "parameters",
+  "batch",
+  "median_ms",
+  "min_ms",
+  "gflops",
+  "peak_rss_mib",
+  "first_step_ms"
+] as const
 
-const training = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
+export const trainingStep = Command.make("training-step", {
+  ...common,
+  steps: Flag.Int("steps").pipe(Flag.withDefault(20), Flag.withDescription("Timed steps, after two that are not"))
+}, ({ config, json, steps, ...flags }) =>
+  Effect.gen(function*() {
+    const choice = engineOf(flags)
+    const report = reportOf(columns, { json })
+    const cases = configurationsOf(config).map((name) => ({
+      flags: ["--config", name, "--steps", String(steps), ...engineFlags(choice)],
+      measure: Effect.map(
+        timeTrainingStep(configurations[name], { steps, choice }),
+        (timing) => ({ config: name, ...timing })
+      )
+    }))
+    yield* report.begin
+    yield* measureCases("training-step", cases, report.add)
+  })).pipe(Command.withDescription("Milliseconds and GFLOP/s of whole training steps"))
 
 /** Runs `steps` timed steps after two for warming up. */
 export const timeTrainingStep = (
-  name: ConfigurationName,
-  options: { readonly steps: number; readonly threads?: number }
-) => {
-  const { batch, config } = configurations[name]
-  return Effect.gen(function*() {
+  subject: Subject,
+  { choice, steps }: { readonly steps: number; readonly choice: EngineChoice }
+) =>
+  Effect.gen(function*() {
     const engine = yield* Engine
-    const stage = Pipeline.fuse(yield* training)
-    const optimizer = adam({ learningRate: 1e-4 })
-    const average = ema({ decay: 0.9999 })
-    const shape = [batch, ...UNet.make(config).exampleShape]
-    const x0 = draw(Key.make(0), { distribution: Distribution.uniform(-1, 1), shape })
+    const stage = Pipeline.fuse(yield* stages)
+    const x0 = cleanImages(subject)
     const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
 
     const begin = yield* now
@@ -57,44 +63,26 @@ export const timeTrainingStep = (
     const instance = yield* executable.start(
       place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 }))
     )
-    const step = Effect.fnUntraced(function*(index: number) {
+    const step = (index: number) => {
       const values = input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step: index }), index)
-      const start = yield* now
-      yield* instance.step(values)
-      return (yield* now) - start
-    })
+      return Effect.map(timed(instance.step(values)), ({ milliseconds }) => milliseconds)
+    }
     yield* step(0)
     const firstStep = (yield* now) - begin
     yield* step(1)
-    const times = yield* Effect.forEach(Array.from({ length: options.steps }, (_, i) => i + 2), step)
-    const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
+    const times = yield* Effect.forEach(Array.from({ length: steps }, (_, i) => i + 2), step)
+    const peak = yield* peakMemory
     const flops = flopsOf(optimize(yield* trace(program, engine.name)))
-    const timing: Timing = {
-      config: name,
-      parameters: UNet.parameterCount(config),
-      batch,
-      median_ms: round(median),
+    return {
+      parameters: UNet.parameterCount(subject.config),
+      batch: subject.batch,
+      median_ms: round(median(times)),
       min_ms: round(Math.min(...times)),
-      gflops: round(flops / median / 1e6),
-      peak_rss_mib: Math.round(process.resourceUsage().maxRSS / 1024),
+      gflops: round(flops / median(times) / 1e6),
+      peak_rss_mib: peak,
       first_step_ms: round(firstStep)
     }
-    return timing
   }).pipe(
     Effect.scoped,
-    Effect.provide(
-      Layer.mergeAll(
-        NoiseSchedule.linear({ steps: 1000 }),
-        TimestepSampler.uniform,
-        Objective.noise,
-        UNet.layer(config),
-        OnnxEngine.layer({ threads: options.threads })
-      )
-    )
+    Effect.provide(Layer.mergeAll(services(subject.config), engineLayer(choice)))
   )
-}
-
-/** Milliseconds of the monotonic clock. */
-const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
-
-const round = (x: number): number => Math.round(x * 10) / 10

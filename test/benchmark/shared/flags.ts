@@ -1,0 +1,79 @@
+/**
+ * The flags that commands have in common.
+ */
+import { Option } from "effect"
+import { Flag } from "effect/cli"
+import { type ConfigurationName, configurationNames } from "./configurations.ts"
+import { type EngineChoice, engineNames, modes } from "./engines.ts"
+
+const engine = {
+  engine: Flag.Literals("engine", engineNames).pipe(
+    Flag.withDefault("onnx"),
+    Flag.withDescription("The engine to time")
+  ),
+  mode: Flag.Literals("mode", modes).pipe(
+    Flag.optional,
+    Flag.withDescription("How the engine runs a program, where it has several ways")
+  ),
+  threads: Flag.Int("threads").pipe(
+    Flag.optional,
+    Flag.withDescription("Threads of the engine; all cores unless given")
+  )
+}
+
+export const config = Flag.Literals("config", configurationNames).pipe(
+  Flag.optional,
+  Flag.withDescription("The network to time; all of them, each in its own process, unless given")
+)
+
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription("One JSON object a line")
+)
+
+/** The flags of every command. */
+export const common = { ...engine, config, json }
+
+/** The engine that flags choose. */
+export const engineOf = (
+  { engine, mode, threads }: {
+    readonly engine: EngineChoice["engine"]
+    readonly mode: Option.Option<NonNullable<EngineChoice["mode"]>>
+    readonly threads: Option.Option<number>
+  }
+): EngineChoice => ({ engine, mode: Option.getOrUndefined(mode), threads: Option.getOrUndefined(threads) })
+
+/** The configurations that a flag leaves. */
+export const configurationsOf = (config: Option.Option<ConfigurationName>): ReadonlyArray<ConfigurationName> =>
+  Option.match(config, { onNone: () => configurationNames, onSome: (name) => [name] })
+
+/** A flag for some of the given names, with commas between them; all of them unless given. */
+export const namesFlag = <Name extends string>(flag: string, names: ReadonlyArray<Name>) =>
+  Flag.String(flag).pipe(
+    Flag.mapTryCatch(
+      (text) =>
+        text.split(",").map((part) => {
+          const name = names.find((name) => name === part.trim())
+          if (name === undefined) throw new RangeError(part)
+          return name
+        }),
+      () => `some of ${names.join(", ")}, with commas between them`
+    ),
+    Flag.optional,
+    Flag.map(Option.getOrElse(() => names))
+  )
+
+/** A flag for whole numbers from 1, with commas between them. */
+export const countsFlag = (flag: string, otherwise: ReadonlyArray<number>) =>
+  Flag.String(flag).pipe(
+    Flag.mapTryCatch(
+      (text) =>
+        text.split(",").map((part) => {
+          if (!/^[1-9]\d*$/.test(part.trim())) throw new RangeError(part)
+          return Number(part)
+        }),
+      () => "whole numbers from 1 with commas between them"
+    ),
+    Flag.optional,
+    Flag.map(Option.getOrElse(() => otherwise))
+  )
