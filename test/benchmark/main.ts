@@ -4,6 +4,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { CliError, Command } from "effect/cli"
+import { compare } from "./compare.ts"
 import { memory } from "./memory.ts"
 import { pipeline } from "./pipeline.ts"
 import { sampling } from "./sampling.ts"
@@ -12,7 +13,7 @@ import { trainingStep } from "./trainingStep.ts"
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Time and memory of training and sampling, by themselves and beside other frameworks"),
-  Command.withSubcommands([trainingStep, sampling, pipeline, memory, scaling])
+  Command.withSubcommands([trainingStep, sampling, pipeline, memory, scaling, compare])
 )
 
 const sayWhy = (error: unknown): Effect.Effect<void> =>

@@ -47,8 +47,12 @@ export const engineOf = (
 export const configurationsOf = (config: Option.Option<ConfigurationName>): ReadonlyArray<ConfigurationName> =>
   Option.match(config, { onNone: () => configurationNames, onSome: (name) => [name] })
 
-/** A flag for some of the given names, with commas between them; all of them unless given. */
-export const namesFlag = <Name extends string>(flag: string, names: ReadonlyArray<Name>) =>
+/** A flag for some of the given names, with commas between them; all of them unless given or said. */
+export const namesFlag = <Name extends string>(
+  flag: string,
+  names: ReadonlyArray<Name>,
+  otherwise: ReadonlyArray<Name> = names
+) =>
   Flag.String(flag).pipe(
     Flag.mapTryCatch(
       (text) =>
@@ -60,7 +64,7 @@ export const namesFlag = <Name extends string>(flag: string, names: ReadonlyArra
       () => `some of ${names.join(", ")}, with commas between them`
     ),
     Flag.optional,
-    Flag.map(Option.getOrElse(() => names))
+    Flag.map(Option.getOrElse(() => otherwise))
   )
 
 /** A flag for whole numbers from 1, with commas between them. */
