@@ -72,7 +72,7 @@ export const compare = Command.make("compare", {
     if (!json) {
       yield* Console.log(`${threads} threads each on ${cpus()[0]?.model}; turns of ${block} steps, ${rounds} each`)
     }
-    const rooflines = yield* measureRoofline({ ours, peers, python, threads, repetitions: 2 * rounds })
+    const rooflines = yield* measureRoofline({ ours, peers, python, threads, repetitions: rounds })
     const present = peers.filter((name) => rooflines.some((roofline) => roofline.peers.includes(name)))
     if (present.length === 0) return yield* new NoPeers({ python })
     const roofline = reportOf(rooflineColumns, { json })
@@ -86,7 +86,8 @@ export const compare = Command.make("compare", {
     yield* report.begin
     for (const name of configurationsOf(config)) {
       for (const each of work) {
-        const batch = Option.getOrElse(flags.batch, () => each === "training" ? configurations[name].batch : samplingBatch)
+        const batch = Option.getOrElse(flags.batch, () =>
+          each === "training" ? configurations[name].batch : samplingBatch)
         const job = yield* jobOf(name, each, { batch, ddimSteps, threads })
         const timings = yield* alternate(job.workload, { ours, peers: present, python, rounds, block })
         for (const row of rowsOf(timings, job, bestOf(rooflines))) {

@@ -38,6 +38,10 @@ export const memory = Command.make("memory", {
 const peakOf = Effect.fnUntraced(function*(name: ConfigurationName, work: Work, choice: EngineChoice) {
   const { batch, parameters, peak_rss_mib } = work === "training"
     ? yield* timeTrainingStep(configurations[name], { steps: 2, choice })
-    : yield* timeSampling({ config: configurations[name].config, batch: samplingBatch }, { steps: 2, rounds: 1, choice })
+    : yield* timeSampling({ config: configurations[name].config, batch: samplingBatch }, {
+      steps: 2,
+      rounds: 1,
+      choice
+    })
   return { parameters, batch, peak_rss_mib }
 })

@@ -51,17 +51,24 @@ export const pipeline = Command.make("pipeline", {
     const rows: Array<Row> = []
     const cases = configurationsOf(config).map((name) => ({
       flags: ["--config", name, "--steps", String(steps), ...engineFlags(choice)],
-      measure: Effect.map(timePipeline(configurations[name], { steps, choice }), (timing) => ({ config: name, ...timing }))
+      measure: Effect.map(
+        timePipeline(configurations[name], { steps, choice }),
+        (timing) => ({ config: name, ...timing })
+      )
     }))
     yield* measureCases("pipeline", cases, (row) =>
-      json ? Console.log(JSON.stringify(row)) : Effect.sync(() => void rows.push(row)))
+      json ? Console.log(JSON.stringify(row)) : Effect.sync(() =>
+        void rows.push(row)
+      ))
     if (json) return
     yield* Console.log("a step of a training run: what is outside the session, and what the session hides")
     yield* Console.log(table(stepColumns, rows))
     yield* Console.log("the first step of a cold process")
     // The one is of a step, the other of the start.
     yield* Console.log(table(startColumns, rows.map((row) => ({ ...row, session_ms: row["create_session_ms"] }))))
-  })).pipe(Command.withDescription("What a training run costs besides its session, and its first step from a cold start"))
+  })).pipe(
+    Command.withDescription("What a training run costs besides its session, and its first step from a cold start")
+  )
 
 /**
  * Trains as a user would, with `Training.run` on a dataset, and a clock on the native session.
@@ -79,7 +86,9 @@ const timePipeline = (subject: Subject, { choice, steps }: PipelineOptions) =>
     const begin = yield* now
     const marks: Array<Mark> = []
     yield* Training.run({ pipeline: stages, data, batchSize, optimizer, average, steps: steps + warmUp, seed: 0 }).pipe(
-      Stream.runForEach(() => Effect.map(now, (time) => void marks.push({ time: time - begin, ...clocked.stepping() }))),
+      Stream.runForEach(() =>
+        Effect.map(now, (time) => void marks.push({ time: time - begin, ...clocked.stepping() }))
+      ),
       Effect.provideService(Engine, clocked.engine)
     )
     return { ...sharesOf(marks), ...(yield* hostWork(subject, data)), ...coldStart(marks[0]!, clocked) }

@@ -49,7 +49,9 @@ export const scaling = Command.make("scaling", {
       )
     )
     yield* measureCases("scaling", cases, (row) =>
-      json ? Console.log(JSON.stringify(row)) : Effect.sync(() => void rows.push(row)))
+      json ? Console.log(JSON.stringify(row)) : Effect.sync(() =>
+        void rows.push(row)
+      ))
     if (!json) {
       for (const name of configurationsOf(config)) {
         yield* Console.log(describe(rows.filter((row) => row["config"] === name), name))

@@ -7,53 +7,24 @@
 import { assert, layer } from "@effect/vitest"
 import { Engine, stateless, type Tensor, type Tensors } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
-import { float32, type HostTensor, int32, sizeOf } from "@effusion/core/tensor"
+import { type HostTensor, int32 } from "@effusion/core/tensor"
 import { UNet } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import conditional from "../fixtures/unet2d-classes-golden.json" with { type: "json" }
 import unconditional from "../fixtures/unet2d-golden.json" with { type: "json" }
-
-/** What the fixtures have in common. */
-type Golden = Omit<typeof unconditional, "param_rule" | "input_rule" | "xt_abs_sum"> & {
-  readonly class_labels?: ReadonlyArray<number>
-}
-
-const batch = 4
-const channels = 3
-const side = 8
-const pixels = side * side
-
-/** The fixtures' `param_rule`. */
-const parametersOf = (golden: Golden): { readonly [name: string]: HostTensor } =>
-  Object.fromEntries(
-    golden.params.map(({ base, k, name, shape }) => {
-      const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 0.1
-      const element = (_: unknown, i: number) => base + scale * Math.sin(0.7 * i + 0.3 * k)
-      return [name, float32(shape, Float32Array.from({ length: sizeOf(shape) }, element))]
-    })
-  )
-
-/** The fixtures' `input_rule`, in float64, at NCHW row-major index i. */
-const t = [0, 10, 500, 999]
-const alphaBar = (step: number): number =>
-  Array.from({ length: step + 1 }, (_, s) => 1 - (1e-4 + (s * (0.02 - 1e-4)) / 999)).reduce((a, b) => a * b, 1)
-const epsilon = (i: number): number => Math.SQRT2 * Math.sin(0.37 * i)
-const noised = (i: number): number => {
-  const signal = alphaBar(t[Math.floor(i / (channels * pixels))] as number)
-  return Math.sqrt(signal) * (((37 * i) % 256) / 127.5 - 1) + Math.sqrt(1 - signal) * epsilon(i)
-}
-
-/** From a function of the NCHW index to the NHWC tensor that Effusion has. */
-const image = (f: (i: number) => number): HostTensor<"float32"> =>
-  float32(
-    [batch, side, side, channels],
-    Float32Array.from({ length: batch * pixels * channels }, (_, j) => {
-      const example = Math.floor(j / (pixels * channels))
-      const pixel = Math.floor(j / channels) % pixels
-      return f((example * channels + (j % channels)) * pixels + pixel)
-    })
-  )
+import {
+  batch,
+  channels,
+  epsilon,
+  type Golden,
+  image,
+  noised,
+  parametersOf,
+  pixels,
+  side,
+  t
+} from "../support/unetGolden.ts"
 
 const inputsOf = (golden: Golden) => ({
   ...parametersOf(golden),

@@ -39,7 +39,7 @@ export class PeerFailed extends Data.TaggedError("PeerFailed")<{ readonly peer: 
 /** A peer is not there: what it runs on is not installed. */
 export class PeerMissing extends Data.TaggedError("PeerMissing")<{ readonly peer: string; readonly reason: string }> {
   override get message() {
-    return `${this.peer} is left out: ${this.reason}`
+    return `${this.peer}: ${this.reason}.`
   }
 }
 

@@ -2,7 +2,7 @@
  * One work, done by us and by peers in turns.
  */
 import { Console, Effect, FileSystem } from "effect"
-import { disagreement, type Disagreement } from "./agreement.ts"
+import { type Disagreement, disagreement } from "./agreement.ts"
 import { openPeer, type Peer, type PeerCommand, type PeerFailed, type PeerMissing } from "./Peer.ts"
 import { commandOf, mayFail, type PeerName } from "./peers.ts"
 import { type Workload, writeWorkload } from "./workload.ts"
@@ -62,16 +62,22 @@ export const alternate = (workload: Workload, { block, ours, peers, python, roun
       }
     }
     return yield* Effect.forEach(participants, ({ name, parameters, peakMemory, version }, i) =>
-      Effect.map(peakMemory, (peak): Timing => ({ name, version, parameters, milliseconds: times[i]!, peakMemory: peak })))
+      Effect.map(
+        peakMemory,
+        (peak): Timing => ({ name, version, parameters, milliseconds: times[i]!, peakMemory: peak })
+      ))
   }).pipe(Effect.scoped)
 
-/** A peer, or `undefined` where it is not there; one that may fail counts as not there where it does. */
+/**
+ * A peer, or `undefined` where it is not there. One that may fail counts as not there where it does, and also where it
+ * computes something else; for the others that is the end.
+ */
 const orLeftOut = <R>(
   name: PeerName,
   open: Effect.Effect<Peer, Disagreement | PeerFailed | PeerMissing, R>
 ): Effect.Effect<Peer | undefined, Disagreement | PeerFailed | PeerMissing, R> =>
   Effect.catchIf(
     open,
-    (error) => error._tag === "PeerMissing" || (error._tag === "PeerFailed" && mayFail(name)),
-    (error) => Effect.as(Console.error(`bench: ${error.message}`), undefined)
+    (error) => error._tag === "PeerMissing" || mayFail(name),
+    (error) => Effect.as(Console.error(`bench: ${error.message} ${name} is left out.`), undefined)
   )

@@ -13,7 +13,7 @@ interface PythonPeer {
   readonly script: string
   readonly variant: string
   readonly environment?: { readonly [name: string]: string }
-  /** Whether it may fail before anything is timed, and is then left out: it needs more than its package. */
+  /** Whether it is left out, in place of an error, where it fails or computes something else: compilers may. */
   readonly mayFail?: boolean
 }
 
@@ -36,9 +36,10 @@ export const pythonPeerNames = Object.keys(pythonPeers) as ReadonlyArray<PythonP
 
 export const peerNames: ReadonlyArray<PeerName> = [...pythonPeerNames, ...engineNames]
 
-const pythonPeer = (name: PeerName): PythonPeer | undefined => Object.hasOwn(pythonPeers, name)
-  ? pythonPeers[name as PythonPeerName]
-  : undefined
+const pythonPeer = (name: PeerName): PythonPeer | undefined =>
+  Object.hasOwn(pythonPeers, name)
+    ? pythonPeers[name as PythonPeerName]
+    : undefined
 
 /** How a peer is started. */
 export const commandOf = (name: PeerName, python: string): PeerCommand => {
@@ -55,7 +56,7 @@ export const ownCommand = (name: string, { engine, mode }: EngineChoice): PeerCo
   args: [script("effusion.ts"), JSON.stringify({ engine, ...(mode === undefined ? {} : { mode }) })]
 })
 
-/** Whether a peer that fails before anything is timed is left out. */
+/** Whether a peer is left out, in place of an error, where it fails or computes something else. */
 export const mayFail = (name: PeerName): boolean => pythonPeer(name)?.mayFail === true
 
 /** The peers of each framework: what a machine does at best is up to the framework, not to how a network is written. */

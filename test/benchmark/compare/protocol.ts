@@ -61,7 +61,10 @@ export type Work = Spec["work"]
 export const works = ["training", "sampling"] as const
 
 /** The variant of a peer that is one of our own engines. */
-export const OwnVariant = Schema.Struct({ engine: Schema.Literals(engineNames), mode: Schema.optional(Schema.Literals(modes)) })
+export const OwnVariant = Schema.Struct({
+  engine: Schema.Literals(engineNames),
+  mode: Schema.optional(Schema.Literals(modes))
+})
 
 /** What a peer says first. */
 export const Greeting = Schema.Union([

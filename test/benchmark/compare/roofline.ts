@@ -16,7 +16,10 @@ export interface Roofline {
   readonly convolution: number
 }
 
-/** Measures our engine, and each framework of the peers that is there; the others are named on standard error. */
+/**
+ * Measures our engine and each framework of the peers that is there; the others are named on standard error. Where all are
+ * missing there is no roofline, not even ours.
+ */
 export const measureRoofline = (
   { ours, peers, python, repetitions, threads }: {
     readonly ours: PeerCommand
@@ -36,14 +39,17 @@ export const measureRoofline = (
         const { convolution = [], product = [] } = yield* check
         return { name, version, peers: written, product: Math.max(...product), convolution: Math.max(...convolution) }
       }).pipe(Effect.scoped)
-    const rooflines: Array<Roofline> = [yield* measure(ours, [])]
+    const rooflines: Array<Roofline> = []
     for (const names of byFramework(peers)) {
       yield* measure(commandOf(names[0]!, python), names).pipe(
         Effect.map((roofline) => void rooflines.push(roofline)),
-        Effect.catchTag("PeerMissing", ({ message }) => Console.error(`bench: ${message}`))
+        Effect.catchTag(
+          "PeerMissing",
+          ({ message }) => Console.error(`bench: ${message} Left out: ${names.join(", ")}.`)
+        )
       )
     }
-    return rooflines
+    return rooflines.length === 0 ? [] : [yield* measure(ours, []), ...rooflines]
   }).pipe(Effect.scoped)
 
 /** The best of all, in GFLOP/s. */

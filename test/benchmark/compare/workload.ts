@@ -8,7 +8,15 @@ import { NoiseSchedule, sqrtAlphaBar, sqrtOneMinusAlphaBar, table } from "@effus
 import { float32, type HostTensor, Safetensors } from "@effusion/core/tensor"
 import { UNet } from "@effusion/models"
 import { Effect, FileSystem, Path, Schema } from "effect"
-import { averageDecay, cleanImages, learningRate, services, stages, type Subject, weightsOf } from "../shared/subject.ts"
+import {
+  averageDecay,
+  cleanImages,
+  learningRate,
+  services,
+  stages,
+  type Subject,
+  weightsOf
+} from "../shared/subject.ts"
 import { type DdimStep, files, Spec } from "./protocol.ts"
 
 export interface Workload {
@@ -104,7 +112,10 @@ export const rooflineWorkload = (
 export const writeWorkload = Effect.fnUntraced(function*(folder: string, { inputs, spec, weights }: Workload) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  yield* fs.writeFileString(path.join(folder, files.spec), yield* Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(Spec))(spec)))
+  yield* fs.writeFileString(
+    path.join(folder, files.spec),
+    yield* Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(Spec))(spec))
+  )
   yield* fs.writeFile(path.join(folder, files.weights), Safetensors.encode(weights))
   yield* fs.writeFile(path.join(folder, files.inputs), Safetensors.encode(inputs))
 })

@@ -60,7 +60,8 @@ export const openSampling = (spec: SamplingSpec, weights: HostTensors, inputs: H
       Stream.provide(provided),
       Stream.toPull
     )
-    const step = Pull.catchDone(Effect.asVoid(pull), () => Effect.die(new Error(`no more than ${rounds} rounds are sampled`)))
+    const step = Pull.catchDone(Effect.asVoid(pull), () =>
+      Effect.die(new Error(`no more than ${rounds} rounds are sampled`)))
     return { parameters: UNet.parameterCount(config), check, step }
   })
 
@@ -99,7 +100,7 @@ export const openRoofline = (spec: RooflineSpec) =>
   })
 
 /** Operations one after the other in a session call, so that what surrounds them does not count. */
-const chained = 4
+const chained = 2
 
 const chain = (first: tf.Tensor, next: (x: tf.Tensor) => tf.Tensor): tf.Tensor =>
   Array.from({ length: chained }).reduce<tf.Tensor>((x) => next(x), first)
@@ -127,11 +128,13 @@ const convolutionsOf = (batch: number, channels: number, side: number): Program<
   })
 })
 
-/** Normal numbers; factors that are applied again and again are scaled so that numbers stay as large as they were. */
+/** Numbers of mean 0; factors that are applied again and again are scaled so that results stay as large as they were. */
 const factor = (name: string, shape: Shape): HostTensor => {
-  const scale = name === "x" ? 1 : 1 / Math.sqrt(sizeOf(shape.slice(0, -1)))
-  const { data } = draw(Key.fold(Key.make(0), name), { distribution: Distribution.normal, shape })
-  return float32(shape, Float32Array.from(data, (value) => scale * value))
+  const deviation = name === "x" ? 1 : 1 / Math.sqrt(sizeOf(shape.slice(0, -1)))
+  const limit = Math.sqrt(3) * deviation
+  const { data } = draw(Key.fold(Key.make(0), name), { distribution: Distribution.uniform(-limit, limit), shape })
+  return float32(shape, Float32Array.from(data))
 }
 
-const count = (weights: HostTensors): number => Object.values(weights).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+const count = (weights: HostTensors): number =>
+  Object.values(weights).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
