@@ -2,7 +2,7 @@
  * One work, done by us and by peers in turns.
  */
 import { Console, Effect, FileSystem } from "effect"
-import { type Disagreement, disagreement } from "./agreement.ts"
+import { type Disagreement, disagreement, otherParameters } from "./agreement.ts"
 import { openPeer, type Peer, type PeerCommand, type PeerFailed, type PeerMissing } from "./Peer.ts"
 import { commandOf, mayFail, type PeerName } from "./peers.ts"
 import { type Workload, writeWorkload } from "./workload.ts"
@@ -42,11 +42,9 @@ export const alternate = (workload: Workload, { block, ours, peers, python, roun
     const expected = yield* own.check
     const checked = Effect.fnUntraced(function*(name: PeerName) {
       const peer = yield* openPeer(commandOf(name, python), folder)
-      const difference = disagreement(
-        { peer: name, work: workload.spec.work },
-        { "number of parameters": [own.parameters], ...expected },
-        { "number of parameters": [peer.parameters], ...(yield* peer.check) }
-      )
+      const about = { peer: name, work: workload.spec.work }
+      const difference = otherParameters(about, own.parameters, peer.parameters) ??
+        disagreement(about, expected, yield* peer.check)
       return difference === undefined ? peer : yield* difference
     })
     const others = yield* Effect.forEach(peers, (name) => orLeftOut(name, checked(name)))

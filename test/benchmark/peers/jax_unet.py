@@ -10,7 +10,8 @@ def parameter_names(config):
     """The names that the network reads, found by tracing it."""
     read = Names()
     side, size = config["sample_size"], config["in_channels"]
-    predict(config, read, jnp.zeros((1, side, side, size)), jnp.zeros((1,), jnp.int32), shapes_only=True)
+    trace = lambda x, t: predict(config, read, x, t, names_only=True)
+    jax.eval_shape(trace, jax.ShapeDtypeStruct((1, side, side, size), "float32"), jax.ShapeDtypeStruct((1,), "int32"))
     return read.names
 
 
@@ -26,9 +27,9 @@ class Names(dict):
         return None
 
 
-def predict(config, weights, x, t, shapes_only=False):
-    """The network's prediction, shaped as x. With `shapes_only` layers compute nothing, and only read their names."""
-    net = Layers(config, weights, shapes_only)
+def predict(config, weights, x, t, names_only=False):
+    """The network's prediction, shaped as x. With `names_only` layers only read the names of their weights."""
+    net = Layers(config, weights, names_only)
     channels = config["block_out_channels"]
     levels, layers = len(channels), config["layers_per_block"]
     embedding = net.time_embedding(t)
@@ -71,25 +72,25 @@ def convolve(x, filter, padding, stride=1):
 class Layers:
     """The layers of a network over its flat record of parameters."""
 
-    def __init__(self, config, weights, shapes_only):
-        self.config, self.weights, self.shapes_only = config, weights, shapes_only
+    def __init__(self, config, weights, names_only):
+        self.config, self.weights, self.names_only = config, weights, names_only
 
     def read(self, path):
         return self.weights[f"{path}.weight"], self.weights[f"{path}.bias"]
 
     def convolution(self, path, x, outputs, padding=((1, 1), (1, 1)), stride=1):
         weight, bias = self.read(path)
-        if self.shapes_only:
+        if self.names_only:
             return jnp.zeros((x.shape[0], x.shape[1] // stride, x.shape[2] // stride, outputs))
         return convolve(x, weight, padding, stride) + bias
 
     def linear(self, path, x, outputs):
         weight, bias = self.read(path)
-        return jnp.zeros((*x.shape[:-1], outputs)) if self.shapes_only else x @ weight.T + bias
+        return jnp.zeros((*x.shape[:-1], outputs)) if self.names_only else x @ weight.T + bias
 
     def norm(self, path, x, groups=None):
         weight, bias = self.read(path)
-        if self.shapes_only:
+        if self.names_only:
             return x
         batch, height, width, channels = x.shape
         grouped = x.reshape(batch, height, width, groups or self.config["norm_num_groups"], -1)
