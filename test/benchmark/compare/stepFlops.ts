@@ -6,8 +6,9 @@ import { Pipeline } from "@effusion/core/pipeline"
 import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Effect } from "effect"
+import { flopsOf } from "../../../packages/core/src/engine/graph/flops.ts"
+import { optimize } from "../../../packages/core/src/engine/graph/optimize.ts"
 import { trace } from "../../../packages/core/src/engine/trace/trace.ts"
-import { flopsOf } from "../shared/flops.ts"
 import { average, cleanImages, optimizer, services, stages, type Subject } from "../shared/subject.ts"
 
 /** Of a training step: forward, backward; the optimiser's few are not counted. */
@@ -15,7 +16,7 @@ export const trainingFlops = (subject: Subject) =>
   Effect.gen(function*() {
     const stage = Pipeline.fuse(yield* stages)
     const { program } = trainingProgram({ stage, input: { x0: cleanImages(subject) }, optimizer, average })
-    return flopsOf(yield* trace(program, "benchmark"))
+    return flopsOf(optimize(yield* trace(program, "benchmark")))
   }).pipe(Effect.provide(services(subject.config)))
 
 /** Of a prediction of the network, which is a step of sampling. */
@@ -31,5 +32,5 @@ export const predictionFlops = ({ batch, config }: Subject) => {
     },
     ({ t, x, ...weights }) => ({ prediction: apply(weights, { x: x!, t: t!, draws: {} }) })
   )
-  return Effect.map(trace(program, "benchmark"), flopsOf)
+  return Effect.map(trace(program, "benchmark"), (graph) => flopsOf(optimize(graph)))
 }
