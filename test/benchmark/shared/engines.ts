@@ -3,6 +3,7 @@
  */
 import { Engine, EngineUnavailable } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
+import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { Layer } from "effect"
 
 /** How an engine that has modes runs a program. */
@@ -22,7 +23,8 @@ type EngineOptions = Omit<EngineChoice, "engine">
 
 const engines = {
   onnx: ({ mode, threads }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
-    mode === undefined ? OnnxEngine.layer({ threads }) : withoutModes("onnx", mode)
+    mode === undefined ? OnnxEngine.layer({ threads }) : withoutModes("onnx", mode),
+  tensorflow: (options: EngineOptions): Layer.Layer<Engine, EngineUnavailable> => TensorflowEngine.layer(options)
 }
 
 export type EngineName = keyof typeof engines
