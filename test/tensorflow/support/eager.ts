@@ -1,19 +1,16 @@
 /** The engine in its eager mode, for tests. */
 import { Engine, type EngineUnavailable } from "@effusion/core/engine"
 import { Layer } from "effect"
-import { createRequire } from "node:module"
 import type { Binding } from "../../../packages/core/src/engine/tensorflow/Binding.ts"
 import { makeEager } from "../../../packages/core/src/engine/tensorflow/eager/index.ts"
 import { loadBackend } from "../../../packages/core/src/engine/tensorflow/eager/load.ts"
-
-// @effect-diagnostics-next-line processEnv:off
-const named = process.env["EFFUSION_TENSORFLOW"]
-if (named === undefined) throw new Error("these tests need EFFUSION_TENSORFLOW: the folder of @tensorflow/tfjs-node")
+import { loadBinding } from "../../../packages/core/src/engine/tensorflow/installation/index.ts"
+import { installation } from "./installation.ts"
 
 /** The folder of the package. */
-export const folder = named
+export const { folder } = installation
 
-const addon = createRequire(import.meta.url)(`${folder}/lib/napi-v8/tfjs_binding.node`) as Binding
+const addon = loadBinding(installation.addon)
 
 /** How many float32 tensors of each number of elements were made of arrays in this process. */
 export const uploads = new Map<number, number>()

@@ -3,14 +3,15 @@
  * happens around them.
  */
 import { float32, type HostTensor, int32 } from "@effusion/core/tensor"
-import { Config, Effect } from "effect"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { Effect } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Binding } from "../../../packages/core/src/engine/tensorflow/Binding.ts"
 import { encode, tag } from "../../../packages/core/src/engine/tensorflow/encode.ts"
+import { loadBinding } from "../../../packages/core/src/engine/tensorflow/installation/index.ts"
 import type { SessionCall, TensorflowModel } from "../../../packages/core/src/engine/tensorflow/Model.ts"
+import { installation } from "./installation.ts"
 
 type Tensors = { readonly [name: string]: HostTensor }
 
@@ -21,17 +22,10 @@ export interface Session {
   readonly read: () => Tensors
 }
 
-/** The addon of the package that `EFFUSION_TENSORFLOW` names. */
-const loadBinding = Effect.map(Config.String("EFFUSION_TENSORFLOW"), (folder): Binding => {
-  const lib = join(folder, "lib")
-  const [version] = readdirSync(lib).filter((name) => /^napi-v\d+$/.test(name)).toSorted().reverse()
-  return createRequire(import.meta.url)(join(lib, version!, "tfjs_binding.node")) as Binding
-})
-
 /** Loads a model until the scope closes. */
 export const open = (model: TensorflowModel) =>
   Effect.gen(function*() {
-    const binding = yield* loadBinding
+    const binding = loadBinding(installation.addon)
     const id = yield* Effect.acquireRelease(
       Effect.sync(() => load(binding, model)),
       (id) => Effect.sync(() => binding.deleteSavedModel(id))
