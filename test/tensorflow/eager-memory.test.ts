@@ -1,6 +1,6 @@
 /**
  * Who holds what in the eager mode, counted by the addon itself: between steps states and constants and nothing else,
- * however a step ended.
+ * however a step ended. The memory suite is held to the addon's count as well.
  */
 import { expect, layer } from "@effect/vitest"
 import { Engine, type Program, stateless, type Tensor } from "@effusion/core/engine"
@@ -11,7 +11,19 @@ import * as fc from "fast-check"
 import { constants } from "../../packages/core/src/engine/constants.ts"
 import { property } from "../conformance/check.ts"
 import { f32, plain } from "../conformance/tests.ts"
+import { engineMemory } from "../memory/suite.ts"
 import { eagerLayer, handles, uploads } from "./support/eager.ts"
+
+engineMemory("tensorflow, eager", eagerLayer, {
+  checksIndices: true,
+  interruptions: {
+    steps: 2000,
+    hidden: 1024,
+    megabytes: 32,
+    counts: Effect.sync(() => ({ ...handles() }))
+  },
+  races: { runs: 20 }
+})
 
 const none = { tensors: 0, bytes: 0 }
 
