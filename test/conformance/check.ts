@@ -230,5 +230,6 @@ export const checkCase = (
   property(
     fc.noBias(fc.array(instances, { minLength: 1, maxLength: batch, size: "max" })),
     (some) => checkInstances(some, tolerance),
-    { numRuns: runs, examples: examples.map((example) => [[example]] as [Array<Instance>]) }
+    // Examples count as runs, and none may be left out.
+    { numRuns: Math.max(runs, examples.length), examples: examples.map((example) => [[example]] as [Array<Instance>]) }
   )

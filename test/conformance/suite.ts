@@ -45,6 +45,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>, Effort]> = [
  *
  * @param tolerance how near to the reference, relative to the magnitude of the sums involved
  * @param memory what compiling, running and releasing may cost in resident memory
+ * @param effort the part of the random programs that are tried, all unless given; what has failed once is always tried
  * @example
  * engineConformance("onnx", OnnxEngine.layer(), {
  *   tolerance: { relative: 1e-5 },
@@ -54,20 +55,23 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>, Effort]> = [
 export const engineConformance = (
   name: string,
   layer: Layer.Layer<Engine, EngineUnavailable>,
-  options: ConformanceOptions & { readonly memory: MemoryBound }
+  options: ConformanceOptions & { readonly memory: MemoryBound; readonly effort?: number }
 ): void => {
+  const { effort = 1, memory } = options
   describe(`the engine ${name}`, () => {
     withLayer(layer, { excludeTestServices: true })((it) => {
-      for (const [group, cases, effort] of groups) {
+      for (const [group, cases, { batch, runs }] of groups) {
         describe(group, () => {
-          for (const one of cases) it.effect(one.name, () => checkCase(one, { ...effort, ...options }))
+          for (const one of cases) {
+            it.effect(one.name, () => checkCase(one, { batch, runs: Math.ceil(effort * runs), ...options }))
+          }
         })
       }
       describe("training", () => trainingTests(it, options))
       describe("repeatability", () => repeatabilityTests(it))
       describe("state", () => stateTests(it))
       describe("errors", () => errorTests(it))
-      describe("memory", () => memoryTests(it, layer, options.memory))
+      describe("memory", () => memoryTests(it, layer, memory))
     })
   })
 }
