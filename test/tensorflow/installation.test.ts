@@ -5,8 +5,6 @@ import { Effect, Result } from "effect"
 import { spawnSync } from "node:child_process"
 import {
   copyFileSync,
-  cpSync,
-  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -29,49 +27,14 @@ import {
   type Installation,
   whyNoGpu
 } from "../../packages/core/src/engine/tensorflow/installation/index.ts"
-
-/** The installation that these tests are run with. */
-const real = await Effect.runPromise(find())
+import { copyTo, framework, libraries, library, main, unshare } from "./support/copies.ts"
+import { installation as real } from "./support/installation.ts"
 
 const root = mkdtempSync(join(tmpdir(), "effusion-installation-"))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 let copies = 0
-
-/** The libraries that the addon itself asks for; others are there to link against. */
-const needed = real.libraries.filter((path) => /\.so\.\d+$/.test(path))
-const framework = needed.map((path) => basename(path)).find((name) => name.includes("framework"))!
-const main = needed.map((path) => basename(path)).find((name) => !name.includes("framework"))!
-
-/**
- * A copy of the installation. A library of 800 megabytes is linked, and copied only where it is to be changed.
- */
-const copyInstallation = async (): Promise<Installation> => {
-  const folder = join(root, String(++copies))
-  mkdirSync(join(folder, "deps", "lib"), { recursive: true })
-  copyFileSync(join(real.folder, "package.json"), join(folder, "package.json"))
-  cpSync(join(real.folder, "lib"), join(folder, "lib"), { recursive: true })
-  for (const library of needed) linkOrCopy(realpathSync(library), join(folder, "deps", "lib", basename(library)))
-  return Effect.runPromise(find({ package: folder }))
-}
-
-/** Links do not go from one file system to another. */
-const linkOrCopy = (from: string, to: string): void => {
-  try {
-    linkSync(from, to)
-  } catch {
-    copyFileSync(from, to)
-  }
-}
-
-/** Replaces a file by a copy of its own, which can be changed without changing the installation. */
-const unshare = (path: string): string => {
-  copyFileSync(path, `${path}.own`)
-  renameSync(`${path}.own`, path)
-  return path
-}
-
-const library = ({ folder }: Installation, name: string): string => join(folder, "deps", "lib", name)
+const copyInstallation = (): Promise<Installation> => copyTo(join(root, String(++copies)))
 
 /** What loading the installation in a process of its own fails with. */
 const failureOf = async (installation: Installation) => {
@@ -122,7 +85,7 @@ describe("a library", () => {
     assert.deepInclude(damage, { _tag: "LibraryDamaged", path })
     assert.match(damage!.detail, /^it ends after \d+ of \d+ bytes$/)
     // The last byte counts, though it would load without it.
-    copyFileSync(realpathSync(needed.find((path) => basename(path) === framework)!), path)
+    copyFileSync(realpathSync(libraries.find((path) => basename(path) === framework)!), path)
     assert.isUndefined(damageOf(copy))
     truncateSync(path, size - 1)
     assert.strictEqual(damageOf(copy)?._tag, "LibraryDamaged")
