@@ -3,7 +3,7 @@
  * examined and repaired.
  */
 import { environment } from "@effusion/core/engine/tensorflow/installation"
-import { renameSync, rmSync, truncateSync } from "node:fs"
+import { renameSync, truncateSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
 import { startCli, temporaryFolder } from "../cli/support/cli.ts"
@@ -46,27 +46,24 @@ describe.skipIf(wheel === undefined)("an engine that is installed from a wheel",
     assert.notInclude(stdout, "!!")
   })
 
-  const library = join(engines, "tensorflow", "site", "tensorflow", "libtensorflow_framework.so.2")
-  const damages = [
-    ["is cut off", () => truncateSync(library, 30_000_000), /is damaged .*: it ends after 30000000 of \d+ bytes/],
-    ["is missing", () => rmSync(library), /libtensorflow_framework\.so\.2 is missing/]
-  ] as const
-
-  for (const [what, damage, words] of damages) {
-    it(
-      `whose library ${what} is found to be broken, and is repaired by the same command`,
-      { timeout: 600_000 },
-      async () => {
-        damage()
-        const { code, stderr, stdout } = await engine(engines, "doctor")
-        assert.strictEqual(code, 1)
-        assert.match(stdout, words)
-        assert.include(stderr, "effusion engine install tensorflow")
-        const repaired = await engine(engines, "install", "tensorflow", "--wheel", wheel!)
-        assert.strictEqual(repaired.code, 0, repaired.stderr)
-        assert.include(repaired.stdout, "what is installed does not work, and is installed anew")
-        assert.strictEqual((await engine(engines, "doctor")).code, 0)
-      }
-    )
-  }
+  it("is found to be broken where a library is missing or cut off, and is repaired by the same command", {
+    timeout: 600_000
+  }, async () => {
+    const library = join(engines, "tensorflow", "site", "tensorflow", "libtensorflow_framework.so.2")
+    const broken = async (words: RegExp) => {
+      const { code, stderr, stdout } = await engine(engines, "doctor")
+      assert.strictEqual(code, 1)
+      assert.match(stdout, words)
+      assert.include(stderr, "effusion engine install tensorflow")
+    }
+    renameSync(library, `${library}.away`)
+    await broken(/libtensorflow_framework\.so\.2 is missing/)
+    renameSync(`${library}.away`, library)
+    truncateSync(library, 30_000_000)
+    await broken(/is damaged .*: it ends after 30000000 of \d+ bytes/)
+    const repaired = await engine(engines, "install", "tensorflow", "--wheel", wheel!)
+    assert.strictEqual(repaired.code, 0, repaired.stderr)
+    assert.include(repaired.stdout, "what is installed does not work, and is installed anew")
+    assert.strictEqual((await engine(engines, "doctor")).code, 0)
+  })
 })
