@@ -17,6 +17,7 @@ import * as Worker from "../../worker/index.ts"
 import { encode } from "../encode.ts"
 import type { OnnxModel, OnnxValueInfo } from "../Model.ts"
 import type { Port, SessionSource } from "./session.ts"
+import { disableTelemetry } from "./telemetry.ts"
 
 /** The engine's name. */
 export const engine = "onnx"
@@ -59,6 +60,7 @@ export const makeRuntime = Effect.fnUntraced(
         remedy: "give a whole number of threads, 1 or more, or leave it out to use all"
       })
     }
+    yield* Effect.sync(disableTelemetry)
     const thread = { name: "effusion-onnx", url: options.worker ?? Worker.workerBeside(import.meta.url) }
     const runtime = yield* Worker.makeRuntime<SessionSource>({ engine, thread }).pipe(
       Effect.mapError((reason) => new EngineUnavailable({ engine, reason, remedy: platformRemedy }))
