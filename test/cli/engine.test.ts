@@ -101,7 +101,10 @@ describe("--engine auto", () => {
 
 describe("--device", () => {
   it("gpu is refused where there is none to be had", async () => {
-    assertRefused(await cli("sample", run, "--device", "gpu"), missing)
+    assertRefused(
+      await cli("sample", run, "--device", "gpu"),
+      /TensorFlow is not installed; install it with "effusion engine install tensorflow --gpu" \(docs\/engines\.md\)$/m
+    )
     assertRefused(
       await cli("sample", run, "--device", "gpu", "--engine", "onnx"),
       /the engine "onnx" does not work here: it computes with the processor only, .* take the engine "tensorflow"/

@@ -93,7 +93,7 @@ describe("what the doctor finds", () => {
       computed: undefined
     }
     assert.deepStrictEqual(brokenIn(absent), [])
-    assert.isTrue(findingsOf(absent).some(({ detail }) => detail.includes("was interrupted")))
+    assert.isTrue(findingsOf(absent).some(({ detail }) => detail.includes("did not come to its end")))
   })
 
   it("has the variables that decide, and none that may be a secret", () => {

@@ -43,7 +43,9 @@ const tensorflow = Command.make("tensorflow", {
   ),
   libtensorflow: Flag.String("libtensorflow").pipe(
     Flag.withMetavar("place"),
-    Flag.withDescription("Take an archive of libtensorflow: a folder, a .tar.gz, or its address"),
+    Flag.withDescription(
+      "Take an archive of libtensorflow: a folder with include/ and lib/, a .tar.gz, or its http(s) address"
+    ),
     Flag.optional
   ),
   force: Flag.Boolean("force").pipe(
@@ -66,14 +68,15 @@ const tensorflow = Command.make("tensorflow", {
       libtensorflow: Option.getOrUndefined(libtensorflow),
       force
     }).pipe(
+      Effect.tapError(({ message }) => InstallReporter.use(({ report }) => report({ event: "error", message }))),
       Effect.provide(Layer.mergeAll(InstallReporter.layer({ json }), EngineCheck.layer, FetchHttpClient.layer))
     )
   })).pipe(
     Command.withDescription(
       "Installs TensorFlow for Node: the npm package, and its addon compiled against a current libtensorflow. Without " +
-        "--wheel and --libtensorflow the official archive is downloaded. It goes into the folder of engines " +
-        "(EFFUSION_ENGINES, or ~/.local/share/effusion/engines). Needs npm and a C++ compiler. What was interrupted goes " +
-        "on when it is called again."
+        "--wheel and --libtensorflow the official archive is downloaded. It goes into the engines folder " +
+        "(EFFUSION_ENGINES, or effusion/engines in XDG_DATA_HOME, or ~/.local/share/effusion/engines). Needs npm and a C++ " +
+        "compiler. What was interrupted goes on when it is called again. docs/engines.md goes through it step by step."
     ),
     Command.withShortDescription("Install TensorFlow"),
     Command.withExamples([
@@ -82,6 +85,11 @@ const tensorflow = Command.make("tensorflow", {
         command:
           "effusion engine install tensorflow --wheel tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
         description: "From a wheel (pip download --no-deps tensorflow-cpu)"
+      },
+      {
+        command:
+          "effusion engine install tensorflow --gpu --wheel tensorflow-2.21.0-....whl --wheel nvidia_cublas_cu12-....whl ...",
+        description: "For an NVIDIA GPU, from all wheels of pip download \"tensorflow[and-cuda]\""
       }
     ])
   )

@@ -114,6 +114,7 @@ export const bound: Command.Command<"bound", Input, {}, EvaluateError, EvaluateS
 /** The `evaluate` command. */
 export const evaluate = Command.make("evaluate").pipe(
   Command.withDescription("Says in numbers how good a trained network is."),
+  Command.withShortDescription("Say in numbers how good a network is"),
   Command.withSubcommands([bound])
 )
 

@@ -34,6 +34,8 @@ export type InstallEvent =
     readonly seconds: number
   }
   | { readonly event: "warning"; readonly message: string }
+  /** Why the installation ends; for machines, since the command itself says it to people. */
+  | { readonly event: "error"; readonly message: string }
 
 /** The stages of an installation, in their order. */
 export type StageName = "download" | "libraries" | "package" | "addon" | "check"
@@ -166,6 +168,8 @@ export const describeInstall = (event: InstallEvent): ReadonlyArray<string> => {
       ]
     case "warning":
       return [`Warning: ${event.message}`]
+    case "error":
+      return []
   }
 }
 

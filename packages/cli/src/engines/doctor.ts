@@ -95,7 +95,12 @@ export const findingsOf = (examination: Examination): ReadonlyArray<Finding> => 
       noted("looked at", `${place.folder} (${place.namedBy}): ${isInstallation(place) ? "is one" : place.detail}`)
     ),
     ...isUnfinished
-      ? [noted("installing", `an installation in ${engines} was interrupted; call the same command again to go on`)]
+      ? [
+        noted(
+          "installing",
+          `an installation in ${engines} did not come to its end; call the same command again to go on`
+        )
+      ]
       : [],
     ...packageFindings(examination),
     ...Result.isFailure(found) || libraries === undefined ? [] : libraryFindings(libraries),

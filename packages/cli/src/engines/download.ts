@@ -144,8 +144,9 @@ const requestFrom = Effect.fnUntraced(
           ? new DownloadFailed({
             url,
             reason,
-            remedy:
-              "see that this machine has a network, or download the file elsewhere and give it with --libtensorflow"
+            remedy: isAddressWrong(reason)
+              ? "check the address"
+              : "see that this machine has a network, or download the file elsewhere and give it with --libtensorflow"
           })
           : new Broken({ reason })
       })
@@ -155,7 +156,10 @@ const requestFrom = Effect.fnUntraced(
 
 /** No network at all, a server that does not exist, or no address: trying again at once is of no use. */
 const isLasting = (reason: string): boolean =>
-  /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH|bad port|URL/i.test(reason)
+  isAddressWrong(reason) || /ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED|EHOSTUNREACH/i.test(reason)
+
+/** What Node says of an address that it does not ask. */
+const isAddressWrong = (reason: string): boolean => /bad port|URL/i.test(reason)
 
 /** Fetch says "fetch failed", and has the reason in its causes. */
 const deepestReason = (error: unknown): string => {

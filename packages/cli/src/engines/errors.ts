@@ -65,6 +65,17 @@ export class NoTensorflowInWheel extends Data.TaggedError("NoTensorflowInWheel")
   }
 }
 
+/** TensorFlow's libraries were given twice. */
+export class TwoLibtensorflows extends Data.TaggedError("TwoLibtensorflows")<{
+  readonly wheel: string
+  readonly libtensorflow: string
+}> {
+  override get message() {
+    return `libtensorflow is in the wheel "${this.wheel}" and in "${this.libtensorflow}"; give one of them ` +
+      `(beside --libtensorflow, --wheel is for NVIDIA's libraries)`
+  }
+}
+
 /** An archive is not whole. */
 export class DamagedArchive extends Data.TaggedError("DamagedArchive")<{
   readonly path: string

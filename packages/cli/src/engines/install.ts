@@ -32,6 +32,7 @@ export type InstallError =
   | Problems.NotAWheel
   | Problems.WrongWheel
   | Problems.NoTensorflowInWheel
+  | Problems.TwoLibtensorflows
   | Problems.DamagedArchive
   | Problems.NoLibtensorflow
   | Problems.DownloadFailed

@@ -9,11 +9,12 @@ import { type Libraries, librariesIn } from "./addon.ts"
 import { requireLibtensorflow, takeArchive, takeFolder } from "./archive.ts"
 import { download } from "./download.ts"
 import {
-  type DamagedArchive,
+  DamagedArchive,
   type DownloadFailed,
   type NoLibtensorflow,
   type NotAWheel,
   NoTensorflowInWheel,
+  TwoLibtensorflows,
   type UnsupportedMachine,
   type WrongWheel
 } from "./errors.ts"
@@ -21,6 +22,7 @@ import { InstallReporter, type StageName } from "./InstallReporter.ts"
 import { hashFile } from "./internal/streams.ts"
 import { Machine } from "./machine.ts"
 import { gpuArchiveNeeds, officialArchive } from "./official.ts"
+import { remove } from "./stages.ts"
 import { readWheel, unpackWheel, type Wheel } from "./wheel.ts"
 
 /** What was asked for. */
@@ -34,7 +36,12 @@ export interface Asked {
 /** An archive of libtensorflow, or a folder that was one. */
 type Archive =
   | { readonly type: "folder"; readonly path: string }
-  | { readonly type: "file"; readonly path: string }
+  | {
+    readonly type: "file"
+    readonly path: string
+    /** Where it was downloaded from, if it was. */
+    readonly url?: string
+  }
   | { readonly type: "address"; readonly url: string; readonly sha256: string | undefined }
 
 /** Where the libraries come from; all of it was looked at. */
@@ -58,6 +65,7 @@ export const findSource = Effect.fnUntraced(
     | WrongWheel
     | DamagedArchive
     | NoTensorflowInWheel
+    | TwoLibtensorflows
     | NoLibtensorflow
     | UnsupportedMachine
     | FileProblem,
@@ -65,8 +73,11 @@ export const findSource = Effect.fnUntraced(
   > {
     const { report } = yield* InstallReporter
     const wheels = yield* Effect.forEach(asked.wheels, readWheel)
-    const hasTensorflow =
-      librariesIn(wheels.flatMap(({ files }) => files.map(({ name }) => name))).tensorflow.length === 2
+    const hasTensorflow = isWhole(wheels)
+    if (hasTensorflow && asked.libtensorflow !== undefined) {
+      const { path } = wheels.find((wheel) => isWhole([wheel])) ?? wheels[0]!
+      return yield* new TwoLibtensorflows({ wheel: path, libtensorflow: asked.libtensorflow })
+    }
     if (asked.libtensorflow === undefined && wheels.length > 0 && !hasTensorflow) {
       return yield* new NoTensorflowInWheel({ wheels })
     }
@@ -90,6 +101,10 @@ export const findSource = Effect.fnUntraced(
     return { wheels, archive, text: parts.join(", ") }
   }
 )
+
+/** Whether wheels have both of TensorFlow's libraries. */
+const isWhole = (wheels: ReadonlyArray<Wheel>): boolean =>
+  librariesIn(wheels.flatMap(({ files }) => files.map(({ name }) => name))).tensorflow.length === 2
 
 const official = Effect.fnUntraced(function*(gpu: boolean) {
   const { sha256, url } = yield* officialArchive(yield* Machine, { gpu })
@@ -132,7 +147,7 @@ export const bring = Effect.fnUntraced(
       sha256: archive.sha256,
       onProgress: (bytes, total) => report({ event: "progress", stage: "download", bytes, total })
     })
-    return { ...source, archive: { type: "file", path } }
+    return { ...source, archive: { type: "file", path, url: archive.url } }
   }
 )
 
@@ -188,12 +203,18 @@ export const unpack = Effect.fnUntraced(
     const site = paths.join(folder, "site")
     if (archive?.type === "folder") yield* takeFolder(archive.path, site, { move: false })
     if (archive?.type === "file") {
-      const { path } = archive
+      const { path, url } = archive
       const size = Number((yield* Effect.mapError(fs.stat(path), fileProblem("read", path))).size)
       yield* watching(
         "libraries",
         size,
         (onBytes) => takeArchive(path, site, paths.join(folder, "unpacked"), onBytes)
+      ).pipe(
+        // What was downloaded is of no use to the next try, and its place none to the user.
+        Effect.catchTag("DamagedArchive", (error) =>
+          url === undefined
+            ? Effect.fail(error)
+            : Effect.andThen(remove(path), Effect.fail(new DamagedArchive({ path: url, reason: error.reason }))))
       )
     }
     const total = wheels.flatMap(({ files }) => files).reduce((sum, { bytes }) => sum + bytes, 0)

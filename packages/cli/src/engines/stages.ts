@@ -6,7 +6,8 @@
  * in that folder's name: when a process is killed, what it has started (npm, a compiler) lives on for a while, and must not
  * write into what a new process makes.
  */
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, FileSystem, Path, Predicate, Schedule } from "effect"
+import type { PlatformError } from "effect/PlatformError"
 import { createHash } from "node:crypto"
 import type { FileProblem } from "../files.ts"
 import { fileProblem, makeFolder, writeWhole } from "../files.ts"
@@ -94,12 +95,20 @@ export const removeStamps = Effect.fnUntraced(function*(building: string, stages
 export const fingerprint = (data: unknown): string => createHash("sha256").update(JSON.stringify(data)).digest("hex")
 
 /**
- * Removes a file or a folder with all that is in it, if it is there.
+ * Removes a file or a folder with all that is in it, if it is there. A folder that somebody still writes into is tried
+ * again for some seconds: npm and a compiler live on for a while when the process that started them was killed.
  *
  * @example
  * yield* remove("engines/tensorflow.building")
  */
 export const remove = (path: string): Effect.Effect<void, FileProblem, FileSystem.FileSystem> =>
   FileSystem.FileSystem.use((fs) => fs.remove(path, { recursive: true, force: true })).pipe(
+    Effect.retry({ while: isFilling, schedule: patience }),
     Effect.mapError(fileProblem("remove", path))
   )
+
+/** Something was put into the folder while it was being removed. */
+const isFilling = ({ reason }: PlatformError): boolean =>
+  Predicate.hasProperty(reason.cause, "code") && reason.cause.code === "ENOTEMPTY"
+
+const patience = Schedule.max([Schedule.spaced("250 millis"), Schedule.recurs(40)])

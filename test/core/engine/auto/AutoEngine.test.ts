@@ -177,7 +177,7 @@ describe("device gpu", () => {
     assert.strictEqual(
       missing.message,
       "the engine \"tensorflow\" does not work here: TensorFlow is not installed; install it with \"effusion engine " +
-        "install tensorflow\""
+        "install tensorflow --gpu\" (docs/engines.md)"
     )
     assert.deepInclude(missing.cause, { _tag: "PackageMissing" })
     assert.notInclude(events, "onnx is made")

@@ -16,18 +16,21 @@ export interface FailedPlace {
 }
 
 const install = "install it with \"effusion engine install tensorflow\""
+const installForGpu = "install it with \"effusion engine install tensorflow --gpu\" (docs/engines.md)"
 const reinstall = "build it anew with \"effusion engine install tensorflow\""
 const doctor = "\"effusion engine doctor\" says more"
 
 /** The package is nowhere. */
 export class PackageMissing extends Data.TaggedError("PackageMissing")<{
   readonly places: ReadonlyArray<FailedPlace>
+  /** What was to be computed on. */
+  readonly device?: "auto" | "cpu" | "gpu" | undefined
 }> {
   get problem() {
     return "TensorFlow is not installed"
   }
   get remedy() {
-    return install
+    return this.device === "gpu" ? installForGpu : install
   }
   override get message() {
     return `${this.problem}; ${this.remedy}`

@@ -13,9 +13,12 @@ import { dirname, isAbsolute, join, resolve } from "node:path"
 import { AddonNotBuilt, type FailedPlace, PackageMissing, WrongFolder } from "../TensorflowError.ts"
 import { type Environment, environment } from "./environment.ts"
 import { type Installation, type PackageName, packageNames, readPackage } from "./Installation.ts"
+import type { Settings } from "./settings.ts"
 
 /** Where to look. */
 export interface FindOptions {
+  /** What is to be computed on: it decides what to install where nothing is. */
+  readonly device?: Settings["device"]
   /** The folder of the package; found when not given. */
   readonly package?: string | undefined
   /** Variables; those of the process unless given. */
@@ -54,7 +57,9 @@ export const find = (
       )
     }
     const named = failed.find(({ namedBy }) => namedBy === byOption || namedBy === byVariable)
-    return Effect.fail(named === undefined ? new PackageMissing({ places: failed }) : new WrongFolder(named))
+    return Effect.fail(
+      named === undefined ? new PackageMissing({ places: failed, device: options.device }) : new WrongFolder(named)
+    )
   })
 
 /** Every folder that is looked at, in order, with what is there. */
