@@ -13,7 +13,7 @@ afterAll(folder.remove)
 const tools = writeTools(join(folder.path, "tools"))
 const engines = join(folder.path, "engines")
 
-/** Runs a command in a folder of its own, with no engine but those of the folder of engines. */
+/** Runs a command in a folder of its own, with no engine but those of the engines folder. */
 const engine = (args: ReadonlyArray<string>, variables: { readonly [name: string]: string } = {}) => {
   const { EFFUSION_TENSORFLOW: _, ...others } = environment()
   return startCli(["engine", ...args], {
@@ -66,6 +66,8 @@ describe("effusion engine", () => {
     const { code, stderr } = await engine(["install", "tensorflow", "--wheel", page])
     assert.strictEqual(code, 1)
     assert.match(stderr, /^effusion: ".*page\.whl" is no Python wheel: it is no zip archive; .*\n$/)
+    const events = (await engine(["install", "tensorflow", "--wheel", page, "--json"])).stdout.trimEnd().split("\n")
+    assert.deepInclude(JSON.parse(events.at(-1)!), { event: "error", message: stderr.slice("effusion: ".length, -1) })
     const unknown = await engine(["install", "onnx"])
     assert.strictEqual(unknown.code, 1)
   })

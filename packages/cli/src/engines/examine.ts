@@ -41,7 +41,7 @@ export interface Loaded {
 
 /** What there is of the tensorflow engine. */
 export interface Examination {
-  /** The folder of engines. */
+  /** The engines folder. */
   readonly engines: string
   /** The folders that were looked at, in order. */
   readonly places: ReadonlyArray<Place>

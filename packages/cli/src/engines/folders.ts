@@ -1,5 +1,5 @@
 /**
- * The folder of engines.
+ * The engines folder.
  *
  *     tensorflow              a link to the installation that is used
  *     tensorflow-<number>/    that installation

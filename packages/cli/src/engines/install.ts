@@ -58,7 +58,7 @@ export interface InstallOptions extends Asked {
 }
 
 /**
- * Installs the tensorflow engine into the folder of engines.
+ * Installs the tensorflow engine into the engines folder.
  *
  * @example
  * yield* installTensorflow({ engines, gpu: false, wheels: [wheel], libtensorflow: undefined, force: false })

@@ -1,6 +1,6 @@
 /**
  * Installs an engine in a process of its own, with a check that nothing is loaded for: to be killed.
- * Arguments: the folder of engines, and the wheel.
+ * Arguments: the engines folder, and the wheel.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"

@@ -25,7 +25,7 @@ export const tools = writeTools(join(folder.path, "tools"))
 /** A wheel with what the engine needs. */
 export const wheel = await writeWheel(join(folder.path, "tensorflow_cpu-2.21.0.whl"))
 
-/** A folder of engines that is not there yet. */
+/** An engines folder that is not there yet. */
 export const newEngines = (): string => join(mkdtempSync(join(folder.path, "engines-")), "engines")
 
 /** What is around an installation, where it is not the usual. */
