@@ -217,12 +217,14 @@ describe("the variables of libtensorflow", () => {
     assert.deepStrictEqual(variablesOf({}, {}), {
       TF_FORCE_GPU_ALLOW_GROWTH: "true",
       TF_CPP_MIN_LOG_LEVEL: "2",
-      TF_DETERMINISTIC_OPS: "1"
+      TF_DETERMINISTIC_OPS: "1",
+      NVIDIA_TF32_OVERRIDE: "0"
     })
     assert.deepStrictEqual(
       variablesOf({ threads: 3 }, {
         TF_FORCE_GPU_ALLOW_GROWTH: "false",
         TF_DETERMINISTIC_OPS: "0",
+        NVIDIA_TF32_OVERRIDE: "1",
         TF_NUM_INTRAOP_THREADS: "1"
       }),
       { TF_CPP_MIN_LOG_LEVEL: "2", TF_NUM_INTEROP_THREADS: "3" }

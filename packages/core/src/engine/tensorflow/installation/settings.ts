@@ -70,6 +70,9 @@ export const variablesOf = ({ device, threads }: Settings, user: Environment): {
     TF_CPP_MIN_LOG_LEVEL: "2",
     // A resumed run is bit-identical to an uninterrupted one.
     TF_DETERMINISTIC_OPS: "1",
+    // From Ampere on, NVIDIA's libraries compute float32 products and convolutions with factors of 10 bits (TF32), which
+    // is a thousandth off: https://docs.nvidia.com/cuda/cublas/#tensor-core-usage
+    NVIDIA_TF32_OVERRIDE: "0",
     ...(threads === undefined
       ? {}
       : { TF_NUM_INTRAOP_THREADS: String(threads), TF_NUM_INTEROP_THREADS: String(threads) })
