@@ -39,4 +39,27 @@ describe("trace", () => {
       const program = (x: Tensor) => tf.grad((z) => tf.mean(tf.square(tf.sigmoid(z))))(x)
       assert.deepStrictEqual(yield* kinds(program), yield* kinds(program))
     }))
+
+  it.effect("refuses tensors that were made outside of the program, and leaves them where and as they are", () =>
+    Effect.gen(function*() {
+      const outside = tf.tensor1d([1, 2, 3, 4])
+      const uses: ReadonlyArray<(x: Tensor) => Tensor> = [
+        (x) => tf.mul(x, outside),
+        (x) => tf.add(x, tf.onesLike(outside)),
+        (x) => tf.mul(x, tf.clone(outside)),
+        (x) => tf.grad((x) => tf.sum(tf.mul(x, outside)))(x),
+        () => outside
+      ]
+      const before = tf.memory()
+      for (const use of uses) {
+        const error = yield* Effect.flip(kinds(use))
+        assert.strictEqual(error._tag, "InvalidProgram")
+        assert.match(error.message, /it uses a tensor that was made outside of it; take it as state or input/)
+      }
+      assert.deepStrictEqual(tf.memory(), before)
+      // Its elements are known, unlike those of the program's own.
+      assert.include(yield* kinds((x) => tf.mul(x, tf.tensor1d(outside.dataSync()))), "constant")
+      assert.deepStrictEqual(Array.from(tf.mul(outside, 2).dataSync()), [2, 4, 6, 8])
+      outside.dispose()
+    }))
 })

@@ -39,13 +39,6 @@ export class TraceBackend extends tf.KernelBackend {
     return this.identify(this.active().constant(elementsOf(values), shape, typeOf(dtype)))
   }
 
-  /** Takes over a tensor that was made on another backend. */
-  override move(dataId: object, values: tf.BackendValues, shape: Array<number>, dtype: tf.DataType, count: number) {
-    this.active().values.set(dataId, this.active().constant(elementsOf(values), shape, typeOf(dtype)))
-    this.references.set(dataId, count)
-    this.ids++
-  }
-
   /** A new data id for a value. */
   identify(value: Value): object {
     const dataId = {}
@@ -126,7 +119,9 @@ export class Recorder {
 
   value(info: tf.TensorInfo): Value {
     const value = this.values.get(info.dataId)
-    if (value === undefined) throw new Error("a tensor does not belong to the program that is being traced")
+    if (value === undefined) {
+      throw new Error("it uses a tensor that was made outside of it; take it as state or input, or make it of host data inside")
+    }
     // A reshape in tfjs may share the data id; the graph has a node for it.
     return sameAs(value, info) ? value : this.reshape(value, info.shape)
   }
