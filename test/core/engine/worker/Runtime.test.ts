@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CompilationFailed, ExecutionFailed, OutOfMemory } from "@effusion/core/engine"
 import { float32, type HostTensor } from "@effusion/core/tensor"
 import { Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { type Compilation, makeRuntime, type Runtime } from "../../../../packages/core/src/engine/worker/index.ts"
 import type { Data, Source } from "./workers/adding.ts"
 
@@ -123,6 +124,18 @@ describe("an engine in a worker thread", () => {
 })
 
 const turnOfEventLoop = Effect.promise(() => new Promise<void>((resume) => void setImmediate(resume)))
+
+describe("a worker that does not load", () => {
+  it.effect("can be given up, and is ended when it has had time to load", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(Effect.scoped(runtimeOf("silent")), { startImmediately: true })
+      yield* turnOfEventLoop
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(interruption)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+    }))
+})
 
 describe("a step", () => {
   it.effect("holds interruption off until its answer is there", () =>

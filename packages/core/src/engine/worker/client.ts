@@ -42,27 +42,58 @@ export interface Thread {
 export const workerBeside = (module: string): URL =>
   new URL(module.endsWith(".ts") ? "./worker.ts" : "./worker.js", module)
 
-/** Starts a worker thread; it has released everything and is gone when the scope closes. */
+/**
+ * Starts a worker thread; it has released everything and is gone when the scope closes. Waiting for it to load can be
+ * interrupted: a thread that does not load is ended.
+ */
 export const connect = <Source>(thread: Thread): Effect.Effect<Client<Source>, string, Scope.Scope> =>
-  Effect.acquireRelease(start<Source>(thread), ({ close }) => close)
+  Effect.flatMap(
+    Effect.acquireRelease(Effect.sync(() => begin<Source>(thread)), ({ close }) => close),
+    ({ greeted }) => greeted
+  )
 
-type Connection<Source> = Client<Source> & { readonly close: Effect.Effect<void> }
+/** A thread that has begun. */
+interface Beginning<Source> {
+  /** Waits until it has loaded, or cannot. */
+  readonly greeted: Effect.Effect<Client<Source>, string>
+  readonly close: Effect.Effect<void>
+}
 
-const start = <Source>({ data, name, url }: Thread): Effect.Effect<Connection<Source>, string> =>
-  Effect.callback((resume) => {
-    // The flags of this process (`--eval`, loaders, those of test runners) are not for the worker.
-    const worker = new Worker(url, { name, workerData: data, execArgv: [] })
-    const end = latch()
-    worker.on("error", (cause) => end.reach(`its worker thread failed: ${messageOf(cause)}`))
-    worker.on("messageerror", (cause) => end.reach(`its worker thread sent what cannot be read: ${messageOf(cause)}`))
-    worker.on("exit", (code) => end.reach(`its worker thread ended unexpectedly, with exit code ${code}`))
-    end.whenReached((reason) => resume(Effect.fail(reason)))
+/** How long a thread that nobody waits for any more may go on loading: native code had better come to its end. */
+const patience = "5 seconds"
+
+const begin = <Source>({ data, name, url }: Thread): Beginning<Source> => {
+  // The flags of this process (`--eval`, loaders, those of test runners) are not for the worker.
+  const worker = new Worker(url, { name, workerData: data, execArgv: [] })
+  const end = latch()
+  worker.on("error", (cause) => end.reach(`its worker thread failed: ${messageOf(cause)}`))
+  worker.on("messageerror", (cause) => end.reach(`its worker thread sent what cannot be read: ${messageOf(cause)}`))
+  worker.on("exit", (code) => end.reach(`its worker thread ended unexpectedly, with exit code ${code}`))
+  const greeting = new Promise<Connection<Source>>((resolve, reject) => {
+    end.whenReached(reject)
     worker.once("message", (greeting: Greeting) => {
-      if (greeting.ready) return resume(Effect.succeed(converse(worker, end, greeting.facts ?? {})))
+      if (greeting.ready) return resolve(converse(worker, end, greeting.facts ?? {}))
+      end.reach(greeting.reason)
       void worker.terminate()
-      resume(Effect.fail(greeting.reason))
     })
   })
+  const greeted = Effect.tryPromise({ try: () => greeting, catch: String })
+  return {
+    greeted,
+    close: greeted.pipe(
+      Effect.timeout(patience),
+      Effect.flatMap(({ release }) => release),
+      Effect.ignore,
+      Effect.andThen(Effect.sync(() => end.reach(closed))),
+      Effect.andThen(Effect.promise(() => worker.terminate()))
+    )
+  }
+}
+
+type Connection<Source> = Client<Source> & {
+  /** Lets the worker release everything, and takes no more requests. */
+  readonly release: Effect.Effect<void>
+}
 
 /** Something that happens once, for a reason. */
 interface Latch {
@@ -128,13 +159,10 @@ const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<
 
   // The worker answers in order, so once it has answered the last request it is idle. A thread that is ended while native
   // code runs in it can take the process along.
-  const close = Effect.suspend(() => {
+  const release = Effect.suspend(() => {
     closing = true
     return Effect.ignore(send("close", {}))
-  }).pipe(
-    Effect.andThen(Effect.sync(() => end.reach(closed))),
-    Effect.andThen(Effect.promise(() => worker.terminate()))
-  )
+  })
 
-  return { facts, request, close }
+  return { facts, request, release }
 }
