@@ -1,10 +1,13 @@
 /**
  * The flags of the engine, where TensorFlow is not installed.
  */
+import { stateless } from "@effusion/core/engine"
+import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { env } from "node:process"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { warning } from "../../packages/cli/src/configuration/engine.ts"
 import { describeEngine } from "../../packages/cli/src/report/engine.ts"
 import { cli, type Outcome, temporaryFolder, tinyConfig } from "./support/cli.ts"
 
@@ -127,6 +130,28 @@ describe("an engine that there is not", () => {
       await cli("verify", "--goldens", "a.json", "--engine", "onnx"),
       /--goldens and --engine do not go together/
     )
+  })
+})
+
+describe("a program that is computed in a slower way than the engine's own", () => {
+  it("is told of when it is compiled, and no other", async () => {
+    const told: Array<string> = []
+    const executable = { name: "p", state: {}, input: {}, output: {}, start: () => Effect.die("it is not started") }
+    const engine = (found: { readonly warning?: string }) =>
+      warning(
+        {
+          name: "test",
+          device: { kind: "cpu", description: "the abacus", threads: 1 },
+          compile: () => Effect.succeed({ ...executable, ...found } as never),
+          memory: Effect.succeed({ executables: 0, instances: 0, tensors: 0, bytes: 0 })
+        },
+        (message) => Effect.sync(() => void told.push(message))
+      )
+    const compiled = (found: { readonly warning?: string }) =>
+      Effect.runPromise(Effect.scoped(engine(found).compile(stateless("p", {}, () => ({})))))
+    assert.strictEqual((await compiled({ warning: "it is slow" })).warning, "it is slow")
+    await compiled({})
+    assert.deepStrictEqual(told, ["it is slow"])
   })
 })
 

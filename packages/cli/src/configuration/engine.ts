@@ -55,7 +55,8 @@ export const engineOf = (
 }
 
 /**
- * The engine that flags ask for. Whoever watches is told when it is not the one that the machine could have.
+ * The engine that flags ask for. Whoever watches is told when it is not the one that the machine could have, and when a
+ * program is computed in a slower way than the engine's own.
  *
  * @example
  * Effect.provide(program, engineLayer(flags, { threads: config.threads }))
@@ -64,13 +65,24 @@ export const engineLayer = (
   flags: EngineFlags,
   options: { readonly threads: number | undefined }
 ): Layer.Layer<Engine | EngineChoice, EngineUnavailable, Reporter> =>
-  engineOf(flags, options).pipe(Layer.tap((context) =>
-    Effect.forEach(
-      warningsOf(context),
-      (message) => Reporter.use(({ report }) => report({ event: "warning", message })),
-      { discard: true }
-    )
-  ))
+  Layer.effectContext(Effect.gen(function*() {
+    const { report } = yield* Reporter
+    const warn = (message: string) => report({ event: "warning", message })
+    const context = yield* Layer.build(engineOf(flags, options))
+    yield* Effect.forEach(warningsOf(context), warn, { discard: true })
+    return Context.add(context, Engine, warning(Context.get(context, Engine), warn))
+  }))
+
+/** An engine that tells what whoever runs a compiled program should know. */
+export const warning = (
+  engine: Engine["Service"],
+  warn: (message: string) => Effect.Effect<void>
+): Engine["Service"] => ({
+  ...engine,
+  compile: (program) =>
+    Effect.tap(engine.compile(program), (executable) =>
+      executable.warning === undefined ? Effect.void : warn(executable.warning))
+})
 
 /** What whoever computes should know about the engine. */
 export const warningsOf = (context: Context.Context<Engine | EngineChoice>): ReadonlyArray<string> => {

@@ -59,6 +59,8 @@ export interface Executable<State extends Tensors, Input extends Tensors, Output
   readonly state: SpecsOf<State>
   readonly input: SpecsOf<Input>
   readonly output: SpecsOf<Output>
+  /** What whoever runs it should know: that it is computed in a slower way than the engine's own, and why. */
+  readonly warning?: string
   /** Places a state on the device. */
   readonly start: (
     state: HostOf<State>

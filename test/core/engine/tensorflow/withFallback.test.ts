@@ -47,11 +47,17 @@ describe("withFallback", () => {
           return second
         })
       )
-      yield* engine.compile(double("good"))
+      assert.isUndefined((yield* engine.compile(double("good"))).warning)
       assert.strictEqual(made, 0)
       assert.deepStrictEqual(yield* engine.memory, { executables: 10, instances: 20, tensors: 30, bytes: 40 })
       for (const name of ["odd", "odder"]) {
-        const instance = yield* (yield* engine.compile(double(name))).start({})
+        const executable = yield* engine.compile(double(name))
+        assert.strictEqual(
+          executable.warning,
+          `program "${name}" runs operation by operation (mode eager), which is slower: the engine "choosy" could not ` +
+            `compile program "${name}": it is odd`
+        )
+        const instance = yield* executable.start({})
         assert.deepStrictEqual(Array.from((yield* instance.step({ x: float32([2], [1, 2]) })).y.data), [2, 4])
       }
       assert.strictEqual(made, 1)

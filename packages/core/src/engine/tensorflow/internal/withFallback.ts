@@ -7,8 +7,12 @@ import type { CompileError, EngineUnavailable } from "../../EngineError.ts"
 import type { Program, Tensors } from "../../Program.ts"
 
 /**
- * The first engine, with the second in its place for programs that the first refuses, though they are sound. The second
- * is made when it is first needed; where it does not work either, the error is the first's.
+ * The first engine, with the second in its place for programs that the first refuses, though they are sound: what is
+ * compiled there has a `warning` that says so. The second is made when it is first needed; where it does not work either,
+ * the error is the first's.
+ *
+ * @example
+ * const engine = yield* withFallback(yield* makeCompiled(prepared, { xla: false }), eager(prepared))
  */
 export const withFallback = Effect.fnUntraced(
   function*(
@@ -29,7 +33,11 @@ export const withFallback = Effect.fnUntraced(
         Effect.catchIf(first.compile(program), isRefusal, (error) =>
           second.pipe(
             Effect.mapError(() => error),
-            Effect.flatMap((engine) => engine.compile(program))
+            Effect.flatMap((engine) => engine.compile(program)),
+            Effect.map((executable) => ({
+              ...executable,
+              warning: `program "${program.name}" runs operation by operation (mode eager), which is slower: ${error.message}`
+            }))
           )),
       memory: Effect.gen(function*() {
         const memory = yield* first.memory
