@@ -28,7 +28,7 @@ const countingAddon = (first = 0) => {
     },
     getNumOfTensors: () => alive.size
   } as unknown as Binding
-  return { addon, alive }
+  return { addon, alive, comeRoundTo: (id: number) => void (next = id) }
 }
 
 const create = (ledger: Ledger) => ledger.binding.createTensor([2], 1, new Float32Array(2))
@@ -127,6 +127,22 @@ describe("Ledger", () => {
     const ids = [create(ledger), create(ledger), ...run(ledger, 2)]
     assert.deepStrictEqual(ids, [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 31 + 2])
     for (const id of ids) ledger.binding.deleteTensor(id)
+    assert.deepStrictEqual([...alive], [])
+  })
+
+  it("gives no number twice, when those of the addon come round to what is still held", () => {
+    const { addon, alive, comeRoundTo } = countingAddon()
+    const ledger = new Ledger(addon)
+    const held = [create(ledger), create(ledger), create(ledger)]
+    for (const id of held) ledger.hold(id)
+    ledger.binding.deleteTensor(held[1]!)
+    comeRoundTo(held[0]! - 1)
+    const made = [...run(ledger, 2), create(ledger), ...run(ledger, 3)]
+    assert.strictEqual(new Set([...held, ...made]).size, 9)
+    assert.strictEqual(alive.size, 9)
+    assert.strictEqual(ledger.unaccounted(), 0)
+    for (const id of made) ledger.binding.deleteTensor(id)
+    for (const id of held) ledger.release(id)
     assert.deepStrictEqual([...alive], [])
   })
 })

@@ -161,4 +161,13 @@ describe("encode", () => {
       `constant "c" has 2 elements, and its shape asks for 6`
     )
   })
+
+  it("refuses constants that TensorFlow could not read, before it makes room for them", () => {
+    const data = { length: 2 ** 28 } as ArrayLike<number>
+    const large = (name: string) => ({ ...constant("float32", [2 ** 28], data), name })
+    assert.throws(
+      () => encode(modelOf([large("a"), large("b")])),
+      "its constants take 2147483648 bytes, and a graph may take 2080374784; give the largest as state"
+    )
+  })
 })

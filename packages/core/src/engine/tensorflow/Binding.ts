@@ -2,8 +2,10 @@
  * The native addon of `@tensorflow/tfjs-node` and `@tensorflow/tfjs-node-gpu` (`tfjs_binding.node`), as far as the engine
  * uses it. Both packages have the same one; it calls TensorFlow's C API. Every function blocks its thread until it is done.
  *
- * Tensors and models are numbers that the addon hands out; what nobody deletes stays until the addon's thread ends. The
- * array of a tensor that is created is shared with TensorFlow, not copied: it must not be changed afterwards.
+ * Tensors and models are numbers that the addon hands out; what nobody deletes stays until the addon's thread ends. Numbers
+ * are of 32 bits with a sign and come round after 2^32 tensors, which is days of steps operation by operation; calls of
+ * sessions make a few each and keep none. The array of a tensor that is created is shared with TensorFlow, not copied: it
+ * must not be changed afterwards.
  */
 
 /** A tensor that an operation or a model gave back. */

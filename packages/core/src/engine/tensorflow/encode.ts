@@ -25,14 +25,21 @@ export const producer = 987
  * Elements of constants are written as little-endian raw data, copied whole when they come as the typed array of their
  * type. A single element stands for all of a tensor's.
  *
- * @throws RangeError when a constant has neither one element nor as many as its shape asks for: a mistake of the lowering.
+ * @throws RangeError when constants are larger than TensorFlow reads, and when one has neither one element nor as many as
+ * its shape asks for, which is a mistake of the lowering
  * @example
  * writeFileSync(join(folder, "saved_model.pb"), encode(lower(graph, { xla: false })))
  */
 export const encode = (model: TensorflowModel): Uint8Array<ArrayBuffer> => {
+  const constants = constantBytes(model)
+  if (constants > largestGraph) {
+    throw new RangeError(
+      `its constants take ${constants} bytes, and a graph may take ${largestGraph}; give the largest as state`
+    )
+  }
   const writer = Writer.create()
   // A Buffer, for the writer calls its methods on long strings; not from the pool, so that it can be transferred.
-  writer.buf = Buffer.allocUnsafeSlow(roomFor(model))
+  writer.buf = Buffer.allocUnsafeSlow(constants + roomForRest(model))
   const { buffer, byteLength, byteOffset } = savedModelProto.encode({
     savedModelSchemaVersion: 1,
     metaGraphs: [{
@@ -47,15 +54,26 @@ export const encode = (model: TensorflowModel): Uint8Array<ArrayBuffer> => {
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
-/** Bytes that hold the encoded model, generously: a writer that need not grow does not copy what it has written. */
-const roomFor = (model: TensorflowModel): number => {
-  const nodes = [...model.nodes, ...model.functions.flatMap(({ nodes }) => nodes)]
-  return nodes.flatMap(({ attributes }) => Object.values(attributes)).reduce(
+/**
+ * Bytes of constants that a graph may have. Messages of protocol buffers are read up to 2 GiB
+ * (https://protobuf.dev/programming-guides/encoding/#size-limit); what is left is for sixty thousand nodes.
+ */
+const largestGraph = 2 ** 31 - 2 ** 26
+
+const nodesOf = (model: TensorflowModel): ReadonlyArray<TensorflowNode> => [
+  ...model.nodes,
+  ...model.functions.flatMap(({ nodes }) => nodes)
+]
+
+const constantBytes = (model: TensorflowModel): number =>
+  nodesOf(model).flatMap(({ attributes }) => Object.values(attributes)).reduce(
     (bytes, attribute) =>
       attribute.type === "tensor" ? bytes + attribute.data.length * bytesPerElement[attribute.dtype] : bytes,
-    65_536 + 1024 * nodes.length
+    0
   )
-}
+
+/** Bytes that hold the rest of the encoded model, generously: a writer that need not grow does not copy what it has written. */
+const roomForRest = (model: TensorflowModel): number => 65_536 + 1024 * nodesOf(model).length
 
 const nodeDef = ({ attributes, inputs, name, op }: TensorflowNode) => ({
   name,

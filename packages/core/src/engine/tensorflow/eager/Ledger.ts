@@ -35,19 +35,18 @@ export class Ledger {
     this.binding = Object.create(addon, {
       createTensor: {
         value: ((shape, dtype, values) => {
-          const id = unsigned(addon.createTensor(shape, dtype, values))
-          this.enter(id, values.byteLength)
-          return id
+          const create = () => [{ id: addon.createTensor(shape, dtype, values), shape, dtype }]
+          return this.enterAll(create)[0]!.id
         }) satisfies Binding["createTensor"]
       },
       executeOp: {
         value: ((operation, attributes, inputs, outputs) => {
-          return this.enterAll(addon.executeOp(operation, attributes, inputs, outputs))
+          return this.enterAll(() => addon.executeOp(operation, attributes, inputs, outputs))
         }) satisfies Binding["executeOp"]
       },
       runSavedModel: {
         value: ((model, inputs, feeds, fetches) => {
-          return this.enterAll(addon.runSavedModel(model, inputs, feeds, fetches))
+          return this.enterAll(() => addon.runSavedModel(model, inputs, feeds, fetches))
         }) satisfies Binding["runSavedModel"]
       },
       deleteTensor: { value: (id: number) => this.forgo(id) }
@@ -95,17 +94,21 @@ export class Ledger {
     return this.addon.getNumOfTensors() - this.others - this.entries.size
   }
 
-  private enterAll(results: ReadonlyArray<TensorHandle>): ReadonlyArray<TensorHandle> {
-    return results.map(({ dtype, id, shape }) => {
+  /** Writes down what a call makes. */
+  private enterAll(make: () => ReadonlyArray<TensorHandle>): ReadonlyArray<TensorHandle> {
+    let made = make()
+    // The addon's numbers come round after 2^32 tensors, and one that is in use stands for the tensor that has it: what
+    // was made for it is lost. It is made once more, for the next number.
+    while (made.some(({ id }) => this.entries.has(unsigned(id)))) {
+      for (const { id } of made) if (!this.entries.has(unsigned(id))) this.addon.deleteTensor(id)
+      made = make()
+    }
+    return made.map(({ dtype, id, shape }) => {
       const handle = { id: unsigned(id), shape, dtype }
-      this.enter(handle.id, sizeOf(shape) * elementBytes(this.addon, dtype))
+      this.entries.set(handle.id, { bytes: sizeOf(shape) * elementBytes(this.addon, dtype), holds: 0 })
+      this.made?.add(handle.id)
       return handle
     })
-  }
-
-  private enter(id: number, bytes: number): void {
-    this.entries.set(id, { bytes, holds: 0 })
-    this.made?.add(id)
   }
 
   /** What tfjs has no more use for. */
@@ -126,8 +129,8 @@ export class Ledger {
 }
 
 /**
- * The addon counts its tensors in 32 bits with a sign, which tfjs takes for "not on the device" from the 2^31st on: some
- * hundred thousand steps. It takes numbers with the same bits without a sign.
+ * The addon counts its tensors in 32 bits with a sign, and tfjs takes negative numbers for "not on the device": they come
+ * with the 2^31st tensor, after some hundred thousand steps. It takes numbers with the same bits without a sign.
  */
 const unsigned = (id: number): number => id >>> 0
 
