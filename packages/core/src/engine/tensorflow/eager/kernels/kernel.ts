@@ -6,9 +6,11 @@ import type { Backend } from "../load.ts"
 
 export type Attributes = { readonly [name: string]: unknown }
 
+export type Inputs = { readonly [name: string]: tf.TensorInfo }
+
 /** Computes with TensorFlow's operations, or with tfjs's, of which no gradient is taken inside a kernel. */
 export type Kernel = (
-  inputs: { readonly [name: string]: tf.TensorInfo },
+  inputs: Inputs,
   attributes: Attributes,
   backend: Backend
 ) => tf.TensorInfo

@@ -1,16 +1,27 @@
 /**
  * Kernels of ours for tfjs's backend, for what programs may ask of the engine and the package refuses: padding that is
- * given in numbers.
+ * given in numbers, and a gradient that TensorFlow does not have as the engine needs it.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Backend } from "../load.ts"
 import { convolutions } from "./convolution.ts"
-import type { Attributes } from "./kernel.ts"
+import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 import { averages } from "./pooling.ts"
+import { enlargesBlocks, resizings } from "./resizing.ts"
 
 /** Puts the kernels in the place of the package's, which go on doing what they can. */
 export const registerKernels = (backendName: string): void => {
-  for (const [kernelName, kernel] of Object.entries({ ...convolutions, ...averages })) {
+  replace(backendName, { ...convolutions, ...averages }, padsByNumbers)
+  replace(backendName, resizings, enlargesBlocks)
+}
+
+/** @param applies whether a call is for the new kernel; else it is for the package's */
+const replace = (
+  backendName: string,
+  kernels: Kernels,
+  applies: (attributes: Attributes, inputs: Inputs) => boolean
+): void => {
+  for (const [kernelName, kernel] of Object.entries(kernels)) {
     const packaged = tf.getKernel(kernelName, backendName).kernelFunc
     tf.unregisterKernel(kernelName, backendName)
     tf.registerKernel({
@@ -18,9 +29,8 @@ export const registerKernels = (backendName: string): void => {
       backendName,
       kernelFunc: (call) => {
         const attributes = (call.attrs ?? {}) as Attributes
-        return padsByNumbers(attributes)
-          ? kernel(call.inputs as { readonly [name: string]: tf.TensorInfo }, attributes, call.backend as Backend)
-          : packaged(call)
+        const inputs = call.inputs as Inputs
+        return applies(attributes, inputs) ? kernel(inputs, attributes, call.backend as Backend) : packaged(call)
       }
     })
   }
