@@ -8,9 +8,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Binding } from "../../../packages/core/src/engine/tensorflow/Binding.ts"
-import { encode, tag } from "../../../packages/core/src/engine/tensorflow/encode.ts"
+import { encode } from "../../../packages/core/src/engine/tensorflow/encode.ts"
 import { loadBinding } from "../../../packages/core/src/engine/tensorflow/installation/index.ts"
-import type { SessionCall, TensorflowModel } from "../../../packages/core/src/engine/tensorflow/Model.ts"
+import { type SessionCall, tag, type TensorflowModel } from "../../../packages/core/src/engine/tensorflow/Model.ts"
 import { installation } from "./installation.ts"
 
 type Tensors = { readonly [name: string]: HostTensor }

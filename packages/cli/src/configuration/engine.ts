@@ -80,8 +80,10 @@ export const warning = (
 ): Engine["Service"] => ({
   ...engine,
   compile: (program) =>
-    Effect.tap(engine.compile(program), (executable) =>
-      executable.warning === undefined ? Effect.void : warn(executable.warning))
+    Effect.tap(
+      engine.compile(program),
+      (executable) => executable.warning === undefined ? Effect.void : warn(executable.warning)
+    )
 })
 
 /** What whoever computes should know about the engine. */

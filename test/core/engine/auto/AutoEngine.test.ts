@@ -64,7 +64,7 @@ const choose = (
     const scope = yield* Scope.make()
     // No test finds what this machine has.
     const variables = { EFFUSION_ENGINES: root, ...environment }
-    const layer = AutoEngine.layer({ workingDirectory: root, ...options }, { ...surroundings, environment: variables })
+    const layer = AutoEngine.layer(options, { workingDirectory: root, ...surroundings, environment: variables })
     const exit = yield* Effect.exit(Layer.buildWithScope(layer, scope))
     return { exit, close: Scope.close(scope, Exit.void) }
   })

@@ -12,12 +12,11 @@ import {
   gpusOf,
   type Installation,
   isGpuExpected,
-  type Settings,
   type Sources,
   whyNoGpu
 } from "../tensorflow/installation/index.ts"
 import { type LoadError, unavailable } from "../tensorflow/TensorflowError.ts"
-import { type Engines, engines } from "./engines.ts"
+import { type EngineOptions, type Engines, engines } from "./engines.ts"
 import { trial } from "./trial.ts"
 
 /** Which engine was taken, and why. */
@@ -30,10 +29,10 @@ export class EngineChoice extends Context.Service<EngineChoice, {
 }>()("@effusion/core/engine/EngineChoice") {}
 
 /** How to choose. */
-export interface Options extends Settings, FindOptions {}
+export interface Options extends EngineOptions {}
 
 /** What is chosen from, and where facts come from; tests have others than this machine. */
-export interface Surroundings extends Sources {
+export interface Surroundings extends Sources, Pick<FindOptions, "workingDirectory"> {
   readonly engines?: Engines | undefined
 }
 
@@ -63,7 +62,8 @@ const choose = (
 ): Effect.Effect<Chosen, EngineUnavailable, Scope.Scope> => {
   if (options.device === "cpu") return take("onnx", options, surroundings, { reason: "the processor was asked for" })
   return Effect.gen(function*() {
-    const installation = yield* find({ environment: surroundings.environment, ...options })
+    const { environment, workingDirectory } = surroundings
+    const installation = yield* find({ package: options.package, environment, workingDirectory })
     yield* requireGpu(installation, surroundings)
     return yield* tryTensorflow(installation, options, surroundings)
   }).pipe(

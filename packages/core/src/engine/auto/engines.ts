@@ -8,7 +8,7 @@ import { EngineUnavailable } from "../EngineError.ts"
 import type { FindOptions, Settings } from "../tensorflow/installation/index.ts"
 
 /** What every engine is told. */
-export interface EngineOptions extends Settings, FindOptions {}
+export interface EngineOptions extends Settings, Pick<FindOptions, "package"> {}
 
 /** The engines by name. */
 export type Engines = {

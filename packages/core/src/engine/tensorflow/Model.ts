@@ -5,6 +5,9 @@
  */
 import type { Shape } from "../../tensor/HostTensor.ts"
 
+/** The tag that a graph has in its file, by which it is loaded. */
+export const tag = "serve"
+
 /** Element types, by the names that the rest of the engine has for them; the graph's own bookkeeping uses no others. */
 export type TensorflowType = "float32" | "int32" | "int64" | "bool"
 

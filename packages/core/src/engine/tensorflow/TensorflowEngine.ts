@@ -8,7 +8,7 @@ import type { EngineUnavailable } from "../EngineError.ts"
 import { makeEager } from "./eager/index.ts"
 import { deviceOf } from "./installation/device.ts"
 import { type FindOptions, load, prepare, type Prepared, type Settings } from "./installation/index.ts"
-import { makeCompiled } from "./internal/compiled.ts"
+import { makeCompiled } from "./internal/CompiledEngine.ts"
 import { outOfMemory } from "./internal/outOfMemory.ts"
 import { withFallback } from "./internal/withFallback.ts"
 import { unavailable } from "./TensorflowError.ts"
@@ -19,12 +19,12 @@ import { unavailable } from "./TensorflowError.ts"
  * - `graph`: as one graph of TensorFlow's, a call a step, in a worker thread; the state stays in TensorFlow's variables.
  * - `xla`: the same, compiled by XLA when it first runs.
  * - `eager`: operation by operation, on tfjs's own backend of TensorFlow, in the main thread.
- * - `auto`: `graph`, and for a program that TensorFlow refuses as a graph `eager`.
+ * - `auto`: `graph`, and `eager` for a program that TensorFlow refuses as a graph. The engine's `mode` is `graph` then.
  */
 export type Mode = "auto" | "eager" | "graph" | "xla"
 
 /** How the engine works. */
-export interface Options extends Settings, FindOptions {
+export interface Options extends Settings, Pick<FindOptions, "package"> {
   /** How programs are run. Default `auto`. */
   readonly mode?: Mode | undefined
 }
@@ -32,10 +32,8 @@ export interface Options extends Settings, FindOptions {
 /**
  * The engine as a layer. What it holds is gone when the layer's scope closes.
  *
- * Mode `auto` takes the fastest as far as that is measured, which is on two cores of an AVX-512 processor, with libtensorflow
- * 2.21, while other programs ran too: at least and in the middle, a training step of the small U-Net at batch 32 took 253
- * and 267 ms in mode `graph`, 307 and 350 in `xla`, 510 and 617 in `eager`. Compiling and the first step took 1.1 s, 10 s
- * and 1.4 s. On a GPU none has been measured.
+ * Mode `auto` takes the fastest as far as that is measured, which is on a processor (`docs/decisions/0011-*.md`), and on a
+ * GPU it is not. What it compiles for mode `eager` has a `warning` that says why.
  *
  * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, or where a GPU was asked for and does
  * not work; the cause is an error of its own for each.

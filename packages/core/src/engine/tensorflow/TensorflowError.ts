@@ -6,6 +6,9 @@ import { Data } from "effect"
 import { EngineUnavailable } from "../EngineError.ts"
 import type { GpuError } from "./GpuError.ts"
 
+/** The engine's name, in messages. */
+export const engine = "tensorflow"
+
 /** A folder in which the package was looked for, and what is wrong there. */
 export interface FailedPlace {
   /** Who names the folder: the option `package`, a variable, or what resolved it. */
@@ -207,4 +210,4 @@ export type LoadError =
  * yield* prepare(options).pipe(Effect.mapError(unavailable))
  */
 export const unavailable = (error: LoadError | GpuError): EngineUnavailable =>
-  new EngineUnavailable({ engine: "tensorflow", reason: error.problem, remedy: error.remedy, cause: error })
+  new EngineUnavailable({ engine, reason: error.problem, remedy: error.remedy, cause: error })

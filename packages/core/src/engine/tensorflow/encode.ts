@@ -6,10 +6,13 @@ import { Writer } from "protobufjs/light.js"
 import { sizeOf } from "../../tensor/HostTensor.ts"
 import { outputOf } from "./internal/outputs.ts"
 import { bytesPerElement, dataTypes, elementFields, savedModelProto } from "./internal/schema.ts"
-import type { TensorflowAttribute, TensorflowFunction, TensorflowModel, TensorflowNode } from "./Model.ts"
-
-/** The tag of the one graph in a file. */
-export const tag = "serve"
+import {
+  tag,
+  type TensorflowAttribute,
+  type TensorflowFunction,
+  type TensorflowModel,
+  type TensorflowNode
+} from "./Model.ts"
 
 /**
  * The version of TensorFlow's graphs that is written. Versions count the days since May 2019 (tensorflow/core/public/

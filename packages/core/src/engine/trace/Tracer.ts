@@ -120,7 +120,9 @@ export class Recorder {
   value(info: tf.TensorInfo): Value {
     const value = this.values.get(info.dataId)
     if (value === undefined) {
-      throw new Error("it uses a tensor that was made outside of it; take it as state or input, or make it of host data inside")
+      throw new Error(
+        "it uses a tensor that was made outside of it; take it as state or input, or make it of host data inside"
+      )
     }
     // A reshape in tfjs may share the data id; the graph has a node for it.
     return sameAs(value, info) ? value : this.reshape(value, info.shape)

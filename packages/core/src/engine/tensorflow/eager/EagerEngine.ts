@@ -9,6 +9,7 @@ import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
 import { type Compilation, makeLocalRuntime, messageOf } from "../../worker/index.ts"
 import type { Binding } from "../Binding.ts"
+import { engine } from "../TensorflowError.ts"
 import { loadBackend } from "./load.ts"
 import { makeMachine, type Source } from "./machine.ts"
 
@@ -22,8 +23,6 @@ export interface EagerOptions {
   /** The error that a reason of TensorFlow's stands for, where it is a particular one. */
   readonly explain?: Compilation<Source>["explain"]
 }
-
-const engine = "tensorflow"
 
 /**
  * The engine in its eager mode. A program is traced when it is compiled, as on the other engines, so that what compiles

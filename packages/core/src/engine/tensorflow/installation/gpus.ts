@@ -30,7 +30,7 @@ export const gpusOf = (root = "/"): ReadonlyArray<Gpu> => {
 }
 
 /** What a GPU is called that does not say its name. */
-export const anyGpu = "an NVIDIA GPU"
+const anyGpu = "an NVIDIA GPU"
 
 /**
  * Whether there is a GPU of NVIDIA's, with its driver or without: on the PCI bus, or, in Windows' subsystem for Linux,

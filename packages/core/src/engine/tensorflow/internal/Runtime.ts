@@ -11,12 +11,9 @@ import { encode } from "../encode.ts"
 import { deviceOf } from "../installation/device.ts"
 import { loadError, type Prepared } from "../installation/index.ts"
 import type { TensorflowModel } from "../Model.ts"
-import { unavailable } from "../TensorflowError.ts"
+import { engine, unavailable } from "../TensorflowError.ts"
 import type { SessionSource } from "./machine.ts"
 import { outOfMemory } from "./outOfMemory.ts"
-
-/** The engine's name. */
-export const engine = "tensorflow"
 
 /** A lowered program. */
 export interface Compilation {

@@ -12,8 +12,7 @@ import { sizeOf, type TensorSpec } from "../../../tensor/HostTensor.ts"
 import type { Compiled, Held, Machine } from "../../worker/Machine.ts"
 import type { Arrays, Elements } from "../../worker/protocol.ts"
 import type { Binding } from "../Binding.ts"
-import { tag } from "../encode.ts"
-import type { SessionCall, TensorflowModel } from "../Model.ts"
+import { type SessionCall, tag, type TensorflowModel } from "../Model.ts"
 
 /** The shapes and dtypes of named tensors. */
 export type Specs = { readonly [name: string]: TensorSpec }

@@ -2,6 +2,7 @@
  * TensorFlow's words for a device that is full.
  */
 import { OutOfMemory } from "../../EngineError.ts"
+import { engine } from "../TensorflowError.ts"
 
 /** Bytes of an element, by TensorFlow's C names for the types. */
 const bytesOf: { readonly [type: string]: number } = {
@@ -35,7 +36,7 @@ const other = /\bOOM\b|out of memory|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED
  */
 export const outOfMemory = (reason: string, program: string, device: string): OutOfMemory | undefined => {
   const of = (device: string, requestedBytes: number | undefined) =>
-    new OutOfMemory({ program, engine: "tensorflow", device, requestedBytes })
+    new OutOfMemory({ program, engine, device, requestedBytes })
   const [, shape, type, name] = tensor.exec(reason) ?? []
   if (shape !== undefined) {
     const elements = shape === "" ? 1 : shape.split(",").reduce((product, length) => product * Number(length), 1)

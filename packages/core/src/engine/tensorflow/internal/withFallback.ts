@@ -36,7 +36,8 @@ export const withFallback = Effect.fnUntraced(
             Effect.flatMap((engine) => engine.compile(program)),
             Effect.map((executable) => ({
               ...executable,
-              warning: `program "${program.name}" runs operation by operation (mode eager), which is slower: ${error.message}`
+              warning:
+                `program "${program.name}" runs operation by operation (mode eager), which is slower: ${error.message}`
             }))
           )),
       memory: Effect.gen(function*() {

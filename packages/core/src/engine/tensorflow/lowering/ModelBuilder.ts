@@ -8,6 +8,7 @@ import type { Shape } from "../../../tensor/HostTensor.ts"
 import { UnsupportedOperation } from "../../EngineError.ts"
 import type { Value } from "../../graph/Graph.ts"
 import type { TensorflowAttribute, TensorflowNode, TensorflowType } from "../Model.ts"
+import { engine } from "../TensorflowError.ts"
 
 /** Attributes as lowering writes them: integers, truth values, lists of integers, element types, or tagged. */
 export type Attributes = {
@@ -16,9 +17,6 @@ export type Attributes = {
 
 export const text = (value: string): TensorflowAttribute => ({ type: "string", value })
 export const shapeOf = (value: Shape): TensorflowAttribute => ({ type: "shape", value })
-
-/** The name of the engine, for error messages. */
-export const engine = "tensorflow"
 
 export class ModelBuilder {
   /** The nodes of the graph. */

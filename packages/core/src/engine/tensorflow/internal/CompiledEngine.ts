@@ -9,7 +9,8 @@ import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
 import type { Prepared } from "../installation/index.ts"
 import { lower } from "../lowering/lower.ts"
-import { engine, makeRuntime } from "./Runtime.ts"
+import { engine } from "../TensorflowError.ts"
+import { makeRuntime } from "./Runtime.ts"
 
 /**
  * Makes the engine; its thread is gone, with all that it holds, when the scope closes.
