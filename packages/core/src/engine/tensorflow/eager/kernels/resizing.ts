@@ -19,6 +19,8 @@ export const resizings: Kernels = { ResizeNearestNeighborGrad: nearestGradient }
 
 /** Whether images are enlarged by one whole factor, each pixel to a block of its own. */
 export const enlargesBlocks = (attributes: Attributes, { dy, images }: Inputs): boolean => {
-  const factor = dy!.shape[1]! / images!.shape[1]!
-  return Number.isInteger(factor) && dy!.shape[2]! === images!.shape[2]! * factor && attributes["alignCorners"] !== true
+  const [, height, width] = images!.shape as Shape4
+  const [, newHeight, newWidth] = dy!.shape as Shape4
+  const factor = newHeight / height
+  return Number.isInteger(factor) && newWidth === factor * width && attributes["alignCorners"] !== true
 }
