@@ -7,6 +7,7 @@ import type { Engine, Executable } from "../../Engine.ts"
 import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../../EngineError.ts"
 import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
+import { messageOf } from "../../worker/index.ts"
 import type { Prepared } from "../installation/index.ts"
 import { lower } from "../lowering/lower.ts"
 import { engine } from "../TensorflowError.ts"
@@ -48,4 +49,4 @@ export const makeCompiled = Effect.fnUntraced(
 const refusal = (program: string, cause: unknown): UnsupportedOperation | CompilationFailed =>
   cause instanceof UnsupportedOperation
     ? cause
-    : new CompilationFailed({ program, engine, reason: cause instanceof Error ? cause.message : String(cause) })
+    : new CompilationFailed({ program, engine, reason: messageOf(cause) })

@@ -2,8 +2,9 @@
  * TensorFlow as the engine's worker thread runs it: a graph in a session for each state, which the session's variables
  * hold. A step is fed the input and gives back the output; the state does not leave the device.
  *
- * The addon loads a graph from a folder only, as a SavedModel; the folder is gone as soon as the session is there. Its
- * handles are deleted here, on failure too, and {@link Machine.lost} compares with the addon's own count of them.
+ * The addon loads a graph from a folder only, as a SavedModel; the folder is gone as soon as the session is there, or cannot
+ * be had. (A process that is killed in these moments leaves it among the system's temporary files.) The addon's handles are
+ * deleted here, on failure too, and {@link Machine.lost} compares with its own count of them.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
