@@ -126,6 +126,12 @@ describe("an engine in a worker thread", () => {
 const turnOfEventLoop = Effect.promise(() => new Promise<void>((resume) => void setImmediate(resume)))
 
 describe("a worker that does not load", () => {
+  it.effect("because it cannot be started at all, is a failure with its reason", () =>
+    Effect.gen(function*() {
+      const uncloneable = { unavailable: () => "functions do not go to threads" } as unknown as Data
+      assert.match(yield* Effect.flip(Effect.scoped(adding(uncloneable))), /could not be cloned/)
+    }))
+
   it.effect("can be given up, and is ended when it has had time to load", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(Effect.scoped(runtimeOf("silent")), { startImmediately: true })

@@ -48,7 +48,11 @@ export const workerBeside = (module: string): URL =>
  */
 export const connect = <Source>(thread: Thread): Effect.Effect<Client<Source>, string, Scope.Scope> =>
   Effect.flatMap(
-    Effect.acquireRelease(Effect.sync(() => begin<Source>(thread)), ({ close }) => close),
+    Effect.acquireRelease(
+      // The operating system may have no more threads to give.
+      Effect.try({ try: () => begin<Source>(thread), catch: messageOf }),
+      ({ close }) => close
+    ),
     ({ greeted }) => greeted
   )
 
