@@ -41,7 +41,21 @@ const smooth = (
 /** Kinks of the rectifiers, and jumps of the rounding functions, kept at a distance. */
 const halves = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2]
 
+/** TensorFlow's optimizer took this for a leaky rectifier, which it is where the multiple is smaller; not with a gradient. */
+const largerMultiple: Case = {
+  name: "the larger of itself and a multiple",
+  instances: fc.tuple(anyShape, seeds).map(([shape, seed]) =>
+    instance(
+      "the larger of itself and a multiple",
+      { x: float(values(seed, shape, around)) },
+      ({ x }) => [tf.maximum(tf.div(x!, 0.5), x!)],
+      ({ x }) => [array(x!.shape, x!.data.map((element) => Math.max(2 * element, element)))]
+    )
+  )
+}
+
 const unary: ReadonlyArray<Case> = [
+  largerMultiple,
   smooth("abs", tf.abs, reference.abs, { ...around, away: [0] }),
   smooth("neg", tf.neg, reference.neg, around),
   smooth("sign", tf.sign, reference.sign, { ...around, away: [0] }),

@@ -13,8 +13,11 @@ export const lowerUnary = (model: ModelBuilder, node: Node, name: UnaryFunction)
 }
 
 export const lowerBinary = (model: ModelBuilder, node: Node, name: BinaryFunction): void => {
-  const [a] = node.inputs as [Value, Value]
+  const [a, b] = node.inputs as [Value, Value]
   const [left, right] = operandsOf(model, node) as [string, string]
+  if (name === "maximum" && a.dtype === "float32" && [a, b].every((input) => model.fillOf(input) === undefined)) {
+    return model.place(node.outputs[0]!, larger(model, left, right))
+  }
   model.place(node.outputs[0]!, binary(model, name, left, right, a.dtype))
 }
 
@@ -35,6 +38,15 @@ export const cast = (model: ModelBuilder, name: string, from: ValueType, to: Val
 /** x sigmoid(x). */
 export const silu = (model: ModelBuilder, x: string): string =>
   model.node("Mul", [x, model.node("Sigmoid", [x], { T: "float32" })], { T: "float32" })
+
+/**
+ * The larger of two, as minus the smaller of their opposites: TensorFlow's optimizer takes the larger of x and c x for a leaky
+ * rectifier whatever c is, which is wrong where c is greater than 1 (tensorflow/core/grappler/optimizers/remapper.cc).
+ */
+const larger = (model: ModelBuilder, a: string, b: string): string => {
+  const opposite = (x: string) => model.node("Neg", [x], { T: "float32" })
+  return opposite(model.node("Minimum", [opposite(a), opposite(b)], { T: "float32" }))
+}
 
 /**
  * The operands of an elementwise operation. One that is a single number throughout is given as a scalar, unless its shape
