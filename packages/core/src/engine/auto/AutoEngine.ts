@@ -63,7 +63,12 @@ const choose = (
   if (options.device === "cpu") return take("onnx", options, surroundings, { reason: "the processor was asked for" })
   return Effect.gen(function*() {
     const { environment, workingDirectory } = surroundings
-    const installation = yield* find({ package: options.package, environment, workingDirectory })
+    const installation = yield* find({
+      package: options.package,
+      device: options.device,
+      environment,
+      workingDirectory
+    })
     yield* requireGpu(installation, surroundings)
     return yield* tryTensorflow(installation, options, surroundings)
   }).pipe(
