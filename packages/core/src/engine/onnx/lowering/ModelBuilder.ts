@@ -42,6 +42,8 @@ export class ModelBuilder {
   private readonly placements = new Map<Value, Placement>()
   private readonly fills = new Map<Value, number>()
   private readonly rearranged = new Map<string, string>()
+  /** What each reshaped tensor was before. */
+  private readonly unshaped = new Map<string, string>()
   private counter = 0
 
   constructor(options: ModelOptions) {
@@ -147,9 +149,14 @@ export class ModelBuilder {
         : transpose(this, name, arrange(shape, from), permutationBetween(from, to)))
   }
 
-  /** The same elements in another shape. */
+  /** The same elements in another shape. Of a tensor that was reshaped before, what it was then is reshaped instead. */
   reshape(name: string, shape: Shape): string {
-    return this.once(`${name} [${shape.join()}]`, () => this.node("Reshape", [name, this.integers(shape)]))
+    const source = this.unshaped.get(name) ?? name
+    return this.once(`${source} [${shape.join()}]`, () => {
+      const reshaped = this.node("Reshape", [source, this.integers(shape)])
+      this.unshaped.set(reshaped, source)
+      return reshaped
+    })
   }
 
   /**
