@@ -21,6 +21,7 @@ import { expressions } from "./expressions.ts"
 import { type MemoryBound, memoryTests } from "./memory.ts"
 import { repeatabilityTests } from "./repeatability.ts"
 import { stateTests } from "./state.ts"
+import { sumTests } from "./sums.ts"
 import type { ConformanceOptions } from "./tests.ts"
 import { trainingTests } from "./training.ts"
 
@@ -67,6 +68,7 @@ export const engineConformance = (
           }
         })
       }
+      if (options.exactSums !== false) describe("sums of many elements", () => sumTests(it))
       describe("training", () => trainingTests(it, options))
       describe("repeatability", () => repeatabilityTests(it))
       describe("state", () => stateTests(it))

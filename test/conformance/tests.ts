@@ -13,6 +13,8 @@ export type EngineTests = Vitest.MethodsNonLive<Engine>
 /** What an engine's conformance is measured with. */
 export interface ConformanceOptions {
   readonly tolerance: Tolerance
+  /** Whether sums over millions of elements are right to 1e-6. Default true. */
+  readonly exactSums?: boolean
 }
 
 /** Tensors by name, where the names are data. */

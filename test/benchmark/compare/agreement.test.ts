@@ -10,7 +10,7 @@ import golden from "../../fixtures/unet2d-golden.json" with { type: "json" }
 import { batch, clean, epsilon, image, parametersOf, t } from "../../support/unetGolden.ts"
 import { openTraining } from "../peers/ownWork.ts"
 import { services } from "../shared/subject.ts"
-import { disagreement, otherParameters, toleranceOf } from "./agreement.ts"
+import { disagreement, otherParameters, tolerance } from "./agreement.ts"
 import { noiseTables } from "./workload.ts"
 
 const about = { peer: "torch", work: "training" }
@@ -19,7 +19,6 @@ const recorded = { loss: [golden.mse_loss], "gradient norm": [golden.grad_global
 describe("agreement", () => {
   it("is there within the tolerance, whatever the size of the numbers", () => {
     for (const quantity of ["loss", "gradient norm"]) {
-      const tolerance = toleranceOf(quantity)
       for (const x of [1e6, 1, -0.3]) {
         const differing = (by: number) => disagreement(about, { [quantity]: [1, x] }, { [quantity]: [1, x * (1 + by)] })
         assert.isUndefined(differing(tolerance / 2))

@@ -4,6 +4,7 @@
 import { Engine, type Executable, type Program, type Tensors } from "@effusion/core/engine"
 import { Effect } from "effect"
 import { optimize } from "../../../packages/core/src/engine/graph/optimize.ts"
+import { blockElements } from "../../../packages/core/src/engine/graph/passes/blocks.ts"
 import { probeConvolutionBlock } from "../../../packages/core/src/engine/onnx/internal/probe.ts"
 import { engine, makeRuntime } from "../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { lower } from "../../../packages/core/src/engine/onnx/lowering/lower.ts"
@@ -54,7 +55,9 @@ export const makeClockedEngine = Effect.fnUntraced(function*(threads: number | u
   const compile = Effect.fnUntraced(function*(program: Program<Tensors, Tensors, Tensors>) {
     const recorded = yield* timed(trace(program, engine))
     const simplified = yield* timed(Effect.sync(() => optimize(recorded.value)))
-    const lowered = yield* timed(Effect.sync(() => lower(simplified.value, { convolutionBlock, optimize: false })))
+    const lowered = yield* timed(
+      Effect.sync(() => lower(simplified.value, { convolutionBlock, stateBlock: blockElements, optimize: false }))
+    )
     const before = clock.creating()
     const { signature } = recorded.value
     const compiled = yield* timed(runtime.compileModel({ program: program.name, signature, model: lowered.value }))

@@ -28,6 +28,8 @@ export interface Binding {
   readonly role: "state" | "input" | "output"
   readonly name: string
   readonly value: Value
+  /** Where the value begins in the elements of a state that is kept in blocks; without it, the value is all of it. */
+  readonly offset?: number
 }
 
 /** The shapes and dtypes of everything that goes in and out. */

@@ -12,6 +12,8 @@ export interface OnnxValueInfo {
   readonly name: string
   readonly dtype: OnnxType
   readonly shape: Shape
+  /** The larger tensor of which it is some elements, and where it begins there; without it, it is a tensor of its own. */
+  readonly within?: { readonly name: string; readonly offset: number }
 }
 
 /** A constant stored in the model; `int64` elements are given as numbers and must be safe integers. */

@@ -8,6 +8,7 @@ import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { Engine, type Executable } from "../Engine.ts"
 import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../EngineError.ts"
+import { blockElements } from "../graph/passes/blocks.ts"
 import type { Program, Tensors } from "../Program.ts"
 import { trace } from "../trace/trace.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
@@ -74,7 +75,7 @@ const engineOf = (
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
       const graph = yield* trace(program, engine, { origins: recording !== undefined })
       const lowered = yield* Effect.try({
-        try: () => lowerWithSources(graph, { convolutionBlock }),
+        try: () => lowerWithSources(graph, { convolutionBlock, stateBlock: blockElements }),
         catch: (cause) => refusal(program.name, cause)
       })
       const executable = yield* compileModel({

@@ -8,13 +8,14 @@
 import { Effect, type Scope } from "effect"
 import { createRequire } from "node:module"
 import { availableParallelism, cpus } from "node:os"
-import { sameShape, showShape, type TensorSpec } from "../../../tensor/HostTensor.ts"
+import { sameShape, type Shape, showShape, sizeOf, type TensorSpec } from "../../../tensor/HostTensor.ts"
 import type { DeviceInfo, EngineMemory, Executable } from "../../Engine.ts"
 import { CompilationFailed, EngineUnavailable } from "../../EngineError.ts"
 import type { Signature } from "../../graph/Graph.ts"
 import type { Tensors } from "../../Program.ts"
 import * as Worker from "../../worker/index.ts"
 import { encode } from "../encode.ts"
+import { overwritable } from "../lowering/overwritable.ts"
 import type { OnnxModel, OnnxValueInfo } from "../Model.ts"
 import type { Port, SessionSource } from "./session.ts"
 import { disableTelemetry } from "./telemetry.ts"
@@ -35,6 +36,8 @@ export interface Compilation {
   readonly program: string
   readonly signature: Signature
   readonly model: OnnxModel
+  /** Whether the next state may be written over the present one where that is certain to be right. Default true. */
+  readonly overwrite?: boolean
   /** What the path of the profile begins with that is written when the program is released; none unless given. */
   readonly profile?: string | undefined
 }
@@ -87,11 +90,12 @@ const compileModel = Effect.fnUntraced(
   function*(
     runtime: Worker.Runtime<SessionSource>,
     threads: number,
-    { model, profile, program, signature }: Compilation
+    { model, overwrite = true, profile, program, signature }: Compilation
   ): Effect.fn.Return<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope> {
     const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
     if (fault !== undefined) return yield* failed(fault)
+    const optimize = computesWithConstants(model)
     const bytes = yield* Effect.try({ try: () => encode(model), catch: (cause) => failed(Worker.messageOf(cause)) })
     return yield* runtime.compile({
       program,
@@ -102,7 +106,9 @@ const compileModel = Effect.fnUntraced(
         inputs: model.inputs as ReadonlyArray<Port>,
         outputs: model.outputs as ReadonlyArray<Port>,
         threads,
-        optimize: computesWithConstants(model),
+        optimize,
+        // The runtime's optimizer may move what reads a state behind what writes it.
+        overwritten: optimize || !overwrite ? new Set() : overwritable(model),
         profile
       },
       transfer: [bytes.buffer]
@@ -117,6 +123,14 @@ const compileModel = Effect.fnUntraced(
  */
 const computesWithConstants = ({ initializers }: OnnxModel): boolean =>
   initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024)
+
+/** The spec of some of a vector's elements; undefined where it has not so many. */
+const partOf = (spec: TensorSpec | undefined, shape: Shape, offset: number | undefined): TensorSpec | undefined =>
+  offset === undefined || spec === undefined
+    ? spec
+    : offset + sizeOf(shape) <= sizeOf(spec.shape)
+    ? { ...spec, shape }
+    : undefined
 
 /** The names of the graph inputs or outputs of a role. */
 const namesOf = (role: Role, values: ReadonlyArray<OnnxValueInfo>): ReadonlyArray<string> =>
@@ -138,8 +152,8 @@ const faultOf = ({ inputs, outputs }: OnnxModel, signature: Signature): string |
       outputs
     ]] as const
   ) {
-    for (const { dtype, name, shape } of values) {
-      const spec = roles.test(name) ? specs[name] : undefined
+    for (const { dtype, name, shape, within } of values) {
+      const spec = roles.test(name) ? partOf(specs[within?.name ?? name], shape, within?.offset) : undefined
       if (spec === undefined) return `the model's ${direction} "${name}" is not in the program's signature`
       if (spec.dtype !== dtype || !sameShape(spec.shape, shape)) {
         return `the model's ${direction} "${name}" is ${dtype} ${showShape(shape)}, and the program's is ` +

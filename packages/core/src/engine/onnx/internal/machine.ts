@@ -1,8 +1,9 @@
 /**
  * ONNX Runtime as the engine's worker thread runs it: sessions, and the states that they step forward.
  *
- * The state is kept twice over, once as it is and once as arrays for the next step to write to:
- * a step that fails leaves the state whole, and steps do not allocate (nor fault in the pages of) a state each.
+ * A state whose next elements may be written over the present ones is kept once. Any other is kept twice over, once as
+ * it is and once as an array for the next step to write to, so that steps do not allocate (nor fault in the pages of) a
+ * state each. A step that fails may leave a state half written; the engine uses none after that.
  */
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Compiled, Held, Machine } from "../../worker/Machine.ts"
@@ -13,7 +14,8 @@ import type { Port, Session, Sessions, SessionSource } from "./session.ts"
 export const makeMachine = (sessions: Sessions): Machine<SessionSource> => ({
   compile: async (source): Promise<Compiled> => {
     const session = await sessions.create(source)
-    const program = { session, inputs: source.inputs, outputs: source.outputs }
+    const { inputs, outputs, overwritten = new Set<string>() } = source
+    const program = { session, inputs, outputs, overwritten }
     return { start: async (state) => hold(program, state), release: () => session.release() }
   }
 })
@@ -22,6 +24,7 @@ interface Program {
   readonly session: Session
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
+  readonly overwritten: ReadonlySet<string>
 }
 
 interface Instance {
@@ -49,37 +52,51 @@ const hold = (program: Program, arrays: Arrays): Held => {
 }
 
 /** Runs a program on the state of an instance, puts the next state in its place, and gives back the outputs. */
-const step = async ({ inputs, outputs, session }: Program, instance: Instance, input: Arrays): Promise<Arrays> => {
+const step = async (program: Program, { spare, state }: Instance, input: Arrays): Promise<Arrays> => {
+  const { inputs, outputs, overwritten, session } = program
   const arguments_: Record<string, Elements> = {}
   for (const port of inputs) {
     const [role, name] = parse(port)
-    arguments_[port.name] = role === "state" ? instance.state.get(name)! : input[name]!
+    arguments_[port.name] = role === "state" ? part(state.get(name)!, port) : input[name]!
   }
 
   const results: Record<string, Elements> = {}
   const output: Record<string, Elements> = {}
+  const written = new Map<string, Elements>()
   for (const port of outputs) {
     const [role, name] = parse(port)
-    if (role === "next") results[port.name] = instance.spare.get(name) ?? allocate(port)
-    else results[port.name] = output[name] = allocate(port)
+    if (role === "next") {
+      if (!written.has(name)) {
+        const present = state.get(name)!
+        written.set(name, overwritten.has(name) ? present : spare.get(name) ?? emptyLike(present))
+      }
+      results[port.name] = part(written.get(name)!, port)
+    } else results[port.name] = output[name] = allocate(port)
   }
 
   await session.run(arguments_, results)
 
-  for (const port of outputs) {
-    const [role, name] = parse(port)
-    if (role !== "next") continue
-    instance.spare.set(name, instance.state.get(name)!)
-    instance.state.set(name, results[port.name]!)
+  for (const [name, elements] of written) {
+    if (overwritten.has(name)) continue
+    spare.set(name, state.get(name)!)
+    state.set(name, elements)
   }
   return output
 }
 
 /** The role of a graph input or output, and its name in the program: `state.w` is `["state", "w"]`. */
-const parse = ({ name }: Port): readonly [role: string, name: string] => {
+const parse = ({ name: own, within }: Port): readonly [role: string, name: string] => {
+  const name = within?.name ?? own
   const dot = name.indexOf(".")
   return [name.slice(0, dot), name.slice(dot + 1)]
 }
+
+/** The elements of a tensor that a graph input or output takes or makes, where they are. */
+const part = (elements: Elements, { shape, within }: Port): Elements =>
+  within === undefined ? elements : elements.subarray(within.offset, within.offset + sizeOf(shape))
+
+const emptyLike = (elements: Elements): Elements =>
+  elements instanceof Float32Array ? new Float32Array(elements.length) : new Int32Array(elements.length)
 
 const allocate = ({ dtype, shape }: Port): Elements =>
   dtype === "float32" ? new Float32Array(sizeOf(shape)) : new Int32Array(sizeOf(shape))

@@ -30,6 +30,8 @@ export interface SessionSource {
   readonly threads: number
   /** Whether ONNX Runtime rewrites the model. */
   readonly optimize: boolean
+  /** The states whose next elements are written over the present ones; none unless given. */
+  readonly overwritten?: ReadonlySet<string> | undefined
   /** What the path begins with of the file that ONNX Runtime times every node in, once the session is released. */
   readonly profile?: string | undefined
 }

@@ -6,6 +6,7 @@
  */
 import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
 import { optimize } from "../../graph/optimize.ts"
+import { blocks } from "../../graph/passes/blocks.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
 import {
@@ -41,6 +42,8 @@ import {
 export interface LoweringOptions extends ModelOptions {
   /** Whether the graph is simplified first. Default true. */
   readonly optimize?: boolean
+  /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`); absent, vectors are kept whole. */
+  readonly stateBlock?: number | undefined
 }
 
 /**
@@ -66,9 +69,10 @@ export interface Lowered {
 
 /** {@link lower}, and what each node of the model comes from. */
 export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {}): Lowered => {
-  const graph = options.optimize === false ? recorded : optimize(recorded)
+  const simplified = options.optimize === false ? recorded : optimize(recorded)
+  const graph = options.stateBlock === undefined ? simplified : blocks(options.stateBlock)(simplified)
   const model = new ModelBuilder(options)
-  for (const argument of graph.arguments) model.place(argument.value, argumentName(argument))
+  for (const argument of graph.arguments) model.place(argument.value, argumentInfo(argument).name)
   for (const node of graph.nodes) {
     model.source = node
     lowerNode(model, node)
@@ -156,12 +160,20 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
   }
 }
 
-const argumentName = ({ name, role }: Binding): string => `${role}.${name}`
-const resultName = ({ name, role }: Binding): string => `${role === "state" ? "next" : "output"}.${name}`
+const argumentInfo = (argument: Binding): OnnxValueInfo => infoOf(argument, `${argument.role}.${argument.name}`)
+const resultInfo = (result: Binding): OnnxValueInfo =>
+  infoOf(result, `${result.role === "state" ? "next" : "output"}.${result.name}`)
+
+const infoOf = ({ offset, value: { dtype, shape } }: Binding, name: string): OnnxValueInfo =>
+  offset === undefined
+    ? { name, dtype, shape }
+    : { name: `${name}@${offset}`, dtype, shape, within: { name, offset } }
 
 /** Gives the results their names, and drops what they do not need. */
 const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
-  const changed = graph.results.filter((result) => !passesThrough(graph, result))
+  // Of a state that is kept in blocks all are written, or none: its next elements are in one array.
+  const written = new Set(graph.results.filter((result) => !passesThrough(graph, result)).map(resultKey))
+  const changed = graph.results.filter((result) => written.has(resultKey(result)))
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
   const sources = changed.map((result) => {
     model.source = producers.get(result.value)
@@ -170,7 +182,8 @@ const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
   const produced = new Set(model.nodes.flatMap((node) => node.outputs))
   const names = new Map<string, string>()
   const outputs = changed.map((result, i): OnnxValueInfo => {
-    const name = resultName(result)
+    const info = resultInfo(result)
+    const { name } = info
     const source = sources[i]!
     // A tensor that a node makes takes the result's name; an argument, a constant or a second result is copied.
     if (produced.has(source) && !names.has(source)) names.set(source, name)
@@ -178,7 +191,7 @@ const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
       model.source = producers.get(result.value)
       model.append({ name, domain: "", op: "Identity", inputs: [source], outputs: [name], attributes: {} })
     }
-    return { name, dtype: result.value.dtype, shape: result.value.shape }
+    return info
   })
   const rename = (name: string): string => names.get(name) ?? name
   const renamed = model.nodes.map((node) => ({
@@ -190,22 +203,20 @@ const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
   const used = new Set(nodes.flatMap((node) => node.inputs))
   return {
     name: graph.name,
-    inputs: graph.arguments
-      .map((argument) => ({
-        name: argumentName(argument),
-        dtype: argument.value.dtype,
-        shape: argument.value.shape
-      }))
-      .filter(({ name }) => used.has(name)),
+    inputs: graph.arguments.map(argumentInfo).filter(({ name }) => used.has(name)),
     outputs,
     initializers: [...model.initializers.values()].filter(({ name }) => used.has(name)),
     nodes
   }
 }
 
+const resultKey = ({ name, role }: Binding): string => `${role} ${name}`
+
 const passesThrough = (graph: Graph, result: Binding): boolean =>
   result.role === "state" &&
-  graph.arguments.some(({ name, role, value }) => role === "state" && name === result.name && value === result.value)
+  graph.arguments.some(({ name, offset, role, value }) =>
+    role === "state" && name === result.name && offset === result.offset && value === result.value
+  )
 
 const withoutDeadNodes = (
   nodes: ReadonlyArray<OnnxNode>,

@@ -1,27 +1,45 @@
 /**
  * Lowers reductions and scans. They work in whatever order their operand is kept in.
  */
+import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
+import { areMany, sumInStages, type SumOperations } from "../../graph/sums.ts"
 import { cast } from "./elementwise.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
-import { withoutAxes } from "./order.ts"
+import { arrange, withoutAxes } from "./order.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 
 export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"reduce">): void => {
   const [x] = node.inputs as [Value]
   const { name, order } = model.placement(x)
-  const { axes, keepDims } = operation
-  const logical = operation.function === "all" || operation.function === "any"
+  const { axes, function: of, keepDims } = operation
+  const shape = arrange(x.shape, order)
+  const positions = axes.map((axis) => order.indexOf(axis)).toSorted((a, b) => a - b)
+  const place = (result: string): void =>
+    model.place(node.outputs[0]!, result, keepDims ? order : withoutAxes(order, axes))
+
+  const count = sizeOf(positions.map((position) => shape[position]!))
+  if ((of === "sum" || of === "mean") && x.dtype === "float32" && areMany(count)) {
+    const result = shape.flatMap((size, position) => positions.includes(position) ? (keepDims ? [1] : []) : [size])
+    const sum = sumInStages(sumOperations(model), name, shape, positions, result)
+    return place(of === "sum" ? sum : model.node("Div", [sum, model.scalar(count)]))
+  }
+
+  const logical = of === "all" || of === "any"
   const operand = logical ? cast(model, name, "int32") : name
-  const positions = model.integers(axes.map((axis) => order.indexOf(axis)).toSorted((a, b) => a - b))
   const reduced = axes.length === 0
     ? operand
-    : model.node(operators[operation.function], [operand, positions], { keepdims: keepDims ? 1 : 0 })
-  const result = logical ? cast(model, reduced, "bool") : reduced
-  model.place(node.outputs[0]!, result, keepDims ? order : withoutAxes(order, axes))
+    : model.node(operators[of], [operand, model.integers(positions)], { keepdims: keepDims ? 1 : 0 })
+  place(logical ? cast(model, reduced, "bool") : reduced)
 }
+
+const sumOperations = (model: ModelBuilder): SumOperations => ({
+  reshape: (name, shape) => model.reshape(name, shape),
+  sum: (name, axis) => model.node("ReduceSum", [name, model.integers([axis])], { keepdims: 0 }),
+  padSecond: (name, zeros) => model.node("Pad", [name, model.integers([0, 0, 0, 0, zeros, 0])])
+})
 
 const operators = {
   all: "ReduceMin",

@@ -1,23 +1,45 @@
 /**
  * Lowers reductions and scans.
  */
+import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, ReduceFunction } from "../../graph/Operation.ts"
+import { areMany, sumInStages, type SumOperations } from "../../graph/sums.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
+import { pad } from "./shapes.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 
 export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"reduce">): void => {
   const [x] = node.inputs as [Value]
-  const { axes, keepDims } = operation
-  const logical = operation.function === "all" || operation.function === "any"
+  const { axes, function: of, keepDims } = operation
+  const output = node.outputs[0]!
+  const count = sizeOf(axes.map((axis) => x.shape[axis]!))
+  if ((of === "sum" || of === "mean") && x.dtype === "float32" && areMany(count)) {
+    const sum = sumInStages(
+      sumOperations(model),
+      model.tensor(x),
+      x.shape,
+      axes.toSorted((a, b) => a - b),
+      output.shape
+    )
+    const result = of === "sum" ? sum : model.node("RealDiv", [sum, model.scalar(count)], { T: "float32" })
+    return model.place(output, result)
+  }
+  const logical = of === "all" || of === "any"
   const type = logical ? {} : { T: x.dtype }
   const inputs = [model.tensor(x), model.integers(axes)]
   model.place(
-    node.outputs[0]!,
-    axes.length === 0 ? inputs[0]! : model.node(operators[operation.function], inputs, { ...type, keep_dims: keepDims })
+    output,
+    axes.length === 0 ? inputs[0]! : model.node(operators[of], inputs, { ...type, keep_dims: keepDims })
   )
 }
+
+const sumOperations = (model: ModelBuilder): SumOperations => ({
+  reshape: (name, shape) => model.reshape(name, shape),
+  sum: (name, axis) => sum(model, name, [axis]),
+  padSecond: (name, zeros) => pad(model, name, [[0, 0], [0, zeros], [0, 0]])
+})
 
 /** The sum over some axes of float32 elements. */
 export const sum = (model: ModelBuilder, name: string, axes: ReadonlyArray<number>, keepDims = false): string =>
