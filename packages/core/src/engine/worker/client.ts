@@ -70,13 +70,14 @@ const begin = <Source>({ data, name, url }: Thread): Beginning<Source> => {
   // The flags of this process (`--eval`, loaders, those of test runners) are not for the worker.
   const worker = new Worker(url, { name, workerData: data, execArgv: [] })
   const end = latch()
+  let closing = false
   worker.on("error", (cause) => end.reach(`its worker thread failed: ${messageOf(cause)}`))
   worker.on("messageerror", (cause) => end.reach(`its worker thread sent what cannot be read: ${messageOf(cause)}`))
   worker.on("exit", (code) => end.reach(`its worker thread ended unexpectedly, with exit code ${code}`))
   const greeting = new Promise<Connection<Source>>((resolve, reject) => {
     end.whenReached(reject)
     worker.once("message", (greeting: Greeting) => {
-      if (greeting.ready) return resolve(converse(worker, end, greeting.facts ?? {}))
+      if (greeting.ready) return resolve(converse(worker, end, () => closing, greeting.facts ?? {}))
       end.reach(greeting.reason)
       void worker.terminate()
     })
@@ -84,7 +85,10 @@ const begin = <Source>({ data, name, url }: Thread): Beginning<Source> => {
   const greeted = Effect.tryPromise({ try: () => greeting, catch: String })
   return {
     greeted,
-    close: greeted.pipe(
+    close: Effect.suspend(() => {
+      closing = true
+      return greeted
+    }).pipe(
       Effect.timeout(patience),
       Effect.flatMap(({ release }) => release),
       Effect.ignore,
@@ -95,7 +99,7 @@ const begin = <Source>({ data, name, url }: Thread): Beginning<Source> => {
 }
 
 type Connection<Source> = Client<Source> & {
-  /** Lets the worker release everything, and takes no more requests. */
+  /** Lets the worker release everything. */
   readonly release: Effect.Effect<void>
 }
 
@@ -124,8 +128,13 @@ const closed = "the engine was closed"
 
 type Answered = (answer: Effect.Effect<Protocol<unknown>[RequestType]["response"], string>) => void
 
-/** Requests and answers, from the greeting on. */
-const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<Source> => {
+/** Requests and answers, from the greeting on, until it is closing. */
+const converse = <Source>(
+  worker: Worker,
+  end: Latch,
+  isClosing: () => boolean,
+  facts: Facts
+): Connection<Source> => {
   const pending = new Map<number, Answered>()
   let requests = 0
   // A thread that nobody waits for does not keep the process alive.
@@ -157,16 +166,12 @@ const converse = <Source>(worker: Worker, end: Latch, facts: Facts): Connection<
       pending.set(id, resume as Answered)
     }))
 
-  let closing = false
   const request: Client<Source>["request"] = (type, body, transfer) =>
-    Effect.suspend(() => closing ? Effect.fail(closed) : send(type, body, transfer))
+    Effect.suspend(() => isClosing() ? Effect.fail(closed) : send(type, body, transfer))
 
   // The worker answers in order, so once it has answered the last request it is idle. A thread that is ended while native
   // code runs in it can take the process along.
-  const release = Effect.suspend(() => {
-    closing = true
-    return Effect.ignore(send("close", {}))
-  })
+  const release = Effect.ignore(send("close", {}))
 
   return { facts, request, release }
 }
