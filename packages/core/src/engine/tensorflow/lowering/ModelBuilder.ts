@@ -18,6 +18,8 @@ export type Attributes = {
 export const text = (value: string): TensorflowAttribute => ({ type: "string", value })
 export const shapeOf = (value: Shape): TensorflowAttribute => ({ type: "shape", value })
 
+const largestInt32 = 2 ** 31 - 1
+
 export class ModelBuilder {
   /** The nodes of the graph. */
   readonly nodes: Array<TensorflowNode> = []
@@ -86,10 +88,11 @@ export class ModelBuilder {
 
   /** The same elements in another shape. */
   reshape(name: string, shape: Shape, dtype: TensorflowType = "float32"): string {
-    return this.once(
-      `${name} [${shape.join()}]`,
-      () => this.node("Reshape", [name, this.integers(shape)], { T: dtype })
-    )
+    return this.once(`${name} [${shape.join()}]`, () => {
+      // The rows of a large sum can be more than an int32 counts.
+      const Tshape = shape.some((size) => size > largestInt32) ? "int64" : "int32"
+      return this.node("Reshape", [name, this.constant(shape, [shape.length], Tshape)], { T: dtype, Tshape })
+    })
   }
 
   /** Says which tensor a value is. */
