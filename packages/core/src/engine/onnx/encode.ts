@@ -4,6 +4,7 @@
  */
 import { Writer } from "protobufjs/light.js"
 import { sizeOf } from "../../tensor/HostTensor.ts"
+import { elementBytes } from "../elementBytes.ts"
 import { attributeTypes, bytesPerElement, dataTypes, modelProto } from "./internal/schema.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxModel, OnnxNode, OnnxValueInfo } from "./Model.ts"
 
@@ -93,27 +94,9 @@ const valueInfoProto = (value: OnnxValueInfo) => ({
   }
 })
 
-const tensorProto = (initializer: OnnxInitializer) => {
-  const { data, dtype, name, shape } = initializer
+const tensorProto = ({ data, dtype, name, shape }: OnnxInitializer) => {
   if (data.length !== sizeOf(shape)) {
     throw new RangeError(`initializer "${name}" has ${data.length} elements, and its shape asks for ${sizeOf(shape)}`)
   }
-  return { name, dims: shape, dataType: dataTypes[dtype], rawData: rawData(initializer) }
+  return { name, dims: shape, dataType: dataTypes[dtype], rawData: elementBytes(data, dtype) }
 }
-
-/** The elements as bytes; typed arrays of the right type are viewed, not copied. Node runs on little-endian machines only. */
-const rawData = ({ data, dtype }: OnnxInitializer): Uint8Array => {
-  switch (dtype) {
-    case "float32":
-      return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data))
-    case "int32":
-      return bytesOf(data instanceof Int32Array ? data : Int32Array.from(data))
-    case "int64":
-      return bytesOf(BigInt64Array.from(data, BigInt))
-    case "bool":
-      return Uint8Array.from(data, (element) => (element === 0 ? 0 : 1))
-  }
-}
-
-const bytesOf = (array: Float32Array | Int32Array | BigInt64Array): Uint8Array =>
-  new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

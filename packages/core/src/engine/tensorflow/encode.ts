@@ -4,6 +4,7 @@
  */
 import { Writer } from "protobufjs/light.js"
 import { sizeOf } from "../../tensor/HostTensor.ts"
+import { elementBytes } from "../elementBytes.ts"
 import { outputOf } from "./internal/outputs.ts"
 import { bytesPerElement, dataTypes, elementFields, savedModelProto } from "./internal/schema.ts"
 import {
@@ -133,30 +134,12 @@ const shapeProto = (shape: ReadonlyArray<number>) => ({ dim: shape.map((size) =>
 
 type Constant = Extract<TensorflowAttribute, { readonly type: "tensor" }>
 
-const tensorProto = (constant: Constant, node: string) => {
-  const { data, dtype, shape } = constant
+const tensorProto = ({ data, dtype, shape }: Constant, node: string) => {
   if (data.length !== 1 && data.length !== sizeOf(shape)) {
     throw new RangeError(`constant "${node}" has ${data.length} elements, and its shape asks for ${sizeOf(shape)}`)
   }
   const elements = data.length === 1
     ? { [elementFields[dtype]]: [dtype === "bool" ? data[0] !== 0 : data[0]] }
-    : { tensorContent: content(constant) }
+    : { tensorContent: elementBytes(data, dtype) }
   return { dtype: dataTypes[dtype], tensorShape: shapeProto(shape), ...elements }
 }
-
-/** The elements as bytes; typed arrays of the right type are viewed, not copied. Node runs on little-endian machines only. */
-const content = ({ data, dtype }: Constant): Uint8Array => {
-  switch (dtype) {
-    case "float32":
-      return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data))
-    case "int32":
-      return bytesOf(data instanceof Int32Array ? data : Int32Array.from(data))
-    case "int64":
-      return bytesOf(BigInt64Array.from(data, BigInt))
-    case "bool":
-      return Uint8Array.from(data, (element) => (element === 0 ? 0 : 1))
-  }
-}
-
-const bytesOf = (array: Float32Array | Int32Array | BigInt64Array): Uint8Array =>
-  new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
