@@ -80,7 +80,7 @@ export const pipeline = Command.make("pipeline", {
 const timePipeline = (subject: Subject, { choice, steps }: PipelineOptions) =>
   Effect.gen(function*() {
     yield* requireClock(choice)
-    const clocked = yield* makeClockedEngine(choice.threads)
+    const clocked = yield* makeClockedEngine(choice)
     const data = datasetFor(subject)
     const batchSize = subject.batch
     const begin = yield* now

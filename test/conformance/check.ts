@@ -174,7 +174,7 @@ export const firstMismatch = (
     `${(actual.dtype === "int32" ? 0 : tolerance.relative * scale).toPrecision(3)}`
 }
 
-/** Compiles the instances as one program, runs it, and compares everything that it gives back. */
+/** Compiles the instances as one program, runs it, and compares everything that it gives back; gives that back too. */
 export const checkInstances = Effect.fnUntraced(function*(
   instances: ReadonlyArray<Instance>,
   tolerance: Tolerance
@@ -202,6 +202,7 @@ export const checkInstances = Effect.fnUntraced(function*(
       if (mismatch !== undefined) return yield* new Mismatch({ message: `${what} of ${instance.label} ${mismatch}` })
     }
   }
+  return outputs
 }, Effect.scoped)
 
 /**
@@ -229,7 +230,7 @@ export const checkCase = (
 ): Effect.Effect<void, never, Engine> =>
   property(
     fc.noBias(fc.array(instances, { minLength: 1, maxLength: batch, size: "max" })),
-    (some) => checkInstances(some, tolerance),
+    (some) => Effect.asVoid(checkInstances(some, tolerance)),
     // Examples count as runs, and none may be left out.
     { numRuns: Math.max(runs, examples.length), examples: examples.map((example) => [[example]] as [Array<Instance>]) }
   )

@@ -376,7 +376,12 @@ export const expressions: ReadonlyArray<Case> = [
         [2],
         (algebra, x) => algebra.add(algebra.pad(algebra.onesLike(x), [[1, 0]]), algebra.pad(x, [[0, 1]]))
       ),
-      example("a vector over twos of more axes", [1], (algebra, x) => algebra.div(x, algebra.full([4, 1], 2)))
+      example("a vector over twos of more axes", [1], (algebra, x) => algebra.div(x, algebra.full([4, 1], 2))),
+      example(
+        "x transposed, and transposed again",
+        [2, 3, 4],
+        (algebra, x) => algebra.transpose(algebra.transpose(x, [1, 2, 0]), [1, 0, 2])
+      )
     ]
   },
   expressionCase("values and gradients", smooth, true)

@@ -1,6 +1,7 @@
 /**
  * What whoever compares and the peers say to each other, a line each; `../peers/peer.py` has the same in words.
  */
+import { Optimizations } from "@effusion/core/engine/onnx"
 import { UNet } from "@effusion/models"
 import { Schema } from "effect"
 import { engineNames, modes } from "../shared/engines.ts"
@@ -63,7 +64,8 @@ export const works = ["training", "sampling"] as const
 /** The variant of a peer that is one of our own engines. */
 export const OwnVariant = Schema.Struct({
   engine: Schema.Literals(engineNames),
-  mode: Schema.optional(Schema.Literals(modes))
+  mode: Schema.optional(Schema.Literals(modes)),
+  without: Schema.optional(Schema.Array(Schema.Literals(Optimizations.names)))
 })
 
 /** What a peer says first. */

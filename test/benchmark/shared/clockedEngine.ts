@@ -2,13 +2,13 @@
  * The onnx engine, taken apart and with a clock on each part. It does what `OnnxEngine.layer` does, by the same functions.
  */
 import { Engine, type Executable, type Program, type Tensors } from "@effusion/core/engine"
+import { Optimizations } from "@effusion/core/engine/onnx"
 import { Effect } from "effect"
-import { optimize } from "../../../packages/core/src/engine/graph/optimize.ts"
-import { blockElements } from "../../../packages/core/src/engine/graph/passes/blocks.ts"
 import { probeConvolutionBlock } from "../../../packages/core/src/engine/onnx/internal/probe.ts"
 import { engine, makeRuntime } from "../../../packages/core/src/engine/onnx/internal/Runtime.ts"
-import { lower } from "../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { lowerSimplified, simplify } from "../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { trace } from "../../../packages/core/src/engine/trace/trace.ts"
+import type { EngineChoice } from "./engines.ts"
 import { timed } from "./measure.ts"
 import { makeSessionClock } from "./sessionClock.ts"
 
@@ -41,26 +41,31 @@ export interface ClockedEngine {
 }
 
 /** Starts the engine with its clocks; it is gone when the scope closes. */
-export const makeClockedEngine = Effect.fnUntraced(function*(threads: number | undefined) {
+export const makeClockedEngine = Effect.fnUntraced(function*({ threads, without = [] }: EngineChoice) {
+  const optimizations = Optimizations.without(without)
   const clock = makeSessionClock()
   const worker = new URL("./clockedWorker.ts", import.meta.url)
   const start = yield* timed(Effect.gen(function*() {
     const runtime = yield* makeRuntime({ threads, worker })
-    return { runtime, convolutionBlock: yield* probeConvolutionBlock(runtime) }
+    return {
+      runtime,
+      convolutionBlock: optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
+    }
   }))
-  const { convolutionBlock, runtime } = start.value
+  const { runtime, ...options } = { ...start.value, optimizations }
   let compiling: Compiling | undefined
   let steps = 0
 
   const compile = Effect.fnUntraced(function*(program: Program<Tensors, Tensors, Tensors>) {
-    const recorded = yield* timed(trace(program, engine))
-    const simplified = yield* timed(Effect.sync(() => optimize(recorded.value)))
-    const lowered = yield* timed(
-      Effect.sync(() => lower(simplified.value, { convolutionBlock, stateBlock: blockElements, optimize: false }))
-    )
+    const recorded = yield* timed(trace(program, engine, { composed: Optimizations.composed(optimizations) }))
+    const simplified = yield* timed(Effect.sync(() => simplify(recorded.value, options)))
+    const lowered = yield* timed(Effect.sync(() => lowerSimplified(simplified.value, options)))
     const before = clock.creating()
     const { signature } = recorded.value
-    const compiled = yield* timed(runtime.compileModel({ program: program.name, signature, model: lowered.value }))
+    const { model } = lowered.value
+    const compiled = yield* timed(
+      runtime.compileModel({ program: program.name, signature, model, optimizations })
+    )
     const session = clock.creating() - before
     compiling = {
       trace: recorded.milliseconds,

@@ -2,7 +2,7 @@
  * The engines that can be timed, by name.
  */
 import { Engine, EngineUnavailable } from "@effusion/core/engine"
-import { OnnxEngine } from "@effusion/core/engine/onnx"
+import { OnnxEngine, Optimizations } from "@effusion/core/engine/onnx"
 import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { Layer } from "effect"
 
@@ -17,14 +17,25 @@ export interface EngineChoice {
   readonly mode?: Mode | undefined
   /** All that the processor offers unless given. */
   readonly threads?: number | undefined
+  /** The optimizations of onnx that are switched off; none unless given. */
+  readonly without?: ReadonlyArray<Optimizations.Name> | undefined
 }
 
 type EngineOptions = Omit<EngineChoice, "engine">
 
 const engines = {
-  onnx: ({ mode, threads }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
-    mode === undefined ? OnnxEngine.layer({ threads }) : withoutModes("onnx", mode),
-  tensorflow: (options: EngineOptions): Layer.Layer<Engine, EngineUnavailable> => TensorflowEngine.layer(options)
+  onnx: ({ mode, threads, without = [] }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
+    mode === undefined
+      ? OnnxEngine.layer({ threads, optimizations: Optimizations.without(without) })
+      : refusal("onnx", `its mode "${mode}"`, "it has none: omit --mode"),
+  tensorflow: ({ without = [], ...options }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
+    without.length === 0
+      ? TensorflowEngine.layer(options)
+      : refusal(
+        "tensorflow",
+        `its work without ${without.join(", ")}`,
+        "these are optimizations of onnx: omit --without"
+      )
 }
 
 export type EngineName = keyof typeof engines
@@ -34,20 +45,18 @@ export const engineNames = Object.keys(engines) as ReadonlyArray<EngineName> as 
   ...Array<EngineName>
 ]
 
-/** The engine as a layer. Fails where it is not installed, or is given a mode and has none. */
+/** The engine as a layer. Fails where it is not installed, or is given what it does not have. */
 export const engineLayer = ({ engine, ...options }: EngineChoice): Layer.Layer<Engine, EngineUnavailable> =>
   engines[engine](options)
 
 /** The flags that choose the same engine again. */
-export const engineFlags = ({ engine, mode, threads }: EngineChoice): ReadonlyArray<string> => [
+export const engineFlags = ({ engine, mode, threads, without = [] }: EngineChoice): ReadonlyArray<string> => [
   "--engine",
   engine,
   ...(mode === undefined ? [] : ["--mode", mode]),
-  ...(threads === undefined ? [] : ["--threads", String(threads)])
+  ...(threads === undefined ? [] : ["--threads", String(threads)]),
+  ...(without.length === 0 ? [] : ["--without", without.join()])
 ]
 
-const withoutModes = (engine: string, mode: Mode): Layer.Layer<Engine, EngineUnavailable> =>
-  Layer.effect(
-    Engine,
-    new EngineUnavailable({ engine, reason: `it was asked for its mode "${mode}"`, remedy: "it has none: omit --mode" })
-  )
+const refusal = (engine: string, asked: string, remedy: string): Layer.Layer<Engine, EngineUnavailable> =>
+  Layer.effect(Engine, new EngineUnavailable({ engine, reason: `it was asked for ${asked}`, remedy }))

@@ -1,51 +1,11 @@
 /**
  * The flags that commands have in common.
  */
+import { Optimizations } from "@effusion/core/engine/onnx"
 import { Option } from "effect"
 import { Flag } from "effect/cli"
 import { type ConfigurationName, configurationNames } from "./configurations.ts"
 import { type EngineChoice, engineNames, modes } from "./engines.ts"
-
-const engine = {
-  engine: Flag.Literals("engine", engineNames).pipe(
-    Flag.withDefault("onnx"),
-    Flag.withDescription("The engine to time")
-  ),
-  mode: Flag.Literals("mode", modes).pipe(
-    Flag.optional,
-    Flag.withDescription("How the engine runs a program, where it has several ways")
-  ),
-  threads: Flag.Int("threads").pipe(
-    Flag.optional,
-    Flag.withDescription("Threads of the engine; all cores unless given")
-  )
-}
-
-export const config = Flag.Literals("config", configurationNames).pipe(
-  Flag.optional,
-  Flag.withDescription("The network to time; all of them, each in its own process, unless given")
-)
-
-export const json = Flag.Boolean("json").pipe(
-  Flag.withDefault(false),
-  Flag.withDescription("One JSON object a line")
-)
-
-/** The flags of every command. */
-export const common = { ...engine, config, json }
-
-/** The engine that flags choose. */
-export const engineOf = (
-  { engine, mode, threads }: {
-    readonly engine: EngineChoice["engine"]
-    readonly mode: Option.Option<NonNullable<EngineChoice["mode"]>>
-    readonly threads: Option.Option<number>
-  }
-): EngineChoice => ({ engine, mode: Option.getOrUndefined(mode), threads: Option.getOrUndefined(threads) })
-
-/** The configurations that a flag leaves. */
-export const configurationsOf = (config: Option.Option<ConfigurationName>): ReadonlyArray<ConfigurationName> =>
-  Option.match(config, { onNone: () => configurationNames, onSome: (name) => [name] })
 
 /** A flag for some of the given names, with commas between them; all of them unless given or said. */
 export const namesFlag = <Name extends string>(
@@ -66,6 +26,56 @@ export const namesFlag = <Name extends string>(
     Flag.optional,
     Flag.map(Option.getOrElse(() => otherwise))
   )
+
+const engine = {
+  engine: Flag.Literals("engine", engineNames).pipe(
+    Flag.withDefault("onnx"),
+    Flag.withDescription("The engine to time")
+  ),
+  mode: Flag.Literals("mode", modes).pipe(
+    Flag.optional,
+    Flag.withDescription("How the engine runs a program, where it has several ways")
+  ),
+  threads: Flag.Int("threads").pipe(
+    Flag.optional,
+    Flag.withDescription("Threads of the engine; all cores unless given")
+  ),
+  without: namesFlag("without", Optimizations.names, []).pipe(
+    Flag.withDescription("Optimizations of onnx to switch off, with commas between them")
+  )
+}
+
+export const config = Flag.Literals("config", configurationNames).pipe(
+  Flag.optional,
+  Flag.withDescription("The network to time; all of them, each in its own process, unless given")
+)
+
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription("One JSON object a line")
+)
+
+/** The flags of every command. */
+export const common = { ...engine, config, json }
+
+/** The engine that flags choose. */
+export const engineOf = (
+  { engine, mode, threads, without }: {
+    readonly engine: EngineChoice["engine"]
+    readonly mode: Option.Option<NonNullable<EngineChoice["mode"]>>
+    readonly threads: Option.Option<number>
+    readonly without: ReadonlyArray<Optimizations.Name>
+  }
+): EngineChoice => ({
+  engine,
+  mode: Option.getOrUndefined(mode),
+  threads: Option.getOrUndefined(threads),
+  without
+})
+
+/** The configurations that a flag leaves. */
+export const configurationsOf = (config: Option.Option<ConfigurationName>): ReadonlyArray<ConfigurationName> =>
+  Option.match(config, { onNone: () => configurationNames, onSome: (name) => [name] })
 
 /** A flag for whole numbers from 1, with commas between them. */
 export const countsFlag = (flag: string, otherwise: ReadonlyArray<number>) =>

@@ -5,6 +5,7 @@
 import { assert, layer } from "@effect/vitest"
 import type { Tensor } from "@effusion/core/engine"
 import { stateless } from "@effusion/core/engine"
+import { Optimizations } from "@effusion/core/engine/onnx"
 import { Context, Effect, Layer } from "effect"
 import * as fc from "fast-check"
 import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
@@ -37,8 +38,9 @@ const record = ({ inputs, program }: Instance) => {
 
 const run = Effect.fnUntraced(function*(graph: Graph, { inputs }: Instance) {
   const { compileModel } = yield* TestRuntime
-  const model = lower(graph, { optimize: false })
-  const executable = yield* compileModel({ program: graph.name, signature: graph.signature, model })
+  const optimizations = Optimizations.none
+  const model = lower(graph, { optimizations })
+  const executable = yield* compileModel({ program: graph.name, signature: graph.signature, model, optimizations })
   const running = yield* executable.start({})
   const given = Object.fromEntries(Object.entries(inputs).map(([name, argument]) => [name, toHost(argument)]))
   const output = yield* running.step(given)
@@ -47,6 +49,7 @@ const run = Effect.fnUntraced(function*(graph: Graph, { inputs }: Instance) {
 }, Effect.scoped)
 
 const instances = fc.oneof(...expressions.map((expression) => expression.instances))
+const examples = expressions.flatMap(({ examples = [] }) => examples.map((example): [Instance] => [example]))
 
 layer(TestRuntime.layer)("passes", (it) => {
   const seen = new Set<string>()
@@ -63,7 +66,7 @@ layer(TestRuntime.layer)("passes", (it) => {
           )
           const after = pass(before)
           assert.deepStrictEqual(yield* run(after, instance), yield* run(before, instance))
-        }), { numRuns: 40 }))
+        }), { numRuns: 40 + examples.length, examples }))
   })
 
   it.effect("change something: they leave fewer nodes", () =>

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { Program, Tensor } from "@effusion/core/engine"
+import { Optimizations } from "@effusion/core/engine/onnx"
 import { float32, type HostTensor, scalar } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
@@ -24,8 +25,7 @@ const run = Effect.fnUntraced(function*(
   program: AnyProgram,
   state: NamedHost,
   inputs: ReadonlyArray<NamedHost>,
-  options: LoweringOptions,
-  overwrite: boolean
+  options: LoweringOptions
 ) {
   const graph = yield* trace(program, "onnx")
   const { compileModel } = yield* TestRuntime
@@ -33,12 +33,15 @@ const run = Effect.fnUntraced(function*(
     program: program.name,
     signature: graph.signature,
     model: lower(graph, options),
-    overwrite
+    ...(options.optimizations === undefined ? {} : { optimizations: options.optimizations })
   })
   const instance = yield* executable.start(state)
   const outputs = yield* Effect.forEach(inputs, (input) => instance.step(input))
   return { outputs: outputs as ReadonlyArray<NamedHost>, state: (yield* instance.read) as NamedHost }
 }, Effect.scoped)
+
+/** Without what is tested here. */
+const plainStates = Optimizations.without(["stateBlocks", "overwrittenStates"])
 
 const sameBits = (a: HostTensor, b: HostTensor): boolean => bits({ a })["a"] === bits({ a: b })["a"]
 
@@ -94,8 +97,8 @@ for (const [name, options] of [["in place", {}], ["copying", { worker: copyingWo
     it.effect("computes the same elements in blocks, bit for bit, and the same sums", () =>
       property(programs, ({ block, program, state }) =>
         Effect.gen(function*() {
-          const plain = yield* run(program, state, inputs, {}, false)
-          const blocked = yield* run(program, state, inputs, { stateBlock: block }, true)
+          const plain = yield* run(program, state, inputs, { optimizations: plainStates })
+          const blocked = yield* run(program, state, inputs, { stateBlock: block })
           for (const name of ["first", "second"]) {
             assert.isTrue(sameBits(blocked.state[name]!, plain.state[name]!), name)
           }
@@ -109,12 +112,12 @@ for (const [name, options] of [["in place", {}], ["copying", { worker: copyingWo
     it.effect("trains to the same weights in blocks of any size, and to the same bits whether written over or not", () =>
       Effect.gen(function*() {
         const { input, program, state } = yield* tinyTrainingProgram
-        const train = (options: LoweringOptions, overwrite: boolean) =>
-          run(program as AnyProgram, state as NamedHost, [0, 1, 2].map(input), options, overwrite)
-        const plain = yield* train({}, false)
+        const train = (options: LoweringOptions) =>
+          run(program as AnyProgram, state as NamedHost, [0, 1, 2].map(input), options)
+        const plain = yield* train({ optimizations: plainStates })
         for (const stateBlock of [undefined, 1, 64]) {
-          const kept = yield* train({ stateBlock }, false)
-          const overwritten = yield* train({ stateBlock }, true)
+          const kept = yield* train({ stateBlock, optimizations: Optimizations.without(["overwrittenStates"]) })
+          const overwritten = yield* train({ stateBlock })
           for (const [name, vector] of Object.entries(kept.state)) {
             assert.isTrue(sameBits(overwritten.state[name]!, vector), name)
           }

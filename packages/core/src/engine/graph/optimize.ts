@@ -9,8 +9,8 @@ import { transposes } from "./passes/transposes.ts"
 import { uniformValues } from "./passes/uniformValues.ts"
 import type { Pass } from "./rewrite.ts"
 
-/** All passes, in the order in which {@link optimize} applies them. */
-export const passes: ReadonlyArray<readonly [name: string, pass: Pass]> = [
+/** All passes, in the order in which {@link optimize} applies them; some come again. */
+export const passes = [
   ["deadCode", deadCode],
   ["uniformValues", uniformValues],
   ["algebra", algebra],
@@ -20,7 +20,15 @@ export const passes: ReadonlyArray<readonly [name: string, pass: Pass]> = [
   ["algebra", algebra],
   ["commonSubexpressions", commonSubexpressions],
   ["deadCode", deadCode]
-]
+] as const satisfies ReadonlyArray<readonly [name: string, pass: Pass]>
 
-/** An equivalent graph with less to compute. */
-export const optimize = (graph: Graph): Graph => passes.reduce((simpler, [, pass]) => pass(simpler), graph)
+/** The name of a pass. */
+export type PassName = (typeof passes)[number][0]
+
+/**
+ * An equivalent graph with less to compute.
+ *
+ * @param on whether each pass is applied; all are unless given
+ */
+export const optimize = (graph: Graph, on?: { readonly [Name in PassName]: boolean }): Graph =>
+  passes.reduce((simpler: Graph, [name, pass]) => on?.[name] === false ? simpler : pass(simpler), graph)

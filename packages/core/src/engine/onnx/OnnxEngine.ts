@@ -8,23 +8,25 @@ import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { Engine, type Executable } from "../Engine.ts"
 import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../EngineError.ts"
-import { blockElements } from "../graph/passes/blocks.ts"
 import type { Program, Tensors } from "../Program.ts"
 import { trace } from "../trace/trace.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
 import { engine, makeRuntime, type Runtime } from "./internal/Runtime.ts"
 import { lowerWithSources } from "./lowering/lower.ts"
+import * as Optimizations from "./Optimizations.ts"
 import { makeRecording, Profiler, type Recording } from "./Profiler.ts"
 
 /** How the engine works. */
 export interface Options {
   /** Threads that one step uses, 1 or more; all that the processor offers unless given. */
   readonly threads?: number | undefined
+  /** Optimizations to switch off, for finding out what each does; all are on unless given. */
+  readonly optimizations?: Optimizations.Choice | undefined
 }
 
 /**
  * The engine as a layer. Its thread starts with the layer and is gone, with all that it holds, when the layer's scope
- * closes.
+ * closes. Fails with `EngineUnavailable` where ONNX Runtime does not load, and where an option is none.
  *
  * @example
  * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
@@ -34,6 +36,8 @@ export interface Options {
  *   return (yield* instance.step({ x: float32([2], [1, 2]) })).y.data
  * })
  * program.pipe(Effect.scoped, Effect.provide(OnnxEngine.layer()), Effect.runPromise) // => Float32Array [2, 4]
+ * // The same without one of the optimizations.
+ * program.pipe(Effect.scoped, Effect.provide(OnnxEngine.layer({ optimizations: { blockedConvolutions: false } })))
  */
 export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavailable> =>
   Layer.effect(Engine, makeEngine(options))
@@ -59,13 +63,22 @@ export const profilingLayer = (
   }))
 
 const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Recording) {
+  const { optimizations: choice = {} } = options
+  const optimizations = yield* Optimizations.complete(choice, engine)
   const runtime = yield* makeRuntime({ threads: options.threads })
-  return engineOf(runtime, yield* probeConvolutionBlock(runtime), recording)
+  const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
+  return engineOf(runtime, { convolutionBlock, optimizations }, recording)
 })
+
+/** How the engine lowers programs. */
+interface Lowering {
+  readonly convolutionBlock: number | undefined
+  readonly optimizations: Optimizations.Optimizations
+}
 
 const engineOf = (
   { compileModel, device, memory }: Runtime,
-  convolutionBlock: number | undefined,
+  { convolutionBlock, optimizations }: Lowering,
   recording: Recording | undefined
 ): Engine["Service"] => ({
   name: engine,
@@ -73,15 +86,19 @@ const engineOf = (
   memory,
   compile: Effect.fnUntraced(
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
-      const graph = yield* trace(program, engine, { origins: recording !== undefined })
+      const graph = yield* trace(program, engine, {
+        origins: recording !== undefined,
+        composed: Optimizations.composed(optimizations)
+      })
       const lowered = yield* Effect.try({
-        try: () => lowerWithSources(graph, { convolutionBlock, stateBlock: blockElements }),
+        try: () => lowerWithSources(graph, { convolutionBlock, optimizations }),
         catch: (cause) => refusal(program.name, cause)
       })
       const executable = yield* compileModel({
         program: program.name,
         signature: graph.signature,
         model: lowered.model,
+        optimizations,
         profile: recording?.begin(lowered)
       })
       // The signature, against which every tensor is checked, is that of the program.

@@ -17,8 +17,23 @@ export const kernelNames = {
   silu: "EffusionSilu"
 } as const
 
+/** The kernels that {@link withoutKernels} withholds at present. */
+let withheld: ReadonlySet<string> = new Set()
+
+/** Runs a function with some composite operations as their fallbacks, whatever the backend has. */
+export const withoutKernels = <A>(names: ReadonlyArray<string>, f: () => A): A => {
+  const before = withheld
+  withheld = new Set(names)
+  try {
+    return f()
+  } finally {
+    withheld = before
+  }
+}
+
 /** Whether the present backend has a kernel. */
-export const hasKernel = (name: string): boolean => tf.getKernel(name, tf.getBackend()) !== undefined
+export const hasKernel = (name: string): boolean =>
+  !withheld.has(name) && tf.getKernel(name, tf.getBackend()) !== undefined
 
 /** Runs a kernel with one output, on the gradient tape if one is open. */
 export const runKernel = (

@@ -9,6 +9,7 @@ import { withBackend } from "../backend.ts"
 import type { CompileError } from "../EngineError.ts"
 import { InvalidProgram, TracedValueRead, UnsupportedOperation } from "../EngineError.ts"
 import type { Binding, Graph } from "../graph/Graph.ts"
+import { kernelNames, withoutKernels } from "../operations/composite.ts"
 import type { Program, Tensors } from "../Program.ts"
 import { makeOrigins } from "./origins.ts"
 import { backend } from "./register.ts"
@@ -18,7 +19,12 @@ import { backendName, ElementsRead, Recorder, UnknownKernel } from "./Tracer.ts"
 export interface TraceOptions {
   /** Whether nodes know where in the program's source they come from, which takes several times as long. Default false. */
   readonly origins?: boolean
+  /** The composite operations that are recorded as the plain ones that specify them. None unless given. */
+  readonly composed?: ReadonlyArray<Composite>
 }
+
+/** A composite operation (`engine/operations`), which is recorded as one node. */
+export type Composite = "attention" | "groupNorm" | "silu" | "upsampleNearest"
 
 /**
  * Records a program as a graph.
@@ -34,8 +40,10 @@ export const trace = <State extends Tensors, Input extends Tensors, Output exten
 ): Effect.Effect<Graph, CompileError> =>
   Effect.try({
     try: () =>
-      withBackend(backendName, () => record(program as unknown as Program<Tensors, Tensors, Tensors>, options)),
-    catch: (cause) => explain(cause, program.name, engine)
+      withoutKernels((options.composed ?? []).map((name) => kernelNames[name]), () =>
+        withBackend(backendName, () => record(program as unknown as Program<Tensors, Tensors, Tensors>, options))),
+    catch: (cause) =>
+      explain(cause, program.name, engine)
   })
 
 const record = (program: Program<Tensors, Tensors, Tensors>, options: TraceOptions): Graph => {

@@ -15,9 +15,10 @@ import type { Signature } from "../../graph/Graph.ts"
 import type { Tensors } from "../../Program.ts"
 import * as Worker from "../../worker/index.ts"
 import { encode } from "../encode.ts"
-import { overwritable } from "../lowering/overwritable.ts"
 import type { OnnxModel, OnnxValueInfo } from "../Model.ts"
+import * as Optimizations from "../Optimizations.ts"
 import type { Port, SessionSource } from "./session.ts"
+import { settingsOf } from "./settings.ts"
 import { disableTelemetry } from "./telemetry.ts"
 
 /** The engine's name. */
@@ -36,8 +37,8 @@ export interface Compilation {
   readonly program: string
   readonly signature: Signature
   readonly model: OnnxModel
-  /** Whether the next state may be written over the present one where that is certain to be right. Default true. */
-  readonly overwrite?: boolean
+  /** Which optimizations are on; all are unless given. */
+  readonly optimizations?: Optimizations.Optimizations
   /** What the path of the profile begins with that is written when the program is released; none unless given. */
   readonly profile?: string | undefined
 }
@@ -90,12 +91,11 @@ const compileModel = Effect.fnUntraced(
   function*(
     runtime: Worker.Runtime<SessionSource>,
     threads: number,
-    { model, overwrite = true, profile, program, signature }: Compilation
+    { model, optimizations = Optimizations.all, profile, program, signature }: Compilation
   ): Effect.fn.Return<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope> {
     const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
     if (fault !== undefined) return yield* failed(fault)
-    const optimize = computesWithConstants(model)
     const bytes = yield* Effect.try({ try: () => encode(model), catch: (cause) => failed(Worker.messageOf(cause)) })
     return yield* runtime.compile({
       program,
@@ -106,23 +106,13 @@ const compileModel = Effect.fnUntraced(
         inputs: model.inputs as ReadonlyArray<Port>,
         outputs: model.outputs as ReadonlyArray<Port>,
         threads,
-        optimize,
-        // The runtime's optimizer may move what reads a state behind what writes it.
-        overwritten: optimize || !overwrite ? new Set() : overwritable(model),
+        ...settingsOf(model, optimizations),
         profile
       },
       transfer: [bytes.buffer]
     })
   }
 )
-
-/**
- * ONNX Runtime's own optimizer lays out weights that are constants, as those of a network that samples are: its
- * convolutions then take half the time. Where weights are state it finds nothing to gain, takes a tenth of a second to
- * a second to do so, and joins transposes that are faster apart.
- */
-const computesWithConstants = ({ initializers }: OnnxModel): boolean =>
-  initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024)
 
 /** The spec of some of a vector's elements; undefined where it has not so many. */
 const partOf = (spec: TensorSpec | undefined, shape: Shape, offset: number | undefined): TensorSpec | undefined =>

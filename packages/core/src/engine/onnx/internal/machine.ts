@@ -14,8 +14,8 @@ import type { Port, Session, Sessions, SessionSource } from "./session.ts"
 export const makeMachine = (sessions: Sessions): Machine<SessionSource> => ({
   compile: async (source): Promise<Compiled> => {
     const session = await sessions.create(source)
-    const { inputs, outputs, overwritten = new Set<string>() } = source
-    const program = { session, inputs, outputs, overwritten }
+    const { inPlace = true, inputs, outputs, overwritten = new Set<string>() } = source
+    const program = { session, inputs, outputs, overwritten, inPlace }
     return { start: async (state) => hold(program, state), release: () => session.release() }
   }
 })
@@ -25,6 +25,8 @@ interface Program {
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
   readonly overwritten: ReadonlySet<string>
+  /** Whether arrays of the state before last are written to again. */
+  readonly inPlace: boolean
 }
 
 interface Instance {
@@ -53,7 +55,7 @@ const hold = (program: Program, arrays: Arrays): Held => {
 
 /** Runs a program on the state of an instance, puts the next state in its place, and gives back the outputs. */
 const step = async (program: Program, { spare, state }: Instance, input: Arrays): Promise<Arrays> => {
-  const { inputs, outputs, overwritten, session } = program
+  const { inPlace, inputs, outputs, overwritten, session } = program
   const arguments_: Record<string, Elements> = {}
   for (const port of inputs) {
     const [role, name] = parse(port)
@@ -78,7 +80,7 @@ const step = async (program: Program, { spare, state }: Instance, input: Arrays)
 
   for (const [name, elements] of written) {
     if (overwritten.has(name)) continue
-    spare.set(name, state.get(name)!)
+    if (inPlace) spare.set(name, state.get(name)!)
     state.set(name, elements)
   }
   return output

@@ -30,6 +30,8 @@ export interface SessionSource {
   readonly threads: number
   /** Whether ONNX Runtime rewrites the model. */
   readonly optimize: boolean
+  /** Whether outputs are written in place where that works. Default true. */
+  readonly inPlace?: boolean | undefined
   /** The states whose next elements are written over the present ones; none unless given. */
   readonly overwritten?: ReadonlySet<string> | undefined
   /** What the path begins with of the file that ONNX Runtime times every node in, once the session is released. */
@@ -81,8 +83,14 @@ type Tensors = { readonly [name: string]: Tensor }
 export const loadSessions = async (): Promise<Sessions> => {
   const copying = loadCopyingSessions()
   const inPlace = loadSessionsInPlace()
-  return inPlace !== undefined && await worksInPlace(inPlace) ? inPlace : copying
+  return inPlace !== undefined && await worksInPlace(inPlace) ? eitherWay(inPlace, copying) : copying
 }
+
+/** Each session as its source asks for. */
+export const eitherWay = (inPlace: Sessions, copying: Sessions): Sessions => ({
+  inPlace: true,
+  create: (source) => (source.inPlace === false ? copying : inPlace).create(source)
+})
 
 /** Whether a session computes 2x of [1, 2, 3] into the array that it is given. */
 export const worksInPlace = async (sessions: Sessions): Promise<boolean> => {

@@ -6,6 +6,7 @@ import type { Shape } from "../../../tensor/HostTensor.ts"
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
+import * as Optimizations from "../Optimizations.ts"
 import type { Order } from "./order.ts"
 import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
@@ -27,12 +28,16 @@ export const text = (value: string): OnnxAttribute => ({ type: "string", value }
 
 /** What the lowering may count on. */
 export interface ModelOptions {
-  /** Channels in a block of the runtime's blocked convolution; absent where it is not to be used. */
+  /** Channels in a block of the runtime's blocked convolution; absent where it has none. */
   readonly convolutionBlock?: number | undefined
+  /** Which optimizations are on; all are unless given. */
+  readonly optimizations?: Optimizations.Optimizations | undefined
 }
 
 export class ModelBuilder {
-  readonly options: ModelOptions
+  /** Channels in a block of the runtime's blocked convolution; undefined where it is not to be used. */
+  readonly convolutionBlock: number | undefined
+  readonly optimizations: Optimizations.Optimizations
   readonly nodes: Array<OnnxNode> = []
   readonly initializers = new Map<string, OnnxInitializer>()
   /** The node of the graph that each node here was appended for, by name. */
@@ -47,7 +52,8 @@ export class ModelBuilder {
   private counter = 0
 
   constructor(options: ModelOptions) {
-    this.options = options
+    this.optimizations = options.optimizations ?? Optimizations.all
+    this.convolutionBlock = this.optimizations.blockedConvolutions ? options.convolutionBlock : undefined
   }
 
   /** Appends an operation with one output; gives the output's name. */
@@ -96,9 +102,15 @@ export class ModelBuilder {
     return this.constant([value], [], dtype)
   }
 
-  /** Says where a value is kept. */
+  /** Says where a value is kept, and in which order of its axes if orders may differ. */
   place(value: Value, name: string, order: Order = plainOrder(value.shape.length)): void {
-    this.placements.set(value, { name, order })
+    const plain = plainOrder(value.shape.length)
+    this.placements.set(
+      value,
+      this.optimizations.axisOrders
+        ? { name, order }
+        : { name: this.rearrange(name, value.shape, order, plain), order: plain }
+    )
   }
 
   /** Says that every element of a value is this number; a tensor is made only if one is needed. */
@@ -106,9 +118,9 @@ export class ModelBuilder {
     this.fills.set(value, number)
   }
 
-  /** The number that every element of a value is, if it was placed so. */
+  /** The number that every element of a value is, if it was placed so and operations may take it for the tensor. */
   fillOf(value: Value): number | undefined {
-    return this.fills.get(value)
+    return this.optimizations.uniformValues ? this.fills.get(value) : undefined
   }
 
   /** Where a value is kept. */
@@ -151,7 +163,7 @@ export class ModelBuilder {
 
   /** The same elements in another shape. Of a tensor that was reshaped before, what it was then is reshaped instead. */
   reshape(name: string, shape: Shape): string {
-    const source = this.unshaped.get(name) ?? name
+    const source = this.optimizations.viewsFromOrigin ? this.unshaped.get(name) ?? name : name
     return this.once(`${source} [${shape.join()}]`, () => {
       const reshaped = this.node("Reshape", [source, this.integers(shape)])
       this.unshaped.set(reshaped, source)
@@ -164,7 +176,7 @@ export class ModelBuilder {
    * that order. What is one number throughout is given as a scalar.
    */
   operand(value: Value, order: Order): string {
-    const number = this.fills.get(value)
+    const number = this.fillOf(value)
     return number === undefined ? this.tensorOperand(value, order) : this.scalar(number, value.dtype)
   }
 
@@ -182,6 +194,7 @@ export class ModelBuilder {
 
   /** Appends what `make` appends, unless it was appended under the same key before. */
   once(key: string, make: () => string): string {
+    if (!this.optimizations.commonSubexpressions) return make()
     const known = this.rearranged.get(key)
     if (known !== undefined) return known
     const name = make()

@@ -24,8 +24,8 @@ export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of
 }
 
 /**
- * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees. With strides
- * it is a transposed convolution.
+ * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees. With strides,
+ * or where that is switched off, it is a transposed convolution.
  */
 export const lowerInputGradient = (
   model: ModelBuilder,
@@ -37,7 +37,7 @@ export const lowerInputGradient = (
   const [filterHeight, filterWidth, inputs, outputs] = filter.shape as Shape4
   const dy = model.inOrder(gradient, image)
 
-  const turned = turnedWindow(window, filter.shape)
+  const turned = model.optimizations.inputGradientsByConvolution ? turnedWindow(window, filter.shape) : undefined
   if (turned !== undefined) {
     const elements = filterHeight * filterWidth
     const exchanged = model.reshape(model.inOrder(filter, [0, 1, 3, 2]), [elements, outputs * inputs])

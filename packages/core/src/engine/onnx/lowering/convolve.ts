@@ -29,7 +29,7 @@ export interface Operands {
 export const convolve = (model: ModelBuilder, operands: Operands, window: Window): string => {
   const { filter, x } = operands
   const [, , inputs, outputs] = filter.shape
-  const block = model.options.convolutionBlock
+  const block = model.convolutionBlock
   if (block !== undefined && outputs % block === 0 && inputs % block === 0) {
     return blocked(model, operands, window, block)
   }
@@ -79,7 +79,7 @@ const inBlocks = (model: ModelBuilder, x: string): string =>
  */
 export const channelsLast = (model: ModelBuilder, x: Value): string => {
   const channels = x.shape[3]!
-  const block = model.options.convolutionBlock
+  const block = model.convolutionBlock
   if (block === undefined || channels % block !== 0) return model.plain(x)
   const image = model.inOrder(x, channelsFirst(4))
   return model.once(

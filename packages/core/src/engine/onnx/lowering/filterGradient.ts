@@ -20,8 +20,9 @@ const batchAsChannels: Order = [3, 0, 1, 2]
 
 export const lowerFilterGradient = (model: ModelBuilder, node: Node, { window }: FilterGradient): void => {
   const padding = exactPadding(node, window)
-  if (window.dilations.some((dilation) => dilation > 1) || padding.some((n) => n < 0)) byShifting(model, node, window)
-  else byConvolution(model, node, { ...window, padding })
+  const exists = window.dilations.every((dilation) => dilation === 1) && padding.every((n) => n >= 0)
+  if (exists && model.optimizations.filterGradientsByConvolution) byConvolution(model, node, { ...window, padding })
+  else byShifting(model, node, window)
 }
 
 /** The padding without what no window reaches; negative where windows leave rows or columns of the input itself out. */

@@ -6,8 +6,10 @@
  */
 import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
 import { optimize } from "../../graph/optimize.ts"
-import { blocks } from "../../graph/passes/blocks.ts"
+import { blockElements, blocks } from "../../graph/passes/blocks.ts"
+import { deadCode } from "../../graph/passes/deadCode.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
+import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
 import {
   lowerAveragePool,
@@ -40,9 +42,7 @@ import {
 
 /** How a graph is lowered. */
 export interface LoweringOptions extends ModelOptions {
-  /** Whether the graph is simplified first. Default true. */
-  readonly optimize?: boolean
-  /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`); absent, vectors are kept whole. */
+  /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`). Default {@link blockElements}. */
   readonly stateBlock?: number | undefined
 }
 
@@ -68,9 +68,22 @@ export interface Lowered {
 }
 
 /** {@link lower}, and what each node of the model comes from. */
-export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {}): Lowered => {
-  const simplified = options.optimize === false ? recorded : optimize(recorded)
-  const graph = options.stateBlock === undefined ? simplified : blocks(options.stateBlock)(simplified)
+export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {}): Lowered =>
+  lowerSimplified(simplify(recorded, options), options)
+
+/** The first half of lowering: an equivalent graph, with less to compute. */
+export const simplify = (
+  recorded: Graph,
+  { optimizations = Optimizations.all, stateBlock = blockElements }: LoweringOptions
+): Graph => {
+  const simplified = optimize(recorded, optimizations)
+  if (!optimizations.stateBlocks) return simplified
+  const inBlocks = blocks(stateBlock)(simplified)
+  return optimizations.deadCode ? deadCode(inBlocks) : inBlocks
+}
+
+/** The second half of lowering: the model of a graph, node by node. */
+export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered => {
   const model = new ModelBuilder(options)
   for (const argument of graph.arguments) model.place(argument.value, argumentInfo(argument).name)
   for (const node of graph.nodes) {
@@ -199,7 +212,7 @@ const finish = (graph: Graph, model: ModelBuilder): OnnxModel => {
     inputs: node.inputs.map(rename),
     outputs: node.outputs.map(rename)
   }))
-  const nodes = withoutDeadNodes(renamed, outputs)
+  const nodes = model.optimizations.deadCode ? withoutDeadNodes(renamed, outputs) : renamed
   const used = new Set(nodes.flatMap((node) => node.inputs))
   return {
     name: graph.name,

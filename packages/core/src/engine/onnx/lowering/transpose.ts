@@ -20,7 +20,9 @@ export const transpose = (
   permutation: ReadonlyArray<number>
 ): string => {
   // In a reshape, a size of 0 would mean that of the tensor before.
-  if (shape.includes(0)) return model.node("Transpose", [name], { perm: permutation })
+  if (!model.optimizations.groupedTransposes || shape.includes(0)) {
+    return model.node("Transpose", [name], { perm: permutation })
+  }
   const groups = together(shape, permutation)
   const ranked = groups.toSorted((a, b) => a[0]! - b[0]!)
   const source = ranked.map((axes) => axes.reduce((size, axis) => size * shape[axis]!, 1))
