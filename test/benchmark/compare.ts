@@ -1,16 +1,15 @@
 /**
  * Times the same work in PyTorch and JAX, in turns with ours: ratios, peak memory, and the share of the roofline.
  */
-import { Config, Console, Data, Effect, Option } from "effect"
+import { Config, Console, Data, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { availableParallelism, cpus } from "node:os"
 import { alternate, type Timing } from "./compare/alternate.ts"
-import { ownCommand, peerNames, pythonPeerNames } from "./compare/peers.ts"
+import { commandOf, ownCommand, peerNames, pythonPeerNames } from "./compare/peers.ts"
 import { works } from "./compare/protocol.ts"
 import { bestOf, measureRoofline } from "./compare/roofline.ts"
 import { predictionFlops, trainingFlops } from "./compare/stepFlops.ts"
-import { samplingWorkload, trainingWorkload } from "./compare/workload.ts"
-import { samplingBatch, samplingSteps } from "./sampling.ts"
+import { batchOf, turns, workloadOf } from "./compare/works.ts"
 import { type ConfigurationName, configurations } from "./shared/configurations.ts"
 import { common, configurationsOf, engineOf, namesFlag } from "./shared/flags.ts"
 import { median, round } from "./shared/measure.ts"
@@ -46,13 +45,6 @@ const pythonFlag = Flag.String("python").pipe(
   Flag.withDescription("The Python that has PyTorch or JAX; EFFUSION_PYTHON, or python3 on the path, unless given")
 )
 
-const count = (name: string, otherwise: number, description: string) =>
-  Flag.Int(name).pipe(
-    Flag.filter((value) => value >= 1, () => `--${name} is at least 1`),
-    Flag.withDefault(otherwise),
-    Flag.withDescription(description)
-  )
-
 export const compare = Command.make("compare", {
   ...common,
   python: pythonFlag,
@@ -60,10 +52,7 @@ export const compare = Command.make("compare", {
     Flag.withDescription(`Whom to compare with: ${peerNames.join(", ")}; those in Python unless given`)
   ),
   work: namesFlag("work", works).pipe(Flag.withDescription("training, sampling or both; both unless given")),
-  rounds: count("rounds", 6, "How often each has its turn"),
-  block: count("block", 5, "Steps of a turn"),
-  batch: Flag.Int("batch").pipe(Flag.optional, Flag.withDescription("Images a step, in place of the usual number")),
-  ddimSteps: count("ddim-steps", samplingSteps, "DDIM steps of a sample")
+  ...turns
 }, ({ block, config, ddimSteps, json, peers, python, rounds, work, ...flags }) =>
   Effect.gen(function*() {
     const choice = engineOf(flags)
@@ -86,36 +75,29 @@ export const compare = Command.make("compare", {
     yield* report.begin
     for (const name of configurationsOf(config)) {
       for (const each of work) {
-        const batch = Option.getOrElse(flags.batch, () =>
-          each === "training" ? configurations[name].batch : samplingBatch)
-        const job = yield* jobOf(name, each, { batch, ddimSteps, threads })
-        const timings = yield* alternate(job.workload, { ours, peers: present, python, rounds, block })
-        for (const row of rowsOf(timings, job, bestOf(rooflines))) {
+        const batch = batchOf(flags.batch, name, each)
+        const workload = yield* workloadOf(name, each, { batch, ddimSteps, threads })
+        const cost = yield* costOf(name, each, batch, ddimSteps)
+        const timings = yield* alternate(workload, {
+          ours,
+          peers: present.map((name) => commandOf(name, python)),
+          rounds,
+          block
+        })
+        for (const row of rowsOf(timings, cost, bestOf(rooflines))) {
           yield* report.add({ config: name, work: each, threads, batch, ...row })
         }
       }
     }
   })).pipe(Command.withDescription("The same work in PyTorch and JAX, in turns with ours: ratios, memory, roofline"))
 
-/** A work, the floating-point operations of a step, and how many steps an image takes. */
-const jobOf = Effect.fnUntraced(function*(
-  name: ConfigurationName,
-  work: typeof works[number],
-  { batch, ddimSteps, threads }: { readonly batch: number; readonly ddimSteps: number; readonly threads: number }
-) {
+/** The floating-point operations of a step, and how many steps an image takes. */
+const costOf = (name: ConfigurationName, work: typeof works[number], batch: number, ddimSteps: number) => {
   const subject = { config: configurations[name].config, batch }
   return work === "training"
-    ? {
-      workload: yield* trainingWorkload(subject, threads),
-      flops: yield* trainingFlops(subject),
-      stepsAnImage: 1 / batch
-    }
-    : {
-      workload: yield* samplingWorkload(subject, ddimSteps, threads),
-      flops: yield* predictionFlops(subject),
-      stepsAnImage: ddimSteps / batch
-    }
-})
+    ? Effect.map(trainingFlops(subject), (flops) => ({ flops, stepsAnImage: 1 / batch }))
+    : Effect.map(predictionFlops(subject), (flops) => ({ flops, stepsAnImage: ddimSteps / batch }))
+}
 
 /** The first timing is ours: the others' ratio is their time over ours, so that above 1 we are faster. */
 const rowsOf = (

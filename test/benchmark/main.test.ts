@@ -30,9 +30,19 @@ const assertPositive = (row: Record<string, number | string>, ...columns: Readon
 }
 
 describe.concurrent("bench", { timeout: 120_000 }, () => {
-  it("training-step: a row for people", async () => {
+  it("training-step: a row for people, without some optimizations", async () => {
+    const flags = [
+      "--config",
+      "small",
+      "--steps",
+      "1",
+      "--threads",
+      "1",
+      "--without",
+      "blockedConvolutions,stateBlocks"
+    ]
     assert.match(
-      await succeed("training-step", "--config", "small", "--steps", "1", "--threads", "1"),
+      await succeed("training-step", ...flags),
       /\n\s*small\s+1112801\s+32(\s+[\d.]+){5}\s*$/
     )
   })
@@ -45,9 +55,8 @@ describe.concurrent("bench", { timeout: 120_000 }, () => {
   })
 
   it("pipeline: parts that add up to the step, and to the first step", async () => {
-    const [row] = await rows("pipeline", "--config", "small", "--steps", "2", "--threads", "1") as ReadonlyArray<
-      Record<string, number>
-    >
+    const flags = ["--config", "small", "--steps", "2", "--threads", "1", "--without", "stateBlocks,algebra"]
+    const [row] = await rows("pipeline", ...flags) as ReadonlyArray<Record<string, number>>
     const { loop_ms, session_ms, step_ms, transfer_ms } = row as Record<string, number>
     assertPositive(row!, "step_ms", "session_ms", "transfer_ms", "loop_ms", "outside_percent", "batch_ms", "draws_ms")
     assert.approximately(session_ms! + transfer_ms! + loop_ms!, step_ms!, 0.2)
@@ -71,6 +80,16 @@ describe.concurrent("bench", { timeout: 120_000 }, () => {
     assert.match(columns!, /^\s*size\s+best_ms\s+batch 1\s+batch 2$/)
     const relative = ofBatches!.trim().split(/\s+/).slice(2).map(Number)
     assert.strictEqual(Math.min(...relative), 1)
+  })
+
+  it("optimizations: all on beside all off", async () => {
+    const smallest = ["--batch", "1", "--rounds", "1", "--block", "1", "--threads", "1"]
+    const [row, ...others] = await rows("optimizations", "--config", "small", "--only", "all", ...smallest)
+    assert.lengthOf(others, 0)
+    assert.include(row, { config: "small", work: "training", without: "all", batch: 1, steps: 1 })
+    assertPositive(row!, "median_ms", "ratio", "min_ratio", "peak_rss_mib", "all_median_ms", "all_peak_rss_mib")
+    const { all_median_ms, median_ms, ratio } = row as Record<string, number>
+    assert.approximately(ratio!, median_ms! / all_median_ms!, 0.02)
   })
 
   it("compare: one of our own engines with itself", async () => {
@@ -117,6 +136,12 @@ describe.concurrent("bench", { timeout: 120_000 }, () => {
     const mode = await run("training-step", "--config", "small", "--mode", "xla")
     assert.notStrictEqual(mode.code, 0)
     assert.match(mode.complaints, /^bench: the engine "onnx" .*omit --mode$/m)
+    const elsewhere = await run("training-step", "--config", "small", "--engine", "tensorflow", "--without", "algebra")
+    assert.notStrictEqual(elsewhere.code, 0)
+    assert.match(elsewhere.complaints, /^bench: the engine "tensorflow" .* without algebra; .*omit --without$/m)
+    const unknown = await run("memory", "--without", "algebra,speed")
+    assert.notStrictEqual(unknown.code, 0)
+    assert.match(unknown.complaints, /--without.*"algebra,speed".*some of .*, stateBlocks, /)
     const peers = await run("compare", "--peers", "torch,cafe")
     assert.notStrictEqual(peers.code, 0)
     assert.match(peers.complaints, /some of torch, torch-tuned/)

@@ -1,11 +1,12 @@
 /**
- * Benchmarks: `npm run bench -- training-step|sampling|pipeline|memory|scaling|compare [--config small|cifar32|ddpm]`.
+ * Benchmarks: `npm run bench -- training-step|sampling|pipeline|memory|scaling|optimizations|compare [--config small|cifar32|ddpm]`.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { CliError, Command } from "effect/cli"
 import { compare } from "./compare.ts"
 import { memory } from "./memory.ts"
+import { optimizations } from "./optimizations.ts"
 import { pipeline } from "./pipeline.ts"
 import { sampling } from "./sampling.ts"
 import { scaling } from "./scaling.ts"
@@ -13,7 +14,7 @@ import { trainingStep } from "./trainingStep.ts"
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Time and memory of training and sampling, by themselves and beside other frameworks"),
-  Command.withSubcommands([trainingStep, sampling, pipeline, memory, scaling, compare])
+  Command.withSubcommands([trainingStep, sampling, pipeline, memory, scaling, optimizations, compare])
 )
 
 const sayWhy = (error: unknown): Effect.Effect<void> =>

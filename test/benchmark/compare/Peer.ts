@@ -14,6 +14,8 @@ export interface PeerCommand {
   readonly args: ReadonlyArray<string>
   /** Environment variables, besides those of this process. */
   readonly environment?: { readonly [name: string]: string }
+  /** Whether it is left out, in place of an error, where it fails or computes something else: compilers may. */
+  readonly mayFail?: boolean
 }
 
 /** A peer that has the work before it. */

@@ -4,14 +4,12 @@
 import { Console, Effect, FileSystem } from "effect"
 import { type Disagreement, disagreement, otherParameters } from "./agreement.ts"
 import { openPeer, type Peer, type PeerCommand, type PeerFailed, type PeerMissing } from "./Peer.ts"
-import { commandOf, mayFail, type PeerName } from "./peers.ts"
 import { type Workload, writeWorkload } from "./workload.ts"
 
 /** Whom to time, and how. */
 export interface Turns {
   readonly ours: PeerCommand
-  readonly peers: ReadonlyArray<PeerName>
-  readonly python: string
+  readonly peers: ReadonlyArray<PeerCommand>
   /** How often each has its turn. */
   readonly rounds: number
   /** Steps of a turn. */
@@ -33,21 +31,21 @@ export interface Timing {
  * where its last turn ended. Every other round goes backwards, so that what a neighbour leaves warm or busy, and what
  * changes over the whole time, falls on all alike.
  */
-export const alternate = (workload: Workload, { block, ours, peers, python, rounds }: Turns) =>
+export const alternate = (workload: Workload, { block, ours, peers, rounds }: Turns) =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effusion-bench-" })
     yield* writeWorkload(folder, workload)
     const own = yield* openPeer(ours, folder)
     const expected = yield* own.check
-    const checked = Effect.fnUntraced(function*(name: PeerName) {
-      const peer = yield* openPeer(commandOf(name, python), folder)
-      const about = { peer: name, work: workload.spec.work }
+    const checked = Effect.fnUntraced(function*(command: PeerCommand) {
+      const peer = yield* openPeer(command, folder)
+      const about = { peer: command.name, work: workload.spec.work }
       const difference = otherParameters(about, own.parameters, peer.parameters) ??
         disagreement(about, expected, yield* peer.check)
       return difference === undefined ? peer : yield* difference
     })
-    const others = yield* Effect.forEach(peers, (name) => orLeftOut(name, checked(name)))
+    const others = yield* Effect.forEach(peers, (command) => orLeftOut(command, checked(command)))
     const participants = [own, ...others.flatMap((peer) => peer === undefined ? [] : [peer])]
 
     // The first steps compile what the check did not need.
@@ -71,11 +69,11 @@ export const alternate = (workload: Workload, { block, ours, peers, python, roun
  * computes something else; for the others that is the end.
  */
 const orLeftOut = <R>(
-  name: PeerName,
+  { mayFail, name }: PeerCommand,
   open: Effect.Effect<Peer, Disagreement | PeerFailed | PeerMissing, R>
 ): Effect.Effect<Peer | undefined, Disagreement | PeerFailed | PeerMissing, R> =>
   Effect.catchIf(
     open,
-    (error) => error._tag === "PeerMissing" || mayFail(name),
+    (error) => error._tag === "PeerMissing" || mayFail === true,
     (error) => Effect.as(Console.error(`bench: ${error.message} ${name} is left out.`), undefined)
   )

@@ -9,12 +9,9 @@ import type { PeerCommand } from "./Peer.ts"
 const script = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url))
 
 /** A script in Python, the variant that it is asked for, and what must be told to its process. */
-interface PythonPeer {
+interface PythonPeer extends Pick<PeerCommand, "environment" | "mayFail"> {
   readonly script: string
   readonly variant: string
-  readonly environment?: { readonly [name: string]: string }
-  /** Whether it is left out, in place of an error, where it fails or computes something else: compilers may. */
-  readonly mayFail?: boolean
 }
 
 /** glibc gives freed memory back to the system, and the next step faults it in again; these keep it. */
@@ -45,19 +42,15 @@ const pythonPeer = (name: PeerName): PythonPeer | undefined =>
 export const commandOf = (name: PeerName, python: string): PeerCommand => {
   const peer = pythonPeer(name)
   if (peer === undefined) return ownCommand(name, { engine: name as EngineName })
-  const { environment = {}, variant } = peer
-  return { name, command: python, args: [script(peer.script), variant], environment }
+  const { environment = {}, mayFail = false, variant } = peer
+  return { name, command: python, args: [script(peer.script), variant], environment, mayFail }
 }
 
 /** How one of our own engines is started as a peer. */
-export const ownCommand = (name: string, { engine, mode }: EngineChoice): PeerCommand => ({
-  name,
-  command: process.execPath,
-  args: [script("effusion.ts"), JSON.stringify({ engine, ...(mode === undefined ? {} : { mode }) })]
-})
-
-/** Whether a peer is left out, in place of an error, where it fails or computes something else. */
-export const mayFail = (name: PeerName): boolean => pythonPeer(name)?.mayFail === true
+export const ownCommand = (name: string, { engine, mode, without = [] }: EngineChoice): PeerCommand => {
+  const variant = { engine, ...(mode === undefined ? {} : { mode }), ...(without.length === 0 ? {} : { without }) }
+  return { name, command: process.execPath, args: [script("effusion.ts"), JSON.stringify(variant)] }
+}
 
 /** The peers of each framework: what a machine does at best is up to the framework, not to how a network is written. */
 export const byFramework = (names: ReadonlyArray<PeerName>): ReadonlyArray<ReadonlyArray<PeerName>> =>

@@ -27,13 +27,13 @@ const engines = {
   onnx: ({ mode, threads, without = [] }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
     mode === undefined
       ? OnnxEngine.layer({ threads, optimizations: Optimizations.without(without) })
-      : refusal("onnx", `its mode "${mode}"`, "it has none: omit --mode"),
+      : refusal("onnx", `it was asked for its mode "${mode}"`, "it has none: omit --mode"),
   tensorflow: ({ without = [], ...options }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
     without.length === 0
       ? TensorflowEngine.layer(options)
       : refusal(
         "tensorflow",
-        `its work without ${without.join(", ")}`,
+        `it was asked to work without ${without.join(", ")}`,
         "these are optimizations of onnx: omit --without"
       )
 }
@@ -58,5 +58,5 @@ export const engineFlags = ({ engine, mode, threads, without = [] }: EngineChoic
   ...(without.length === 0 ? [] : ["--without", without.join()])
 ]
 
-const refusal = (engine: string, asked: string, remedy: string): Layer.Layer<Engine, EngineUnavailable> =>
-  Layer.effect(Engine, new EngineUnavailable({ engine, reason: `it was asked for ${asked}`, remedy }))
+const refusal = (engine: string, reason: string, remedy: string): Layer.Layer<Engine, EngineUnavailable> =>
+  Layer.effect(Engine, new EngineUnavailable({ engine, reason, remedy }))

@@ -27,6 +27,11 @@ export const namesFlag = <Name extends string>(
     Flag.map(Option.getOrElse(() => otherwise))
   )
 
+export const threads = Flag.Int("threads").pipe(
+  Flag.optional,
+  Flag.withDescription("Threads of the engine; all cores unless given")
+)
+
 const engine = {
   engine: Flag.Literals("engine", engineNames).pipe(
     Flag.withDefault("onnx"),
@@ -36,10 +41,7 @@ const engine = {
     Flag.optional,
     Flag.withDescription("How the engine runs a program, where it has several ways")
   ),
-  threads: Flag.Int("threads").pipe(
-    Flag.optional,
-    Flag.withDescription("Threads of the engine; all cores unless given")
-  ),
+  threads,
   without: namesFlag("without", Optimizations.names, []).pipe(
     Flag.withDescription("Optimizations of onnx to switch off, with commas between them")
   )
