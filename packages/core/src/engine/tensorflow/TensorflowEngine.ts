@@ -11,7 +11,7 @@ import { type FindOptions, load, prepare, type Prepared, type Settings } from ".
 import { makeCompiled } from "./internal/CompiledEngine.ts"
 import { outOfMemory } from "./internal/outOfMemory.ts"
 import { withFallback } from "./internal/withFallback.ts"
-import { unavailable } from "./TensorflowError.ts"
+import { InvalidSetting, unavailable } from "./TensorflowError.ts"
 
 /**
  * The ways of running a program.
@@ -21,7 +21,9 @@ import { unavailable } from "./TensorflowError.ts"
  * - `eager`: operation by operation, on tfjs's own backend of TensorFlow, in the main thread.
  * - `auto`: `graph`, and `eager` for a program that TensorFlow refuses as a graph. The engine's `mode` is `graph` then.
  */
-export type Mode = "auto" | "eager" | "graph" | "xla"
+export type Mode = typeof modes[number]
+
+const modes = ["auto", "eager", "graph", "xla"] as const
 
 /** How the engine works. */
 export interface Options extends Settings, Pick<FindOptions, "package"> {
@@ -35,8 +37,8 @@ export interface Options extends Settings, Pick<FindOptions, "package"> {
  * Mode `auto` takes the fastest as far as that is measured, which is on a processor (`docs/decisions/0011-*.md`), and on a
  * GPU it is not. What it compiles for mode `eager` has a `warning` that says why.
  *
- * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, or where a GPU was asked for and does
- * not work; the cause is an error of its own for each.
+ * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, where a GPU was asked for and does not
+ * work, or where an option has a value that it cannot have; the cause is an error of its own for each.
  *
  * @example
  * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
@@ -51,8 +53,24 @@ export interface Options extends Settings, Pick<FindOptions, "package"> {
 export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavailable> =>
   Layer.effect(
     Engine,
-    Effect.flatMap(Effect.mapError(prepare(options), unavailable), (prepared) => make(prepared, options.mode ?? "auto"))
+    Effect.gen(function*() {
+      const mode = yield* Effect.mapError(checkedMode(options.mode ?? "auto"), unavailable)
+      const prepared = yield* Effect.mapError(prepare(options), unavailable)
+      return yield* make(prepared, mode)
+    })
   )
+
+/** Types do not hold for a program in JavaScript. */
+const checkedMode = (mode: Mode): Effect.Effect<Mode, InvalidSetting> =>
+  modes.includes(mode)
+    ? Effect.succeed(mode)
+    : Effect.fail(
+      new InvalidSetting({
+        setting: "the mode",
+        value: JSON.stringify(mode),
+        expected: "\"auto\", \"eager\", \"graph\" or \"xla\""
+      })
+    )
 
 const make = (
   prepared: Prepared,
