@@ -224,6 +224,20 @@ describe("the settings", () => {
     assert.notInclude(stderr, "cpu_feature_guard")
   })
 
+  it("are free again where nothing was loaded: what is mended can be asked for otherwise", () => {
+    rmSync(library(copy, framework))
+    const { result } = inProcess(`
+      const { Layer } = await import("effect")
+      const { Engine } = await import("@effusion/core/engine")
+      const { TensorflowEngine } = await import("@effusion/core/engine/tensorflow")
+      const threads = (options) =>
+        Effect.map(Engine, ({ device }) => device.threads).pipe(Effect.provide(TensorflowEngine.layer(options)))
+      const refused = await failure(threads({ package: ${JSON.stringify(copy.folder)}, threads: 2 }))
+      return { cause: refused.cause._tag, threads: await Effect.runPromise(threads({ threads: 1 })) }
+    `)
+    assert.deepStrictEqual(result, { cause: "LibraryMissing", threads: 1 })
+  })
+
   it("reach libtensorflow: as many threads as were asked for compute", () => {
     // A product that takes long enough for all threads to take part; the kernel counts them.
     const threadsOf = (threads: number): number =>

@@ -11,7 +11,7 @@ import { type FindOptions, load, prepare, type Prepared, type Settings } from ".
 import { makeCompiled } from "./internal/CompiledEngine.ts"
 import { outOfMemory } from "./internal/outOfMemory.ts"
 import { withFallback } from "./internal/withFallback.ts"
-import { InvalidSetting, unavailable } from "./TensorflowError.ts"
+import { InvalidSetting, LibraryDamaged, LibraryMissing, SystemTooOld, unavailable } from "./TensorflowError.ts"
 
 /**
  * The ways of running a program.
@@ -56,7 +56,10 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavaila
     Effect.gen(function*() {
       const mode = yield* Effect.mapError(checkedMode(options.mode ?? "auto"), unavailable)
       const prepared = yield* Effect.mapError(prepare(options), unavailable)
-      return yield* make(prepared, mode)
+      return yield* make(prepared, mode).pipe(
+        Effect.tap(prepared.keep),
+        Effect.tapError(({ cause }) => isNotLoaded(cause) ? prepared.abandon : prepared.keep)
+      )
     })
   )
 
@@ -71,6 +74,10 @@ const checkedMode = (mode: Mode): Effect.Effect<Mode, InvalidSetting> =>
         expected: "\"auto\", \"eager\", \"graph\" or \"xla\""
       })
     )
+
+/** Whether libtensorflow was not loaded: the loader refused it, or the addon. */
+const isNotLoaded = (cause: unknown): boolean =>
+  cause instanceof LibraryMissing || cause instanceof LibraryDamaged || cause instanceof SystemTooOld
 
 const make = (
   prepared: Prepared,

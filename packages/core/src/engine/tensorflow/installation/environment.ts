@@ -10,7 +10,8 @@ export type Environment = { readonly [name: string]: string | undefined }
 /** The variables of this process, as they are now. */
 export const environment = (): Environment => env
 
-/** Sets a variable of this process. Only the main thread's reaches libtensorflow. */
-export const setVariable = (name: string, value: string): void => {
-  env[name] = value
+/** Sets a variable of this process, or removes it. Only the main thread's reaches libtensorflow. */
+export const setVariable = (name: string, value: string | undefined): void => {
+  if (value === undefined) delete env[name]
+  else env[name] = value
 }

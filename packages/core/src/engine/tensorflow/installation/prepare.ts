@@ -8,12 +8,16 @@ import { isGpuExpected, whyNoGpu } from "./device.ts"
 import { find, type FindOptions } from "./find.ts"
 import type { Installation } from "./Installation.ts"
 import { damageOf } from "./load.ts"
-import { type Settings, settle, type SettledSettings } from "./settings.ts"
+import { abandon, keep, type Settings, settle, type SettledSettings } from "./settings.ts"
 
 /** TensorFlow, found and ready to be loaded by `loadBinding` in any thread. */
 export interface Prepared {
   readonly installation: Installation
   readonly settings: SettledSettings
+  /** To be called once it is loaded: from then on the process has these settings. */
+  readonly keep: Effect.Effect<void>
+  /** To be called where it cannot be loaded: the process is free to take other settings. */
+  readonly abandon: Effect.Effect<void>
 }
 
 /**
@@ -30,6 +34,6 @@ export const prepare = Effect.fnUntraced(
     const damaged = damageOf(installation)
     if (damaged !== undefined) return yield* damaged
     if (options.device === "gpu" && !isGpuExpected()) return yield* yield* whyNoGpu(installation)
-    return { installation, settings: yield* settle(options) }
+    return { installation, settings: yield* settle(options), keep, abandon }
   }
 )

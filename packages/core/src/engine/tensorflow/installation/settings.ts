@@ -25,14 +25,24 @@ export interface SettledSettings {
   readonly threads: number
 }
 
-/** The settings that libtensorflow was loaded with; it reads them once, for the whole process. */
-let inUse: SettledSettings | undefined
+/** The settings that libtensorflow was loaded with, or is about to be; it reads them once, for the whole process. */
+interface InUse {
+  readonly settings: SettledSettings
+  /** What the variables were before that were set for it. */
+  readonly before: Environment
+  /** How many are about to load it. */
+  readonly awaiting: number
+  /** Whether it has been loaded. */
+  readonly loaded: boolean
+}
+
+let inUse: InUse | undefined
 
 /**
  * Sets the variables that libtensorflow reads, for the whole of this process. To be called in the main thread, before the
- * addon is loaded in any.
+ * addon is loaded in any. What comes of loading it is told with {@link keep} or {@link abandon}.
  *
- * Fails with `SettingsInUse` where the process has loaded it with others.
+ * Fails with `SettingsInUse` where the process has loaded it with others, or is about to.
  *
  * @example
  * const { threads } = yield* settle({ device: "cpu", threads: 2 })
@@ -48,13 +58,34 @@ export const settle = (
       )
     }
     if (inUse !== undefined) {
-      const conflict = conflictOf(inUse, settings, gpusOf())
-      return conflict === undefined ? Effect.succeed(inUse) : Effect.fail(conflict)
+      const conflict = conflictOf(inUse.settings, settings, gpusOf())
+      if (conflict !== undefined) return Effect.fail(conflict)
+      inUse = { ...inUse, awaiting: inUse.awaiting + 1 }
+      return Effect.succeed(inUse.settings)
     }
-    for (const [name, value] of Object.entries(variablesOf(settings, environment()))) setVariable(name, value)
-    inUse = settledOf(settings, environment())
-    return Effect.succeed(inUse)
+    const variables = variablesOf(settings, environment())
+    const before = Object.fromEntries(Object.keys(variables).map((name) => [name, environment()[name]]))
+    for (const [name, value] of Object.entries(variables)) setVariable(name, value)
+    inUse = { settings: settledOf(settings, environment()), before, awaiting: 1, loaded: false }
+    return Effect.succeed(inUse.settings)
   })
+
+/** Libtensorflow has been loaded: the settings stay until the process ends. */
+export const keep: Effect.Effect<void> = Effect.sync(() => {
+  if (inUse !== undefined) inUse = { ...inUse, awaiting: inUse.awaiting - 1, loaded: true }
+})
+
+/**
+ * Libtensorflow was not loaded. Where nobody else has loaded it or is about to, the variables are as they were before, and
+ * the next one may settle otherwise.
+ */
+export const abandon: Effect.Effect<void> = Effect.sync(() => {
+  if (inUse === undefined) return
+  inUse = { ...inUse, awaiting: inUse.awaiting - 1 }
+  if (inUse.loaded || inUse.awaiting > 0) return
+  for (const [name, value] of Object.entries(inUse.before)) setVariable(name, value)
+  inUse = undefined
+})
 
 /**
  * The variables to set, which the user has not.
