@@ -2,9 +2,9 @@
  * What the installation of an engine tells whoever watches: a progress bar in a terminal, plain lines elsewhere, one JSON
  * object a line for machines.
  */
-import cliProgress from "cli-progress"
 import { Clock, Console, Context, Effect, Layer, Ref, Stdio } from "effect"
 import { TerminalCapabilities } from "effect/cli"
+import { makeBars } from "../report/progressBars.ts"
 
 /** What happens while an engine is installed. */
 export type InstallEvent =
@@ -107,22 +107,9 @@ function every(milliseconds: number) {
       : Effect.succeed(true))
 }
 
-/** The one place with a library's mutable object; it lives as long as the layer. */
+/** A bar and what it shows; it lives as long as the layer. */
 const makeBar = (stream: NodeJS.WritableStream) => {
-  const bars = new cliProgress.MultiBar(
-    {
-      format: "{bar} {percentage}% | {text}",
-      stream,
-      fps: 5,
-      barsize: 20,
-      linewrap: true,
-      forceRedraw: true,
-      gracefulExit: false,
-      emptyOnZero: true,
-      autopadding: true
-    },
-    cliProgress.Presets.shades_classic
-  )
+  const bars = makeBars(stream)
   let bar: ReturnType<typeof bars.create> | undefined
   const stop = () => {
     if (bar === undefined) return

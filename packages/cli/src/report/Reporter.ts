@@ -2,12 +2,12 @@
  * What a running command tells whoever watches: a progress bar in a terminal, plain lines elsewhere, one JSON object a
  * line for machines.
  */
-import cliProgress from "cli-progress"
 import { Clock, Console, Context, Effect, Layer, Predicate, Ref, Stdio } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { describeEngine, type EngineFields } from "./engine.ts"
 import type { Progress } from "./progress.ts"
 import { describe, showDuration, showLoss } from "./progress.ts"
+import { makeBars } from "./progressBars.ts"
 
 /** What happens while a command runs. */
 export type RunEvent =
@@ -144,26 +144,9 @@ const describeFrequent = (event: FrequentEvent, unit: string): string =>
     ? describe(event.progress, unit)
     : `${event.event === "drawing" ? "drawing" : "evaluating"}, ${Math.floor(event.done)} of ${event.count} done`
 
-/** The one place with a library's mutable object; it lives as long as the layer. */
+/** A bar and what it shows; it lives as long as the layer. */
 const makeBar = (stream: NodeJS.WritableStream) => {
-  const bars = new cliProgress.MultiBar(
-    {
-      format: "{bar} {percentage}% | {text}",
-      stream,
-      fps: 5,
-      // With the text beside it, it fits a terminal of 80 columns.
-      barsize: 20,
-      // Cut the bar to the terminal's width, in place of switching the terminal's line wrapping off.
-      linewrap: true,
-      // A line above the bar overwrites it, so it must be drawn again even if it did not change.
-      forceRedraw: true,
-      // Signals are handled in main.ts: the first one ends a run in order.
-      gracefulExit: false,
-      emptyOnZero: true,
-      autopadding: true
-    },
-    cliProgress.Presets.shades_classic
-  )
+  const bars = makeBars(stream)
   let bar: ReturnType<typeof bars.create> | undefined
   let position = 0
   let unit: string | undefined
