@@ -3,62 +3,38 @@
  * memory of the process: one wide hidden layer, on points of a circle.
  */
 import { adam, chain, clipByGlobalNorm, ema, LearningRate } from "@effusion/core/optimizer"
-import {
-  Denoiser,
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
-import { draw, type Key } from "@effusion/core/random"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { Denoiser } from "@effusion/core/pipeline"
 import type { TrainingState } from "@effusion/core/training"
-import * as tf from "@tensorflow/tfjs"
-import { Effect, Layer, Record } from "effect"
+import { Layer, Record } from "effect"
 import { bits } from "../conformance/tests.ts"
 import { dataset } from "../core/training/tiny.ts"
-
-const timesteps = 50
-
-const normal = (scale: number) => (key: Key.Key, shape: ReadonlyArray<number>) =>
-  draw(key, { distribution: { _tag: "Normal" }, shape }).data.map((x) => scale * x)
+import { applyHiddenLayer, normal, shapesOf, timesteps } from "../support/hiddenLayer.ts"
+import * as simplified from "../support/simplifiedObjective.ts"
 
 /** A network of one hidden layer. */
-export const denoiserOf = (hidden: number): Denoiser["Service"] => ({
-  name: "wide",
-  exampleShape: [2],
-  parameters: {
-    "hidden.weight": { shape: [3, hidden], initializer: normal(1) },
-    "hidden.bias": { shape: [hidden], initializer: normal(1) },
-    "out.weight": { shape: [hidden, 2], initializer: normal(1 / Math.sqrt(hidden)) }
-  },
-  draws: () => ({}),
-  apply: (parameters, { t, x }) => {
-    const time = tf.expandDims(tf.div(tf.cast(t, "float32"), timesteps), 1)
-    const activations = tf.tanh(
-      tf.add(tf.matMul(tf.concat([x, time], 1), parameters["hidden.weight"]!), parameters["hidden.bias"]!)
-    )
-    return tf.matMul(activations, parameters["out.weight"]!)
+export const denoiserOf = (hidden: number): Denoiser["Service"] => {
+  const shapes = shapesOf(hidden)
+  return {
+    name: "wide",
+    exampleShape: [2],
+    parameters: {
+      "hidden.weight": { shape: shapes["hidden.weight"], initializer: normal(1) },
+      "hidden.bias": { shape: shapes["hidden.bias"], initializer: normal(1) },
+      "out.weight": { shape: shapes["out.weight"], initializer: normal(1 / Math.sqrt(hidden)) }
+    },
+    draws: () => ({}),
+    apply: (parameters, input) => applyHiddenLayer(parameters, input)
   }
-})
+}
+
+const layerOf = (hidden: number) => Layer.succeed(Denoiser, denoiserOf(hidden))
 
 /** What training and sampling with a network ask for, but the engine. */
-export const servicesOf = (hidden: number) =>
-  Layer.mergeAll(
-    Layer.succeed(Denoiser, denoiserOf(hidden)),
-    Objective.noise,
-    TimestepSampler.uniform,
-    Layer.orDie(NoiseSchedule.linear({ steps: timesteps }))
-  )
+export const servicesOf = (hidden: number) => simplified.servicesOf(layerOf(hidden), timesteps)
 
 /** Options of a whole run. */
 export const optionsOf = ({ hidden, steps }: { readonly hidden: number; readonly steps: number }) => ({
-  pipeline: Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
-    Effect.provide(servicesOf(hidden))
-  ),
+  pipeline: simplified.pipelineOf(layerOf(hidden), timesteps),
   data: dataset,
   batchSize: 8,
   optimizer: chain(

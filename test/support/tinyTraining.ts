@@ -2,22 +2,15 @@
  * A training step of a small U-Net with everything that such a network has, for tests that look at its program.
  */
 import { adam, chain, clipByGlobalNorm, ema } from "@effusion/core/optimizer"
-import {
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { Pipeline } from "@effusion/core/pipeline"
 import { float32 } from "@effusion/core/tensor"
 import { initialState, trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
+import { pipelineOf } from "./simplifiedObjective.ts"
 
-const config = UNet.Config.make({
+/** Two levels, the lower one with attention, for images of 8 by 8 pixels. */
+export const tinyUNet = UNet.Config.make({
   sample_size: 8,
   in_channels: 1,
   out_channels: 1,
@@ -32,9 +25,7 @@ const x0 = float32([2, 8, 8, 1], Float32Array.from({ length: 128 }, (_, i) => Ma
 
 /** The program, its first state, and the input of a step. */
 export const tinyTrainingProgram = Effect.gen(function*() {
-  const stage = Pipeline.fuse(
-    yield* Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
-  )
+  const stage = Pipeline.fuse(yield* pipelineOf(UNet.layer(tinyUNet), 1000))
   const optimizer = chain(clipByGlobalNorm(1), adam({ learningRate: 1e-3 }))
   const average = ema({ decay: 0.9 })
   const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
@@ -43,9 +34,4 @@ export const tinyTrainingProgram = Effect.gen(function*() {
     state: place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
     input: (step: number) => input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step }), step)
   }
-}).pipe(Effect.provide(Layer.mergeAll(
-  NoiseSchedule.linear({ steps: 1000 }),
-  TimestepSampler.uniform,
-  Objective.noise,
-  UNet.layer(config)
-)))
+})

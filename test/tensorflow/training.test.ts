@@ -11,46 +11,20 @@ import { fromArrays } from "@effusion/core/data"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { adam, ema } from "@effusion/core/optimizer"
-import {
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
-import { NoiseSchedule } from "@effusion/core/schedule"
 import { Checkpoint, Training, type TrainingState } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
-import { Effect, FileSystem, Layer, Stream } from "effect"
-
-const config = UNet.Config.make({
-  ...UNet.small,
-  sample_size: 8,
-  block_out_channels: [8, 16],
-  down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
-  up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
-  norm_num_groups: 4
-})
+import { Effect, FileSystem, Stream } from "effect"
+import { pipelineOf } from "../support/simplifiedObjective.ts"
+import { tinyUNet } from "../support/tinyTraining.ts"
 
 const steps = 20
 
 const options = {
-  pipeline: Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
-    Effect.provide(
-      Layer.mergeAll(
-        UNet.layer(config),
-        Objective.noise,
-        TimestepSampler.uniform,
-        Layer.orDie(NoiseSchedule.linear({ steps: 100 }))
-      )
-    )
-  ),
+  pipeline: pipelineOf(UNet.layer(tinyUNet), 100),
   data: fromArrays({
     name: "noise",
-    exampleShape: UNet.make(config).exampleShape,
+    exampleShape: UNet.make(tinyUNet).exampleShape,
     elements: draw(Key.make(5), { distribution: Distribution.uniform(-1, 1), shape: [24, 8, 8, 1] }).data
   }),
   batchSize: 8,

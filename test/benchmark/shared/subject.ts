@@ -2,21 +2,15 @@
  * What is trained and sampled: DDPM's objective under its linear schedule, with Adam and averaged weights.
  */
 import { adam, ema } from "@effusion/core/optimizer"
-import {
-  type Denoiser,
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
+import type { Denoiser, Objective, TimestepSampler } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import type { NoiseSchedule } from "@effusion/core/schedule"
 import { float32, type HostTensor } from "@effusion/core/tensor"
 import { Initializers, UNet } from "@effusion/models"
-import { Layer } from "effect"
+import type { Layer } from "effect"
+import { servicesOf } from "../../support/simplifiedObjective.ts"
+
+export { stages } from "../../support/simplifiedObjective.ts"
 
 /** A network, and how many examples it is given at once. */
 export interface Subject {
@@ -31,19 +25,10 @@ export const scheduleSteps = 1000
 export const optimizer = adam({ learningRate })
 export const average = ema({ decay: averageDecay })
 
-/** The stages of training. */
-export const stages = Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
-
 /** What training and sampling ask for, but for the engine. */
 export const services = (
   config: UNet.Config
-): Layer.Layer<NoiseSchedule | TimestepSampler | Objective | Denoiser> =>
-  Layer.mergeAll(
-    Layer.orDie(NoiseSchedule.linear({ steps: scheduleSteps })),
-    TimestepSampler.uniform,
-    Objective.noise,
-    UNet.layer(config)
-  )
+): Layer.Layer<NoiseSchedule | TimestepSampler | Objective | Denoiser> => servicesOf(UNet.layer(config), scheduleSteps)
 
 /** Clean images of noise. */
 export const cleanImages = ({ batch, config }: Subject, key = 0): HostTensor<"float32"> => {

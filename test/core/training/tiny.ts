@@ -3,55 +3,39 @@
  */
 import { fromArrays } from "@effusion/core/data"
 import { adam, chain, clipByGlobalNorm, ema, LearningRate } from "@effusion/core/optimizer"
-import {
-  Denoiser,
-  forwardNoising,
-  meanSquaredError,
-  noisePrediction,
-  Objective,
-  Pipeline,
-  scheduleSampling,
-  TimestepSampler
-} from "@effusion/core/pipeline"
-import { Distribution, draw, type Key } from "@effusion/core/random"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { Denoiser, TimestepSampler } from "@effusion/core/pipeline"
+import { Distribution } from "@effusion/core/random"
 import type { TrainingState } from "@effusion/core/training"
 import * as tf from "@tensorflow/tfjs"
-import { Effect, Layer } from "effect"
+import { Layer } from "effect"
+import { applyHiddenLayer, normal, shapesOf, timesteps } from "../../support/hiddenLayer.ts"
+import { pipelineOf } from "../../support/simplifiedObjective.ts"
 
 const hidden = 8
-const timesteps = 50
-
-const scaledNormal = (key: Key.Key, shape: ReadonlyArray<number>) =>
-  draw(key, { distribution: { _tag: "Normal" }, shape }).data.map((x) => 0.3 * x)
+const shapes = shapesOf(hidden)
 
 const denoiser = Layer.succeed(Denoiser, {
   name: "tiny",
   exampleShape: [2],
   parameters: {
-    "hidden.weight": { shape: [3, hidden], initializer: scaledNormal },
-    "hidden.bias": { shape: [hidden], initializer: (_, [size]) => new Float32Array(size!) },
-    "out.weight": { shape: [hidden, 2], initializer: scaledNormal }
+    "hidden.weight": { shape: shapes["hidden.weight"], initializer: normal(0.3) },
+    "hidden.bias": { shape: shapes["hidden.bias"], initializer: (_, [size]) => new Float32Array(size!) },
+    "out.weight": { shape: shapes["out.weight"], initializer: normal(0.3) }
   },
   draws: (batch) => ({ "hidden.dropout": { distribution: Distribution.bernoulli(0.75), shape: [batch, hidden] } }),
-  apply: (parameters, { draws, t, x }) => {
-    const time = tf.expandDims(tf.div(tf.cast(t, "float32"), timesteps), 1)
-    const activations = tf.tanh(
-      tf.add(tf.matMul(tf.concat([x, time], 1), parameters["hidden.weight"]!), parameters["hidden.bias"]!)
-    )
+  apply: (parameters, { draws, ...input }) => {
     const mask = draws["hidden.dropout"]
-    const kept = mask === undefined ? activations : tf.div(tf.mul(activations, mask), 0.75)
-    return tf.matMul(kept, parameters["out.weight"]!)
+    return applyHiddenLayer(
+      parameters,
+      input,
+      (activations) => mask === undefined ? activations : tf.div(tf.mul(activations, mask), 0.75)
+    )
   }
 })
 
 /** The pipeline of the simplified objective, around the tiny network. */
 export const pipelineWith = (sampler: Layer.Layer<TimestepSampler>, steps = timesteps) =>
-  Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError).pipe(
-    Effect.provide(
-      Layer.mergeAll(denoiser, Objective.noise, sampler, Layer.orDie(NoiseSchedule.linear({ steps })))
-    )
-  )
+  pipelineOf(denoiser, steps, sampler)
 
 export const pipeline = pipelineWith(TimestepSampler.uniform)
 
