@@ -1,18 +1,24 @@
 /**
  * Kernels of ours for tfjs's backend, for what programs may ask of the engine and the package refuses: padding that is
- * given in numbers, and a gradient that TensorFlow does not have as the engine needs it.
+ * given in numbers, arguments that are left out, and a gradient that TensorFlow does not have as the engine needs it.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Backend } from "../load.ts"
+import { countsFromTheBack, gathering, lacksStrides, slicing } from "./arguments.ts"
 import { convolutions } from "./convolution.ts"
+import { depthwise, maxima } from "./depthwise.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 import { averages } from "./pooling.ts"
-import { enlargesBlocks, resizings } from "./resizing.ts"
+import { centredResizings, enlargesBlocks, isCentred, resizings } from "./resizing.ts"
 
 /** Puts the kernels in the place of the package's, which go on doing what they can. */
 export const registerKernels = (backendName: string): void => {
-  replace(backendName, { ...convolutions, ...averages }, padsByNumbers)
+  replace(backendName, { ...convolutions, ...depthwise, ...averages, ...maxima }, padsByNumbers)
+  replace(backendName, centredResizings, isCentred)
+  // By a whole factor each pixel becomes a block, whatever it is aligned by: this comes before.
   replace(backendName, resizings, enlargesBlocks)
+  replace(backendName, gathering, countsFromTheBack)
+  replace(backendName, slicing, lacksStrides)
 }
 
 /** @param applies whether a call is for the new kernel; else it is for the package's */

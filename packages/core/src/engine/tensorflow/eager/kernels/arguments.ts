@@ -1,0 +1,24 @@
+/**
+ * Arguments that tfjs passes on as its users give them, and that the package wants in full.
+ */
+import * as tf from "@tensorflow/tfjs"
+import type { Attributes, Inputs, Kernels } from "./kernel.ts"
+
+const run = (name: string, inputs: Inputs, attributes: Attributes): tf.Tensor =>
+  tf.engine().runKernel(name, inputs as tf.NamedTensorMap, attributes as tf.NamedAttrMap) as tf.Tensor
+
+/** Gathers along an axis that is counted from the back. */
+export const gathering: Kernels = {
+  GatherV2: (inputs, attributes) =>
+    run("GatherV2", inputs, { ...attributes, axis: inputs["x"]!.shape.length + (attributes["axis"] as number) })
+}
+
+export const countsFromTheBack = ({ axis }: Attributes): boolean => (axis as number) < 0
+
+/** Slices in steps of one. */
+export const slicing: Kernels = {
+  StridedSlice: (inputs, attributes) =>
+    run("StridedSlice", inputs, { ...attributes, strides: inputs["x"]!.shape.map(() => 1) })
+}
+
+export const lacksStrides = ({ strides }: Attributes): boolean => strides === undefined
