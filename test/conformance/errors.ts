@@ -30,6 +30,45 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
     "UnsupportedOperation",
     ["suppress", "NonMaxSuppressionV3"]
   ],
+  [
+    "a convolution of images whose channels come first",
+    ofX(
+      "planes",
+      (x) => tf.conv2d(tf.reshape(x, [1, 1, 2, 2]) as tf.Tensor4D, tf.ones([1, 1, 1, 1]), 1, "same", "NCHW")
+    ),
+    "UnsupportedOperation",
+    ["planes", "NCHW", "transpose"]
+  ],
+  [
+    "a gradient that tfjs does not have",
+    ofX("slice", (x) => tf.grad((x) => tf.sum(tf.stridedSlice(x, [0], [2])))(x)),
+    "UnsupportedOperation",
+    ["slice", "gradient of StridedSlice", "stopGradient"]
+  ],
+  [
+    "the gradient of a dilated convolution",
+    ofX(
+      "dilated",
+      (x) =>
+        tf.grad((x) =>
+          tf.sum(tf.conv2d(tf.reshape(x, [1, 2, 2, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]), 1, "same", "NHWC", 2))
+        )(x)
+    ),
+    "UnsupportedOperation",
+    ["dilated", "gradient of a dilated convolution"]
+  ],
+  ["normal numbers", ofX("noise", (x) => tf.add(x, tf.randomNormal([4]))), "InvalidProgram", [
+    "tf.randomNormal",
+    "draws"
+  ]],
+  ["uniform numbers", ofX("noise", (x) => tf.add(x, tf.randomUniform([4]))), "InvalidProgram", ["tf.randomUniform"]],
+  ["dropout", ofX("drop", (x) => tf.dropout(x, 0.5)), "InvalidProgram", ["drop", "tf.dropout", "draws"]],
+  [
+    "dropout in a gradient",
+    ofX("drop", (x) => tf.grad((x) => tf.sum(tf.dropout(tf.square(x), 0.5)))(x)),
+    "InvalidProgram",
+    ["drop", "tf.dropout", "draws"]
+  ],
   ["reading with dataSync", ofX("read", (x) => x.dataSync()), "TracedValueRead", ["read"]],
   ["reading with arraySync", ofX("read", (x) => tf.exp(x).arraySync()), "TracedValueRead", ["read"]],
   [

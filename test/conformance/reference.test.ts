@@ -68,6 +68,37 @@ describe("published values", () => {
       array([1, 2, 2, 1], [5421, 603, 87, 9])
     )
   })
+
+  it("TensorFlow's examples of mirror_pad and depth_to_space", () => {
+    const x = array([2, 3], [1, 2, 3, 4, 5, 6])
+    const paddings = [[1, 1], [2, 2]] as const
+    expect([...reference.mirrorPad(x, paddings, "reflect").data]).toEqual([
+      [6, 5, 4, 5, 6, 5, 4],
+      [3, 2, 1, 2, 3, 2, 1],
+      [6, 5, 4, 5, 6, 5, 4],
+      [3, 2, 1, 2, 3, 2, 1]
+    ].flat())
+    expect([...reference.mirrorPad(x, paddings, "symmetric").data]).toEqual([
+      [2, 1, 1, 2, 3, 3, 2],
+      [2, 1, 1, 2, 3, 3, 2],
+      [5, 4, 4, 5, 6, 6, 5],
+      [5, 4, 4, 5, 6, 6, 5]
+    ].flat())
+    expectClose(reference.depthToSpace(array([1, 1, 1, 4], [1, 2, 3, 4]), 2), array([1, 2, 2, 1], [1, 2, 3, 4]))
+  })
+
+  it("maxima and resizing, worked by hand", () => {
+    const x = array([1, 3, 3, 1], [-1, -2, -3, -4, -5, -6, -7, -8, -9])
+    expectClose(reference.maxPool(x, 2, 1, "valid"), array([1, 2, 2, 1], [-1, -2, -4, -5]))
+    expectClose(reference.maxPool(x, 2, 2, "same"), array([1, 2, 2, 1], [-1, -3, -7, -9]))
+    expectClose(reference.maxPool(x, 3, 2, 1), array([1, 2, 2, 1], [-1, -2, -4, -5]))
+    const row = array([1, 1, 2, 1], [0, 4])
+    expect([...reference.resizeBilinear(row, [1, 4], "origins").data]).toEqual([0, 2, 4, 4])
+    expect([...reference.resizeBilinear(row, [1, 4], "centres").data]).toEqual([0, 1, 3, 4])
+    expect([...reference.resizeBilinear(row, [1, 5], "corners").data]).toEqual([0, 1, 2, 3, 4])
+    expect([...reference.resizeNearest(row, [1, 3], "origins").data]).toEqual([0, 0, 4])
+    expect([...reference.resizeNearest(row, [1, 3], "corners").data]).toEqual([0, 4, 4])
+  })
 })
 
 describe("identities", () => {
@@ -92,6 +123,31 @@ describe("identities", () => {
         return reference.matMul(reference.slice(x, [0, u, v, 0], size), matrix)
       })
       expectClose(reference.conv2d(x, filter, { strides: 1, padding: "valid" }), taps.reduce(reference.add))
+    }))
+  })
+
+  it("a depthwise convolution is a convolution of each channel by itself", () => {
+    fc.assert(fc.property(convolutions, ({ filter, x }) => {
+      const [channels, multiplier] = [x.shape[3]!, filter.shape[3]!]
+      const window = { strides: 2, padding: "same" } as const
+      const parts = Array.from({ length: channels }, (_, c) =>
+        reference.conv2d(
+          reference.slice(x, [0, 0, 0, c], [-1, -1, -1, 1]),
+          reference.slice(filter, [0, 0, c, 0], [-1, -1, 1, -1]),
+          window
+        ))
+      expect(parts[0]!.shape[3]).toBe(multiplier)
+      expectClose(reference.depthwiseConv2d(x, filter, window), reference.concat(parts, 3))
+    }))
+  })
+
+  it("sums by letters are products, transposes and sums", () => {
+    const sizes = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 }), seeds)
+    fc.assert(fc.property(sizes, ([rows, columns, seed]) => {
+      const [a, b] = [filled(seed, [2, rows, columns]), filled(seed + 1, [2, columns, rows])]
+      expectClose(reference.einsum("bij,bjk->bik", a, b), reference.matMul(a, b))
+      expectClose(reference.einsum("bij->jib", a), reference.transpose(a))
+      expectClose(reference.einsum("bij->i", a), reference.sum(a, [0, 2]))
     }))
   })
 

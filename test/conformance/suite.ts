@@ -14,6 +14,7 @@ import { composites } from "./cases/composites.ts"
 import { elementwise } from "./cases/elementwise.ts"
 import { linear } from "./cases/linear.ts"
 import { movement } from "./cases/movement.ts"
+import { networks } from "./cases/networks.ts"
 import { reductions } from "./cases/reductions.ts"
 import { checkCase } from "./check.ts"
 import { errorTests } from "./errors.ts"
@@ -36,6 +37,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>, Effort]> = [
   ["reductions", reductions, { runs: 8, batch: 8 }],
   ["movement", movement, { runs: 8, batch: 8 }],
   ["linear operations", linear, { runs: 8, batch: 8 }],
+  ["networks", networks, { runs: 4, batch: 4 }],
   ["composite operations", composites, { runs: 6, batch: 8 }],
   ["chains", chains, { runs: 4, batch: 4 }],
   ["random expressions", expressions, { runs: 80, batch: 8 }]

@@ -146,8 +146,13 @@ const single: ReadonlyArray<Case> = [
     const strides = shape.map((_, axis) => 1 + pick(seed, axis + 8, 3))
     return {
       attributes: `from ${show(begin)} to ${show(end)} by ${show(strides)}`,
-      program: (x) => tf.stridedSlice(x, [...begin], [...end], [...strides]),
-      expected: (x) => reference.stridedSlice(x, begin, end, strides),
+      program: (
+        x
+      ) => [tf.stridedSlice(x, [...begin], [...end], [...strides]), tf.stridedSlice(x, [...begin], [...end])],
+      expected: (x) => [
+        reference.stridedSlice(x, begin, end, strides),
+        reference.stridedSlice(x, begin, end, strides.map(() => 1))
+      ],
       // tfjs has no gradient of it.
       differentiable: false
     }

@@ -146,8 +146,7 @@ const along: ReadonlyArray<Case> = [
         { x: float(values(seed, shape, around)) },
         ({ x }) => [tf.cumsum(x!, axis, exclusive, reverse)],
         ({ x }) => [reference.cumsum(x!, axis, exclusive, reverse)],
-        // tfjs transposes the gradient once too often along any but the last axis.
-        axis === shape.length - 1 ? ["x"] : []
+        ["x"]
       )
     )
   },

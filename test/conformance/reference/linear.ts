@@ -114,3 +114,65 @@ export const avgPool = (x: NdArray, kernel: number, strides: number, padding: Pa
     return total / count
   })
 }
+
+/**
+ * Each channel by filters of its own, [kernelHeight, kernelWidth, channels, multiplier]:
+ * y[n, i, j, c m + k] = sum over u, v of x[n, s i + d u - p, s j + d v - p, c] f[u, v, c, k].
+ */
+export const depthwiseConv2d = (x: NdArray, filter: NdArray, convolution: Convolution): NdArray => {
+  const { dilations = 1, strides } = convolution
+  const [batch, height, width, channels] = x.shape as [number, number, number, number]
+  const [kernelHeight, kernelWidth, , multiplier] = filter.shape as [number, number, number, number]
+  const rows = windowsAlong(0, height, kernelHeight, convolution)
+  const columns = windowsAlong(1, width, kernelWidth, convolution)
+  return build([batch, rows.count, columns.count, channels * multiplier], ([n, i, j, o]) => {
+    const channel = Math.floor(o! / multiplier)
+    return sumOver(kernelHeight * kernelWidth, (tap) => {
+      const [u, v] = [Math.floor(tap / kernelWidth), tap % kernelWidth]
+      const y = rows.begin + i! * strides + u * dilations
+      const z = columns.begin + j! * strides + v * dilations
+      if (y < 0 || y >= height || z < 0 || z >= width) return 0
+      return get(x, [n!, y, z, channel]) * get(filter, [u, v, channel, o! % multiplier])
+    })
+  })
+}
+
+/** The largest in each window of kernel x kernel elements; padding does not count. */
+export const maxPool = (x: NdArray, kernel: number, strides: number, padding: Padding): NdArray => {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number]
+  const rows = windowsAlong(0, height, kernel, { strides, padding })
+  const columns = windowsAlong(1, width, kernel, { strides, padding })
+  return build([batch, rows.count, columns.count, channels], ([n, i, j, c]) => {
+    let largest = -Infinity
+    for (let tap = 0; tap < kernel * kernel; tap++) {
+      const y = rows.begin + i! * strides + Math.floor(tap / kernel)
+      const z = columns.begin + j! * strides + tap % kernel
+      if (y >= 0 && y < height && z >= 0 && z < width) largest = Math.max(largest, get(x, [n!, y, z, c!]))
+    }
+    return largest
+  })
+}
+
+/**
+ * Einstein's sum, of any number of arrays: for each index of the output the sum over the letters that it does not have.
+ *
+ * @example
+ * einsum("ij,jk->ik", a, b) // => matMul(a, b)
+ */
+export const einsum = (equation: string, ...xs: ReadonlyArray<NdArray>): NdArray => {
+  const [left, output] = equation.split("->") as [string, string]
+  const terms = left.split(",")
+  const sizes = new Map(terms.flatMap((term, i) => [...term].map((letter, axis) => [letter, xs[i]!.shape[axis]!])))
+  const summed = [...sizes.keys()].filter((letter) => !output.includes(letter))
+  const sizesOf = (letters: ReadonlyArray<string>) => letters.map((letter) => sizes.get(letter)!)
+  return build(sizesOf([...output]), (index) => {
+    let total = 0
+    build(sizesOf(summed), (inner) => {
+      const at = (letter: string) =>
+        output.includes(letter) ? index[output.indexOf(letter)]! : inner[summed.indexOf(letter)]!
+      total += xs.reduce((product, x, i) => product * get(x, [...terms[i]!].map(at)), 1)
+      return 0
+    })
+    return total
+  })
+}

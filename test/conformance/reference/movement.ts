@@ -125,3 +125,82 @@ export const upsampleNearest = (x: NdArray, factor: number): NdArray => {
     ([n, y, x_, c]) => get(x, [n!, Math.floor(y! / factor), Math.floor(x_! / factor), c!])
   )
 }
+
+/** x surrounded by itself in a mirror, which stands on the outermost elements (reflect) or behind them (symmetric). */
+export const mirrorPad = (
+  x: NdArray,
+  paddings: ReadonlyArray<readonly [number, number]>,
+  mode: "reflect" | "symmetric"
+): NdArray => {
+  const apart = mode === "reflect" ? 0 : 1
+  return build(
+    x.shape.map((size, axis) => size + paddings[axis]![0] + paddings[axis]![1]),
+    (index) =>
+      get(
+        x,
+        index.map((i, axis) => {
+          const [place, size] = [i - paddings[axis]![0], x.shape[axis]!]
+          return place < 0 ? -place - apart : place >= size ? 2 * (size - 1) - place + apart : place
+        })
+      )
+  )
+}
+
+/** The channels of each pixel laid out as a block of pixels: block x block times fewer channels. */
+export const depthToSpace = (x: NdArray, block: number): NdArray => {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number]
+  const depth = channels / block ** 2
+  return build([batch, height * block, width * block, depth], ([n, y, z, c]) =>
+    get(x, [
+      n!,
+      Math.floor(y! / block),
+      Math.floor(z! / block),
+      ((y! % block) * block + z! % block) * depth + c!
+    ]))
+}
+
+/** Where a resized image looks: corners on corners, or pixels as areas, or (neither) upper left corners on each other. */
+export type Alignment = "corners" | "centres" | "origins"
+
+/** How far apart, in pixels of the old image, pixels of the new one are. */
+const scaleOf = (from: number, to: number, alignment: Alignment): number =>
+  alignment === "corners" && to > 1 ? (from - 1) / (to - 1) : from / to
+
+/** [batch, height, width, channels] resized: each pixel is the old image's at the nearest place. */
+export const resizeNearest = (
+  x: NdArray,
+  [height, width]: readonly [number, number],
+  alignment: Alignment
+): NdArray => {
+  const [batch, rows, columns, channels] = x.shape as [number, number, number, number]
+  const placeOf = (i: number, from: number, to: number): number => {
+    const place = (alignment === "centres" ? i + 0.5 : i) * scaleOf(from, to, alignment)
+    return Math.min(from - 1, alignment === "corners" ? Math.round(place) : Math.floor(place))
+  }
+  return build(
+    [batch, height, width, channels],
+    ([n, y, z, c]) => get(x, [n!, placeOf(y!, rows, height), placeOf(z!, columns, width), c!])
+  )
+}
+
+/** [batch, height, width, channels] resized: each pixel lies between four of the old image. */
+export const resizeBilinear = (
+  x: NdArray,
+  [height, width]: readonly [number, number],
+  alignment: Alignment
+): NdArray => {
+  const [batch, rows, columns, channels] = x.shape as [number, number, number, number]
+  const placeOf = (i: number, from: number, to: number): number => {
+    const scale = scaleOf(from, to, alignment)
+    const place = alignment === "centres" ? (i + 0.5) * scale - 0.5 : i * scale
+    return Math.min(from - 1, Math.max(0, place))
+  }
+  return build([batch, height, width, channels], ([n, y, z, c]) => {
+    const [down, across] = [placeOf(y!, rows, height), placeOf(z!, columns, width)]
+    const pixel = (row: number, column: number) => get(x, [n!, Math.ceil(row), Math.ceil(column), c!])
+    const [top, left] = [Math.floor(down), Math.floor(across)]
+    const along = (row: number) =>
+      (1 - across + left) * pixel(row, left) + (across - left) * pixel(row, Math.ceil(across))
+    return (1 - down + top) * along(top) + (down - top) * along(Math.ceil(down))
+  })
+}

@@ -8,10 +8,12 @@ export class UnsupportedOperation extends Data.TaggedError("UnsupportedOperation
   readonly program: string
   readonly operation: string
   readonly engine: string
+  /** What to do instead, where there is more to say than to write it with other operations. */
+  readonly remedy?: string | undefined
 }> {
   override get message() {
     return `program "${this.program}" uses the operation ${this.operation}, which the engine "${this.engine}" has no ` +
-      `lowering for; write it with other tfjs operations, or add a lowering`
+      `lowering for; ${this.remedy ?? "write it with other tfjs operations, or add a lowering"}`
   }
 }
 

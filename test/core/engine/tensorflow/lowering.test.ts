@@ -20,6 +20,7 @@ import { composites } from "../../../conformance/cases/composites.ts"
 import { elementwise } from "../../../conformance/cases/elementwise.ts"
 import { linear } from "../../../conformance/cases/linear.ts"
 import { movement } from "../../../conformance/cases/movement.ts"
+import { networks } from "../../../conformance/cases/networks.ts"
 import { reductions } from "../../../conformance/cases/reductions.ts"
 import { expressions } from "../../../conformance/expressions.ts"
 import { f32, i32 } from "../../../conformance/tests.ts"
@@ -162,6 +163,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<Case>]> = [
   ["reductions", reductions],
   ["movement", movement],
   ["linear operations", linear],
+  ["networks", networks],
   ["composite operations", composites],
   ["chains", chains],
   ["random expressions", expressions]

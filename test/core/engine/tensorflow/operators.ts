@@ -43,6 +43,7 @@ const definitions = `
   Cosh(1 -> 1) T
   Cumsum(2 -> 1) T [exclusive reverse Tidx]
   DeepCopy(1 -> 1) T
+  DepthwiseConv2dNative(2 -> 1) T strides padding [explicit_paddings data_format dilations]
   Div(2 -> 1) T
   Equal(2 -> 1) T [incompatible_shape_error]
   Erf(1 -> 1) T
@@ -66,6 +67,7 @@ const definitions = `
   LogicalOr(2 -> 1)
   MatMul(2 -> 1) T [transpose_a transpose_b grad_a grad_b]
   Max(2 -> 1) T [keep_dims Tidx]
+  MaxPool(1 -> 1) ksize strides padding [T explicit_paddings data_format]
   Maximum(2 -> 1) T
   Mean(2 -> 1) T [keep_dims Tidx]
   Min(2 -> 1) T [keep_dims Tidx]

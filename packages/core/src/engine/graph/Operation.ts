@@ -129,6 +129,10 @@ export type Operation =
   | { readonly kind: "convolutionInputGradient"; readonly window: Window }
   /** (x NHWC, gradient of the output NHWC): the gradient of the filter. */
   | { readonly kind: "convolutionFilterGradient"; readonly window: Window }
+  /** (x NHWC, filter HWIM): channel i gives results i M to i M + M - 1, each by a filter of its own. */
+  | { readonly kind: "depthwiseConvolution"; readonly window: Window }
+  /** The largest in each window; padding does not count. */
+  | { readonly kind: "maxPool"; readonly window: Window; readonly size: readonly [number, number] }
   /** The mean over windows; padding does not count. */
   | { readonly kind: "averagePool"; readonly window: Window; readonly size: readonly [number, number] }
   /** (gradient of the output): the gradient of the input. */

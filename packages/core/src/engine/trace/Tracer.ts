@@ -21,9 +21,22 @@ export class ElementsRead extends Error {}
 /** Thrown where a program uses a kernel that is not recorded. */
 export class UnknownKernel extends Error {
   readonly kernel: string
-  constructor(kernel: string) {
+  /** What to do instead, where there is more to say than to write it with other operations. */
+  readonly remedy: string | undefined
+  constructor(kernel: string, remedy?: string) {
     super(kernel)
     this.kernel = kernel
+    this.remedy = remedy
+  }
+}
+
+/** Thrown where a program draws random numbers. */
+export class DrawsRandomNumbers extends Error {
+  constructor(operation: string) {
+    super(
+      `it draws random numbers with tf.${operation}, and they would be the same at every step; declare them as draws of ` +
+        `the stage or denoiser, or take them as input`
+    )
   }
 }
 
@@ -36,6 +49,8 @@ export class TraceBackend extends tf.KernelBackend {
   private ids = 0
 
   override write(values: tf.BackendValues, shape: Array<number>, dtype: tf.DataType): object {
+    const drawing = presentOperations().find((name) => randomOperations.has(name))
+    if (drawing !== undefined) throw new DrawsRandomNumbers(drawing)
     return this.identify(this.active().constant(elementsOf(values), shape, typeOf(dtype)))
   }
 
@@ -103,6 +118,26 @@ export class TraceBackend extends tf.KernelBackend {
   }
 
   override dispose(): void {}
+}
+
+/** tfjs draws on the host, and makes a tensor of what it has drawn: to a trace that is a constant. */
+const randomOperations: ReadonlySet<string> = new Set([
+  "dropout",
+  "rand",
+  "randomGamma",
+  "randomNormal",
+  "randomStandardNormal",
+  "randomUniform",
+  "randomUniformInt",
+  "truncatedNormal"
+])
+
+/** The names of tfjs's operations that are being called, the outermost first: each has a scope of its name. */
+const presentOperations = (): ReadonlyArray<string> => {
+  const { scopeStack } = tf.engine().state as unknown as {
+    readonly scopeStack: ReadonlyArray<{ readonly name: string }>
+  }
+  return scopeStack.flatMap(({ name }) => name.endsWith("__op") ? [name.slice(0, -"__op".length)] : [])
 }
 
 /** The graph of one program in the making, with what kernels record it with. */
@@ -177,7 +212,7 @@ export class Recorder {
   }
 
   cast(x: Value, dtype: ValueType): Value {
-    return this.builder.append({ kind: "cast" }, [x], x.shape, dtype)
+    return x.dtype === dtype ? x : this.builder.append({ kind: "cast" }, [x], x.shape, dtype)
   }
 
   append(operation: Operation, inputs: ReadonlyArray<Value>, shape: Shape, dtype: ValueType): Value {

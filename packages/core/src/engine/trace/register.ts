@@ -2,11 +2,18 @@
  * Registers the tracing backend and its kernels with tfjs, once.
  */
 import * as tf from "@tensorflow/tfjs"
+import { registerGradients } from "./gradients.ts"
 import { composites } from "./kernels/composites.ts"
+import { depthwise } from "./kernels/depthwise.ts"
+import { einsum } from "./kernels/einsum.ts"
 import { elementwise } from "./kernels/elementwise.ts"
+import { fused } from "./kernels/fused.ts"
+import { indexing } from "./kernels/indexing.ts"
 import type { Attributes, RecordKernel } from "./kernels/kernel.ts"
 import { linear } from "./kernels/linear.ts"
+import { pooling } from "./kernels/pooling.ts"
 import { reductions } from "./kernels/reductions.ts"
+import { resizing } from "./kernels/resizing.ts"
 import { shapes } from "./kernels/shapes.ts"
 import { backendName, TraceBackend } from "./Tracer.ts"
 
@@ -14,7 +21,13 @@ const recorded: { readonly [kernelName: string]: RecordKernel } = {
   ...elementwise,
   ...shapes,
   ...reductions,
+  ...indexing,
   ...linear,
+  ...depthwise,
+  ...pooling,
+  ...resizing,
+  ...einsum,
+  ...fused,
   ...composites
 }
 
@@ -22,6 +35,8 @@ const recorded: { readonly [kernelName: string]: RecordKernel } = {
 export const backend = new TraceBackend()
 
 tf.registerBackend(backendName, () => backend, 0)
+
+registerGradients()
 
 for (const [kernelName, record] of Object.entries(recorded)) {
   tf.registerKernel({
@@ -32,6 +47,10 @@ for (const [kernelName, record] of Object.entries(recorded)) {
       const outputs = record({
         recorder,
         input: (name) => recorder.value(inputs[name] as tf.TensorInfo),
+        optional: (name) => {
+          const info = inputs[name] as tf.TensorInfo | null | undefined
+          return info === null || info === undefined ? undefined : recorder.value(info)
+        },
         inputs: Array.isArray(inputs) ? inputs.map((info: tf.TensorInfo) => recorder.value(info)) : [],
         attributes: (attrs ?? {}) as Attributes
       })

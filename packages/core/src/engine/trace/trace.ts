@@ -121,10 +121,37 @@ const specsOf = (tensors: Tensors): { readonly [name: string]: TensorSpec } =>
 
 const explain = (cause: unknown, program: string, engine: string): CompileError => {
   if (cause instanceof ElementsRead) return new TracedValueRead({ program })
-  if (cause instanceof UnknownKernel) return new UnsupportedOperation({ program, operation: cause.kernel, engine })
+  if (cause instanceof UnknownKernel) {
+    return new UnsupportedOperation({ program, operation: cause.kernel, engine, remedy: cause.remedy })
+  }
   const reason = cause instanceof Error ? cause.message : String(cause)
   const kernel = /Kernel '(\w+)' not registered for backend/.exec(reason)?.[1]
-  return kernel === undefined
-    ? new InvalidProgram({ program, reason, cause })
-    : new UnsupportedOperation({ program, operation: kernel, engine })
+  if (kernel !== undefined) {
+    return new UnsupportedOperation({ program, operation: kernel, engine, remedy: remedies[kernel] })
+  }
+  const undifferentiable = /gradient function not found for (\w+)/.exec(reason)?.[1]
+  if (undifferentiable !== undefined) {
+    const operation = `gradient of ${undifferentiable}`
+    const remedy =
+      "tfjs has none: keep what it is applied to from being differentiated (stopGradient), or write it with " +
+      "other tfjs operations"
+    return new UnsupportedOperation({ program, operation, engine, remedy })
+  }
+  if (/dilation rates greater than 1 are not/.test(reason)) {
+    const remedy =
+      "tfjs has none: put the zeros of the dilation between the filter's elements, with tf.pad and tf.reshape"
+    return new UnsupportedOperation({ program, operation: "gradient of a dilated convolution", engine, remedy })
+  }
+  return new InvalidProgram({ program, reason, cause })
+}
+
+const random = "declare what it draws as draws, or take it as input: a program is the same function at every step"
+
+/** What to do instead of operations that are not recorded, by tfjs's names. */
+const remedies: { readonly [kernelName: string]: string } = {
+  Multinomial: random,
+  Complex: "keep real and imaginary parts in two tensors",
+  Conv3D: "write it as a sum of tf.conv2d over the depth of the filter",
+  NonMaxSuppressionV3: "do it on the host, with what the program gives back",
+  SparseToDense: "write it with tf.scatterND"
 }

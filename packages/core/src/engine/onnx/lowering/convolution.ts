@@ -58,6 +58,27 @@ export const lowerInputGradient = (
   model.place(output, model.node("ConvTranspose", [dy, model.inOrder(filter, filterOrder)], attributes), image)
 }
 
+export const lowerDepthwiseConvolution = (
+  model: ModelBuilder,
+  node: Node,
+  { window }: Of<"depthwiseConvolution">
+): void => {
+  const [x, filter] = node.inputs as [Value, Value]
+  const [height, width, channels, multiplier] = filter.shape as Shape4
+  const weights = model.reshape(model.inOrder(filter, [2, 3, 0, 1]), [channels * multiplier, 1, height, width])
+  const attributes = { ...windowAttributes(window), group: channels }
+  model.place(node.outputs[0]!, model.node("Conv", [model.inOrder(x, image), weights], attributes), image)
+}
+
+export const lowerMaxPool = (model: ModelBuilder, node: Node, { size, window }: Of<"maxPool">): void => {
+  const pooled = model.node("MaxPool", [model.inOrder(node.inputs[0]!, image)], {
+    kernel_shape: size,
+    strides: window.strides,
+    pads: windowAttributes(window).pads
+  })
+  model.place(node.outputs[0]!, pooled, image)
+}
+
 export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool">): void => {
   const pooled = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
     kernel_shape: size,

@@ -15,7 +15,9 @@ import {
   lowerAveragePool,
   lowerAveragePoolGradient,
   lowerConvolution,
+  lowerDepthwiseConvolution,
   lowerInputGradient,
+  lowerMaxPool,
   lowerUpsample,
   lowerUpsampleGradient
 } from "./convolution.ts"
@@ -154,6 +156,10 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerInputGradient(model, node, operation)
     case "convolutionFilterGradient":
       return lowerFilterGradient(model, node, operation)
+    case "depthwiseConvolution":
+      return lowerDepthwiseConvolution(model, node, operation)
+    case "maxPool":
+      return lowerMaxPool(model, node, operation)
     case "averagePool":
       return lowerAveragePool(model, node, operation)
     case "averagePoolGradient":

@@ -68,6 +68,33 @@ export const lowerFilterGradient = (model: ModelBuilder, node: Node, { window }:
   )
 }
 
+/** TensorFlow has it for strides that are the same down and across, and on a processor without dilation. */
+export const lowerDepthwiseConvolution = (
+  model: ModelBuilder,
+  node: Node,
+  { window }: { readonly window: Window }
+): void => {
+  const [x, filter] = node.inputs as [Value, Value]
+  const output = node.outputs[0]!
+  const shape = x.shape as Shape4
+  const [batch, rows, columns, results] = output.shape as Shape4
+  const [down, across] = window.strides
+  const isEven = down === across
+  const named = isEven ? namedPadding(window, shape, filter.shape as Shape4) : undefined
+  const [top, bottom, left, right] = window.padding
+  const image = named === undefined
+    ? pad(model, model.tensor(x), [[0, 0], [top, bottom], [left, right], [0, 0]])
+    : model.tensor(x)
+  const convolved = model.node("DepthwiseConv2dNative", [image, dilated(model, filter, window)], {
+    T: "float32",
+    strides: isEven ? [1, down, across, 1] : [1, 1, 1, 1],
+    padding: text(named ?? "VALID")
+  })
+  if (isEven) return model.place(output, convolved)
+  const end = [batch, (rows - 1) * down + 1, (columns - 1) * across + 1, results]
+  model.place(output, stridedSlice(model, convolved, { begin: [0, 0, 0, 0], end, strides: [1, down, across, 1] }))
+}
+
 /** TensorFlow's name for the window's padding, if it has one. */
 export const namedPadding = (
   { dilations, padding, strides }: Window,

@@ -4,12 +4,18 @@
 import type { Graph, Node, Value } from "../../graph/Graph.ts"
 import { optimize } from "../../graph/optimize.ts"
 import type { TensorflowModel } from "../Model.ts"
-import { lowerConvolution, lowerFilterGradient, lowerInputGradient } from "./convolution.ts"
+import { lowerConvolution, lowerDepthwiseConvolution, lowerFilterGradient, lowerInputGradient } from "./convolution.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerAttention, lowerAttentionGradient, lowerMatMul } from "./matMul.ts"
 import { ModelBuilder } from "./ModelBuilder.ts"
-import { lowerAveragePool, lowerAveragePoolGradient, lowerUpsample, lowerUpsampleGradient } from "./pooling.ts"
+import {
+  lowerAveragePool,
+  lowerAveragePoolGradient,
+  lowerMaxPool,
+  lowerUpsample,
+  lowerUpsampleGradient
+} from "./pooling.ts"
 import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
 import { finish, placeArguments } from "./session.ts"
 import {
@@ -113,6 +119,10 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerInputGradient(model, node, operation)
     case "convolutionFilterGradient":
       return lowerFilterGradient(model, node, operation)
+    case "depthwiseConvolution":
+      return lowerDepthwiseConvolution(model, node, operation)
+    case "maxPool":
+      return lowerMaxPool(model, node, operation)
     case "averagePool":
       return lowerAveragePool(model, node, operation)
     case "averagePoolGradient":

@@ -1,5 +1,5 @@
 /**
- * Lowers average pooling and nearest upsampling, with their gradients.
+ * Lowers pooling and nearest upsampling, with their gradients.
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, Window } from "../../graph/Operation.ts"
@@ -29,6 +29,17 @@ export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window
   const padded = pad(model, model.tensor(x), [[0, 0], [top, bottom], [left, right], [0, 0]])
   const means = model.node("AvgPool", [padded], attributes(window, size, "VALID"))
   model.place(output, model.node("Mul", [means, shares(model, shape, output.shape as Shape4, size, window)], T))
+}
+
+/** As with averages; what is laid around the image is smaller than all that is in it. */
+export const lowerMaxPool = (model: ModelBuilder, node: Node, { size, window }: Of<"maxPool">): void => {
+  const [x] = node.inputs as [Value]
+  const named = namedPadding(window, x.shape as Shape4, size)
+  const [top, bottom, left, right] = window.padding
+  const image = named === undefined
+    ? pad(model, model.tensor(x), [[0, 0], [top, bottom], [left, right], [0, 0]], -Infinity)
+    : model.tensor(x)
+  model.place(node.outputs[0]!, model.node("MaxPool", [image], attributes(window, size, named ?? "VALID")))
 }
 
 export const lowerAveragePoolGradient = (

@@ -8,6 +8,8 @@ import type { Recorder } from "../Tracer.ts"
 export interface KernelCall {
   readonly recorder: Recorder
   readonly input: (name: string) => Value
+  /** An input that a call may leave out. */
+  readonly optional: (name: string) => Value | undefined
   /** Inputs that tfjs passes as an array. */
   readonly inputs: ReadonlyArray<Value>
   readonly attributes: Attributes
@@ -21,6 +23,21 @@ export type RecordKernel = (call: KernelCall) => Value | ReadonlyArray<Value>
 
 /** Kernels by tfjs's names. */
 export type Kernels = { readonly [kernelName: string]: RecordKernel }
+
+/** Records a kernel inside another one. */
+export const record = (
+  kernel: RecordKernel,
+  recorder: Recorder,
+  inputs: { readonly [name: string]: Value | undefined },
+  attributes: Attributes = {}
+): Value =>
+  kernel({
+    recorder,
+    input: (name) => inputs[name]!,
+    optional: (name) => inputs[name],
+    inputs: [],
+    attributes
+  }) as Value
 
 export const numberOf = (attributes: Attributes, name: string): number => attributes[name] as number
 export const numbersOf = (attributes: Attributes, name: string): ReadonlyArray<number> => {

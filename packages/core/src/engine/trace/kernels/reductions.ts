@@ -51,7 +51,7 @@ export const reductions: Kernels = {
 
   Cumsum: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const axis = numberOf(attributes, "axis")
+    const [axis] = axesOf(attributes, x) as [number]
     const exclusive = flagOf(attributes, "exclusive")
     const reverse = flagOf(attributes, "reverse")
     return recorder.append({ kind: "cumulativeSum", axis, exclusive, reverse }, [x], x.shape, x.dtype)

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs"
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Value } from "../../graph/Graph.ts"
 import type { Recorder } from "../Tracer.ts"
-import { typeOf } from "../Tracer.ts"
+import { typeOf, UnknownKernel } from "../Tracer.ts"
 import type { Attributes, Kernels } from "./kernel.ts"
 import { numberOf, numbersOf } from "./kernel.ts"
 
@@ -63,10 +63,11 @@ export const shapes: Kernels = {
 
   Slice: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const begin = numbersOf(attributes, "begin")
-    const size = numbersOf(attributes, "size").map((n, axis) => (n === -1 ? x.shape[axis]! - begin[axis]! : n))
-    const end = begin.map((start, axis) => start + size[axis]!)
-    return recorder.append({ kind: "slice", begin, end, strides: begin.map(() => 1) }, [x], size, x.dtype)
+    const { begin, size } = attributes as {
+      readonly begin: number | Array<number>
+      readonly size?: number | Array<number>
+    }
+    return slice(recorder, x, begin, size)
   },
 
   StridedSlice: ({ attributes, input, recorder }) => {
@@ -75,7 +76,7 @@ export const shapes: Kernels = {
       [...x.shape],
       [...numbersOf(attributes, "begin")],
       [...numbersOf(attributes, "end")],
-      [...numbersOf(attributes, "strides")],
+      attributes["strides"] === undefined ? x.shape.map(() => 1) : [...numbersOf(attributes, "strides")],
       numberOf(attributes, "beginMask"),
       numberOf(attributes, "endMask"),
       numberOf(attributes, "ellipsisMask"),
@@ -96,46 +97,70 @@ export const shapes: Kernels = {
   PadV2: ({ attributes, input, recorder }) => {
     const x = input("x")
     const paddings = attributes["paddings"] as ReadonlyArray<readonly [number, number]>
-    const before = paddings.map(([start]) => start)
-    const after = paddings.map(([, end]) => end)
-    const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!)
-    const value = numberOf(attributes, "constantValue")
-    return recorder.append({ kind: "pad", before, after, value }, [x], shape, x.dtype)
+    return pad(recorder, x, paddings, numberOf(attributes, "constantValue"))
   },
 
   Reverse: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const axes = tf.util.parseAxisParam([...numbersOf(attributes, "dims")], [...x.shape])
+    const dims = attributes["dims"] as number | Array<number> | undefined
+    const axes = tf.util.parseAxisParam(dims as number | Array<number>, [...x.shape])
     return recorder.append({ kind: "reverse", axes }, [x], x.shape, x.dtype)
   },
 
-  GatherV2: ({ attributes, input, recorder }) => {
-    const table = input("x")
-    const indices = input("indices")
-    if (numberOf(attributes, "batchDims") !== 0) throw new RangeError("tf.gather with batchDims is not supported")
-    const axis = axisOf(attributes, table)
-    const shape = table.shape.toSpliced(axis, 1, ...indices.shape)
-    return recorder.append({ kind: "gather", axis }, [table, indices], shape, table.dtype)
+  MirrorPad: ({ attributes, input, recorder }) => {
+    const x = input("x")
+    const paddings = attributes["paddings"] as ReadonlyArray<readonly [number, number]>
+    const apart = attributes["mode"] === "reflect" ? 1 : 0
+    return paddings.reduce((x, [before, after], axis) => {
+      if (before === 0 && after === 0) return x
+      const length = x.shape[axis]!
+      const places = Int32Array.from({ length: before + length + after }, (_, i) => {
+        const place = i - before
+        return place < 0 ? apart - 1 - place : place >= length ? 2 * length - 1 - apart - place : place
+      })
+      const indices = recorder.constant(places, [places.length], "int32")
+      return recorder.append({ kind: "gather", axis }, [x, indices], x.shape.with(axis, places.length), x.dtype)
+    }, x)
   },
 
-  UnsortedSegmentSum: ({ attributes, input, recorder }) => {
-    const rows = input("x")
-    const segmentIds = input("segmentIds")
-    const segments = numberOf(attributes, "numSegments")
-    const shape = [segments, ...rows.shape.slice(segmentIds.shape.length)]
-    return recorder.append({ kind: "segmentSum", segments }, [rows, segmentIds], shape, rows.dtype)
+  /** Channels to blocks of pixels. */
+  DepthToSpace: ({ attributes, input, recorder }) => {
+    const x = input("x")
+    const format = attributes["dataFormat"] as string
+    if (format !== "NHWC") {
+      throw new UnknownKernel(`DepthToSpace with dataFormat "${format}"`, "transpose it to NHWC")
+    }
+    const block = numberOf(attributes, "blockSize")
+    const [batch, height, width, channels] = x.shape as [number, number, number, number]
+    const depth = channels / block ** 2
+    const split = recorder.reshape(x, [batch, height, width, block, block, depth])
+    const moved = recorder.transpose(split, [0, 1, 3, 2, 4, 5])
+    return recorder.reshape(moved, [batch, height * block, width * block, depth])
   },
 
-  OneHot: ({ attributes, input, recorder }) => {
-    const indices = input("indices")
-    const depth = numberOf(attributes, "depth")
-    const dtype = typeOf((attributes["dtype"] ?? "int32") as tf.DataType)
-    return recorder.append(
-      { kind: "oneHot", depth, on: numberOf(attributes, "onValue"), off: numberOf(attributes, "offValue") },
-      [indices],
-      [...indices.shape, depth],
-      dtype
-    )
+  SpaceToBatchND: ({ attributes, input, recorder }) => {
+    const x = input("x")
+    const blocks = [...numbersOf(attributes, "blockShape")]
+    const paddings = attributes["paddings"] as ReadonlyArray<readonly [number, number]>
+    const pairs = x.shape.map((_, axis) => paddings[axis - 1] ?? [0, 0])
+    const padded = pad(recorder, x, pairs, 0)
+    const [shape, count] = [[...padded.shape], sizeOf(blocks)]
+    const split = recorder.reshape(padded, tf.backend_util.getReshaped(shape, blocks, count, false))
+    const moved = recorder.transpose(split, tf.backend_util.getPermuted(split.shape.length, blocks.length, false))
+    return recorder.reshape(moved, tf.backend_util.getReshapedPermuted(shape, blocks, count, false))
+  },
+
+  BatchToSpaceND: ({ attributes, input, recorder }) => {
+    const x = input("x")
+    const blocks = [...numbersOf(attributes, "blockShape")]
+    const crops = attributes["crops"] as Array<Array<number>>
+    const [shape, count] = [[...x.shape], sizeOf(blocks)]
+    const split = recorder.reshape(x, tf.backend_util.getReshaped(shape, blocks, count))
+    const moved = recorder.transpose(split, tf.backend_util.getPermuted(split.shape.length, blocks.length))
+    const whole = recorder.reshape(moved, tf.backend_util.getReshapedPermuted(shape, blocks, count))
+    const begin = tf.backend_util.getSliceBeginCoords(crops, blocks.length)
+    const size = tf.backend_util.getSliceSize([...whole.shape], crops, blocks.length)
+    return slice(recorder, whole, begin, size)
   },
 
   Fill: ({ attributes, recorder }) =>
@@ -167,6 +192,31 @@ export const shapes: Kernels = {
 const axisOf = (attributes: Attributes, x: Value): number => {
   const axis = numberOf(attributes, "axis") ?? 0
   return axis < 0 ? x.shape.length + axis : axis
+}
+
+/** Both may be a number, or of fewer axes than there are; sizes may be left out. */
+const slice = (
+  recorder: Recorder,
+  x: Value,
+  from: number | Array<number>,
+  sizes: number | Array<number> | undefined
+): Value => {
+  const info = { shape: [...x.shape] } as tf.TensorInfo
+  const [begin, size] = tf.slice_util.parseSliceParams(info, from, sizes)
+  const end = begin.map((start, axis) => start + size[axis]!)
+  return recorder.append({ kind: "slice", begin, end, strides: begin.map(() => 1) }, [x], size, x.dtype)
+}
+
+const pad = (
+  recorder: Recorder,
+  x: Value,
+  paddings: ReadonlyArray<readonly [number, number]>,
+  value: number
+): Value => {
+  const before = paddings.map(([start]) => start)
+  const after = paddings.map(([, end]) => end)
+  const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!)
+  return recorder.append({ kind: "pad", before, after, value }, [x], shape, x.dtype)
 }
 
 const concat = (recorder: Recorder, given: ReadonlyArray<Value>, axis: number): Value => {
