@@ -6,7 +6,7 @@ import type { Value } from "../../graph/Graph.ts"
 import type { Recorder } from "../Tracer.ts"
 import type { Attributes, Kernels } from "./kernel.ts"
 import { numbersOf } from "./kernel.ts"
-import { convolutionGeometry, givenBack, seen, type Windows } from "./windows.ts"
+import { apart, convolutionGeometry, paddedShape, seen, type Shape4, type Windows, withoutPadding } from "./windows.ts"
 
 export const depthwise: Kernels = {
   DepthwiseConv2dNative: ({ attributes, input, recorder }) => {
@@ -16,12 +16,38 @@ export const depthwise: Kernels = {
     return recorder.append({ kind: "depthwiseConvolution", window }, [x, filter], info.outShape, "float32")
   },
 
+  /** A depthwise convolution of the gradient, its pixels apart by the strides, with filters turned by 180 degrees. */
   DepthwiseConv2dNativeBackpropInput: ({ attributes, input, recorder }) => {
     const filter = input("filter")
+    const [height, width, channels, multiplier] = filter.shape as Shape4
+    const results = channels * multiplier
     const windows = windowsOf(attributes, numbersOf(attributes, "inputShape"), filter.shape)
-    const gradient = byChannel(recorder, input("dy"), filter.shape)
-    const parts = tapsOf(recorder, filter).map((tap) => sumOver(recorder, recorder.binary("mul", gradient, tap), [4]))
-    return givenBack(recorder, parts, windows)
+    const { window: { dilations, padding: [top, bottom, left, right], strides } } = windows
+    const gradient = apart(recorder, input("dy"), strides)
+    const reach = [dilations[0] * (height - 1), dilations[1] * (width - 1)] as const
+    // What lies further outside than a filter reaches is computed as well, and cut off.
+    const isWithin = [top, bottom].every((zeros) => zeros <= reach[0]) &&
+      [left, right].every((zeros) => zeros <= reach[1])
+    const [batch, rows, columns] = isWithin ? windows.image : paddedShape(windows)
+    const before = isWithin ? [reach[0] - top, reach[1] - left] as const : reach
+    const padding = [
+      before[0],
+      rows! - gradient.shape[1]! + reach[0] - before[0],
+      before[1],
+      columns! - gradient.shape[2]! + reach[1] - before[1]
+    ] as const
+    const flat = recorder.reshape(filter, [height, width, results, 1])
+    const turned = recorder.append({ kind: "reverse", axes: [0, 1] }, [flat], flat.shape, "float32")
+    const each = recorder.append(
+      { kind: "depthwiseConvolution", window: { strides: [1, 1], dilations, padding } },
+      [gradient, turned],
+      [batch!, rows!, columns!, results],
+      "float32"
+    )
+    const sum = multiplier === 1
+      ? each
+      : sumOver(recorder, recorder.reshape(each, [batch!, rows!, columns!, channels, multiplier]), [4])
+    return isWithin ? sum : withoutPadding(recorder, sum, windows)
   },
 
   DepthwiseConv2dNativeBackpropFilter: ({ attributes, input, recorder }) => {
@@ -47,19 +73,6 @@ const windowsOf = (attributes: Attributes, image: ReadonlyArray<number>, filter:
 /** [batch, height, width, channels, results of each channel]. */
 const byChannel = (recorder: Recorder, dy: Value, filter: ReadonlyArray<number>): Value =>
   recorder.reshape(dy, [...dy.shape.slice(0, 3), ...filter.slice(2)])
-
-/** The filter at each of its places, row by row: [channels, results of each channel]. */
-const tapsOf = (recorder: Recorder, filter: Value): ReadonlyArray<Value> => {
-  const [height, width, ...rest] = filter.shape as [number, number, number, number]
-  const count = height * width
-  const flat = recorder.reshape(filter, [count, ...rest])
-  const parts = recorder.builder.appendMany(
-    { kind: "split", axis: 0, sizes: Array.from({ length: count }, () => 1) },
-    [flat],
-    Array.from({ length: count }, () => ({ shape: [1, ...rest], dtype: filter.dtype }))
-  )
-  return parts.map((part) => recorder.reshape(part, rest))
-}
 
 const sumOver = (recorder: Recorder, x: Value, axes: ReadonlyArray<number>): Value => {
   const shape = x.shape.filter((_, axis) => !axes.includes(axis))

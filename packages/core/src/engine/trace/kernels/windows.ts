@@ -93,36 +93,42 @@ export const seen = (recorder: Recorder, x: Value, windows: Windows, outside: nu
 
 /** The transpose of {@link seen}: each element is added to the pixel that it was seen at. */
 export const givenBack = (recorder: Recorder, parts: ReadonlyArray<Value>, windows: Windows): Value => {
-  const { count: [rows, columns], image, window: { strides: [down, across] } } = windows
-  const [batch, height, width, channels] = paddedShape(windows) as Shape4
-  const { after, before } = paddingOf(windows)
-  const pad = (x: Value, before: ReadonlyArray<number>, after: ReadonlyArray<number>): Value => {
-    const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!)
-    return recorder.append({ kind: "pad", before, after, value: 0 }, [x], shape, x.dtype)
-  }
-  const slice = (x: Value, begin: ReadonlyArray<number>, size: ReadonlyArray<number>): Value => {
-    const end = begin.map((start, axis) => start + size[axis]!)
-    return recorder.append({ kind: "slice", begin, end, strides: begin.map(() => 1) }, [x], size, x.dtype)
-  }
-  /** With as many zeros between pixels as the strides leave out. */
-  const apart = (part: Value): Value => {
-    if (down === 1 && across === 1) return part
-    const spread = pad(
-      recorder.reshape(part, [batch, rows, 1, columns, 1, channels]),
-      [0, 0, 0, 0, 0, 0],
-      [0, 0, down - 1, 0, across - 1, 0]
-    )
-    const whole = recorder.reshape(spread, [batch, rows * down, columns * across, channels])
-    return slice(whole, [0, 0, 0, 0], [batch, (rows - 1) * down + 1, (columns - 1) * across + 1, channels])
-  }
+  const [, height, width] = paddedShape(windows) as Shape4
   const placed = placesOf(windows).map(([top, left], i) => {
-    const part = apart(parts[i]!)
-    return pad(part, [0, top, left, 0], [0, height - top - part.shape[1]!, width - left - part.shape[2]!, 0])
+    const part = apart(recorder, parts[i]!, windows.window.strides)
+    return pad(recorder, part, [0, top, left, 0], [0, height - top - part.shape[1]!, width - left - part.shape[2]!, 0])
   })
-  const sum = placed.reduce((sum, part) => recorder.binary("add", sum, part))
-  return after.every((zeros) => zeros === 0) && before.every((zeros) => zeros === 0)
-    ? sum
-    : slice(sum, before, image)
+  return withoutPadding(recorder, placed.reduce((sum, part) => recorder.binary("add", sum, part)), windows)
+}
+
+/** An image with as many zeros between pixels as strides leave out. */
+export const apart = (recorder: Recorder, x: Value, [down, across]: readonly [number, number]): Value => {
+  if (down === 1 && across === 1) return x
+  const [batch, rows, columns, channels] = x.shape as Shape4
+  const spread = pad(
+    recorder,
+    recorder.reshape(x, [batch, rows, 1, columns, 1, channels]),
+    [0, 0, 0, 0, 0, 0],
+    [0, 0, down - 1, 0, across - 1, 0]
+  )
+  const whole = recorder.reshape(spread, [batch, rows * down, columns * across, channels])
+  return slice(recorder, whole, [0, 0, 0, 0], [batch, (rows - 1) * down + 1, (columns - 1) * across + 1, channels])
+}
+
+/** The image of an image with its padding. */
+export const withoutPadding = (recorder: Recorder, padded: Value, windows: Windows): Value =>
+  windows.window.padding.every((zeros) => zeros === 0)
+    ? padded
+    : slice(recorder, padded, paddingOf(windows).before, windows.image)
+
+const pad = (recorder: Recorder, x: Value, before: ReadonlyArray<number>, after: ReadonlyArray<number>): Value => {
+  const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!)
+  return recorder.append({ kind: "pad", before, after, value: 0 }, [x], shape, x.dtype)
+}
+
+const slice = (recorder: Recorder, x: Value, begin: ReadonlyArray<number>, size: ReadonlyArray<number>): Value => {
+  const end = begin.map((start, axis) => start + size[axis]!)
+  return recorder.append({ kind: "slice", begin, end, strides: begin.map(() => 1) }, [x], size, x.dtype)
 }
 
 /** Top and left of each place of the first window, in the padded image. */
@@ -137,7 +143,7 @@ const paddingOf = ({ window: { padding: [top, bottom, left, right] } }: Windows)
   after: [0, bottom, right, 0]
 })
 
-const paddedShape = (windows: Windows): ReadonlyArray<number> => {
+export const paddedShape = (windows: Windows): ReadonlyArray<number> => {
   const { after, before } = paddingOf(windows)
   return windows.image.map((size, axis) => before[axis]! + size + after[axis]!)
 }
