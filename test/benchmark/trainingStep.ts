@@ -61,7 +61,8 @@ export const timeTrainingStep = (
     const begin = yield* now
     const executable = yield* engine.compile(program)
     const instance = yield* executable.start(
-      place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 }))
+      place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
+      { donate: true }
     )
     const step = (index: number) => {
       const values = input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step: index }), index)

@@ -28,7 +28,10 @@ export const openTraining = (spec: TrainingSpec, weights: HostTensors, inputs: H
     const training = trainingProgram({ stage, input: { x0: batches[0]!.x0 }, optimizer, average })
     const executable = yield* engine.compile(training.program)
     const fresh = initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })
-    const instance = yield* executable.start(training.place({ ...fresh, parameters: weights, average: weights }))
+    const instance = yield* executable.start(
+      training.place({ ...fresh, parameters: weights, average: weights }),
+      { donate: true }
+    )
     let taken = 0
     const step = Effect.suspend(() => {
       const { draws, x0 } = batches[taken % batches.length]!

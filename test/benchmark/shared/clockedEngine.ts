@@ -96,8 +96,8 @@ const withClock = (
   add: (milliseconds: number) => void
 ): Executable<Tensors, Tensors, Tensors> => ({
   ...executable,
-  start: (state) =>
-    Effect.map(executable.start(state), (instance) => ({
+  start: (state, options) =>
+    Effect.map(executable.start(state, options), (instance) => ({
       ...instance,
       step: (input) =>
         Effect.map(timed(instance.step(input)), ({ milliseconds, value }) => {

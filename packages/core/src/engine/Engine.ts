@@ -53,6 +53,15 @@ export interface Instance<State extends Tensors, Input extends Tensors, Output e
   readonly write: (state: HostOf<State>) => Effect.Effect<void, RunError>
 }
 
+/** How a state is placed. */
+export interface StartOptions {
+  /**
+   * Whether the engine may take the arrays of the state instead of copying them, so that a large state is in memory once.
+   * Whoever gives them away does not use them again: they may have become empty. Default false.
+   */
+  readonly donate?: boolean
+}
+
 /** A compiled program. */
 export interface Executable<State extends Tensors, Input extends Tensors, Output extends Tensors> {
   readonly name: string
@@ -61,9 +70,10 @@ export interface Executable<State extends Tensors, Input extends Tensors, Output
   readonly output: SpecsOf<Output>
   /** What whoever runs it should know: that it is computed in a slower way than the engine's own, and why. */
   readonly warning?: string
-  /** Places a state on the device. */
+  /** Places a state on the device. It is copied, unless it is donated. */
   readonly start: (
-    state: HostOf<State>
+    state: HostOf<State>,
+    options?: StartOptions
   ) => Effect.Effect<Instance<State, Input, Output>, RunError, Scope.Scope>
 }
 

@@ -143,7 +143,7 @@ export const start = Effect.fnUntraced(function*<
   )
   const training = trainingProgram({ ...rule, stage, input: specsOf(first.batch), accumulate })
   const executable = yield* engine.compile(training.program)
-  const instance = yield* executable.start(training.place(from))
+  const instance = yield* executable.start(training.place(from), { donate: true })
 
   let taken = firstIndex
   const take = Effect.gen(function*() {

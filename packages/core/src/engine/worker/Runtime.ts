@@ -3,7 +3,7 @@
  */
 import { Effect, type Scope, Semaphore } from "effect"
 import type { HostTensor, TensorSpec } from "../../tensor/HostTensor.ts"
-import type { EngineMemory, Executable, Instance } from "../Engine.ts"
+import type { EngineMemory, Executable, Instance, StartOptions } from "../Engine.ts"
 import { CompilationFailed, ExecutionFailed, type RunError } from "../EngineError.ts"
 import type { Tensors } from "../Program.ts"
 import { type Client, connect, type Thread } from "./client.ts"
@@ -106,7 +106,7 @@ const compile = Effect.fnUntraced(
           return Effect.ignore(client.request("releaseProgram", { program: program.id }))
         })
     )
-    return { name, ...signature, start: (state) => start(program, ids, state) }
+    return { name, ...signature, start: (state, options) => start(program, ids, state, options) }
   }
 )
 
@@ -126,7 +126,8 @@ const start = Effect.fnUntraced(
   function*<Source>(
     program: ProgramHandle<Source>,
     ids: () => number,
-    state: HostTensors
+    state: HostTensors,
+    { donate = false }: StartOptions = {}
   ): Effect.fn.Return<AnyInstance, RunError, Scope.Scope> {
     const { client, failed, signature, unusable } = program
     if (program.released) return yield* unusable(programReleased)
@@ -152,8 +153,7 @@ const start = Effect.fnUntraced(
         if (wrong !== undefined) return Effect.fail(wrong)
         return inTurn(
           send(
-            input,
-            program.inputs,
+            copies(input, program.inputs),
             (arrays) => client.request("step", { instance, input: arrays }, buffersOf(arrays))
           )
             .pipe(
@@ -177,14 +177,13 @@ const start = Effect.fnUntraced(
         const wrong = mismatch(program.name, "state", signature.state, next)
         if (wrong !== undefined) return Effect.fail(wrong)
         return inTurn(
-          send(next, names, (arrays) => client.request("write", { instance, state: arrays }, buffersOf(arrays)))
+          send(copies(next, names), (arrays) => client.request("write", { instance, state: arrays }, buffersOf(arrays)))
         )
       })
 
     yield* Effect.acquireRelease(
       send(
-        state,
-        names,
+        donate ? taken(state, names) : copies(state, names),
         (arrays) => client.request("start", { instance, program: program.id, state: arrays }, buffersOf(arrays))
       ).pipe(Effect.mapError(failed)),
       () =>
@@ -199,16 +198,27 @@ const start = Effect.fnUntraced(
 
 const programReleased = "the compiled program was released: its scope is closed"
 
-/** Sends copies of the named tensors: the caller's arrays stay as they are, the copies go to the worker for good. */
+/** Sends arrays, which go to the worker for good. What `make` throws is the reason why not. */
 const send = <A>(
-  tensors: HostTensors,
-  names: ReadonlyArray<string>,
+  make: () => Arrays,
   request: (arrays: Arrays) => Effect.Effect<A, string>
-): Effect.Effect<A, string> =>
-  Effect.try({
-    try: () => Object.fromEntries(names.map((name) => [name, tensors[name]!.data.slice() as Elements])),
-    catch: messageOf
-  }).pipe(Effect.flatMap(request))
+): Effect.Effect<A, string> => Effect.try({ try: make, catch: messageOf }).pipe(Effect.flatMap(request))
+
+/** Copies of the named tensors: the caller's arrays stay as they are. */
+const copies = (tensors: HostTensors, names: ReadonlyArray<string>) => (): Arrays =>
+  Object.fromEntries(names.map((name) => [name, tensors[name]!.data.slice() as Elements]))
+
+/** The named tensors themselves, where an array is all of its buffer and no other's; copies of the others. */
+const taken = (tensors: HostTensors, names: ReadonlyArray<string>) => (): Arrays => {
+  const buffers = names.map((name) => tensors[name]!.data.buffer)
+  const isOwn = ({ buffer, byteLength }: HostTensor["data"]): boolean =>
+    buffer instanceof ArrayBuffer && byteLength === buffer.byteLength &&
+    buffers.indexOf(buffer) === buffers.lastIndexOf(buffer)
+  return Object.fromEntries(names.map((name) => {
+    const { data } = tensors[name]!
+    return [name, (isOwn(data) ? data : data.slice()) as Elements]
+  }))
+}
 
 const hostTensors = (specs: Specs, arrays: Arrays): HostTensors =>
   Object.fromEntries(

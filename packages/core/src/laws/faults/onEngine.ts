@@ -299,7 +299,7 @@ const engineFaults = (engine: EngineService): ReadonlyArray<Fault> => {
   const starting = (change: (right: AnyInstance, executable: AnyExecutable) => AnyInstance): EngineService =>
     compiling((executable) => ({
       ...executable,
-      start: (state) => Effect.map(executable.start(state), (instance) => change(instance, executable))
+      start: (state, options) => Effect.map(executable.start(state, options), (instance) => change(instance, executable))
     }))
   let compiled = 0
   return [
@@ -359,10 +359,10 @@ const engineFaults = (engine: EngineService): ReadonlyArray<Fault> => {
         let only: AnyInstance | undefined
         return {
           ...executable,
-          start: (state) =>
+          start: (state, options) =>
             Effect.suspend(() =>
               only === undefined
-                ? Effect.map(executable.start(state), (instance) => only = instance)
+                ? Effect.map(executable.start(state, options), (instance) => only = instance)
                 : Effect.succeed(only)
             )
         }

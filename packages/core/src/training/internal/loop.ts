@@ -48,7 +48,8 @@ const historyLength = 20
 export const makeLoop = <TakeError, SaveError>(
   options: LoopOptions<TakeError, SaveError>
 ): Loop<TakeError | SaveError> => {
-  const { accumulate, checkpoints, from, instance, optimizer, restore, steps, take } = options
+  // The state to begin with is large, and not needed for longer: nothing below may hold on to the options.
+  const { accumulate, adaptation: learning, checkpoints, from, instance, optimizer, restore, steps, take } = options
   // Whoever steps or reads the instance holds this, so that a snapshot's step number is that of its tensors.
   const turn = Semaphore.makeUnsafe(1)
   const history: Array<number> = []
@@ -88,7 +89,7 @@ export const makeLoop = <TakeError, SaveError>(
       const outputs = [...before, output]
       if (outputs.length === accumulate) {
         step++
-        if (adaptation !== undefined) adaptation = options.adaptation?.observe(adaptation, observationOf(outputs))
+        if (adaptation !== undefined) adaptation = learning?.observe(adaptation, observationOf(outputs))
       }
       return outputs
     })))
