@@ -101,6 +101,7 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
         const gradient = accumulate === 1
           ? own
           : tf.where(isSet(input["isFirst"]!), own, tf.add(state["gradient"]!, own))
+        const gradientNorm = globalNorm(gradient)
         const vectors = unqualify("optimizer", state)
         const transformed = optimizer.update(gradient, {
           parameters: state["parameters"]!,
@@ -117,7 +118,7 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
         }
         return {
           state: accumulate === 1 ? next : { ...keepUnless(input["isLast"]!, next, state), gradient },
-          output: { ...output, gradientNorm: globalNorm(gradient) }
+          output: { ...output, gradientNorm }
         }
       }
     },

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import { lower, type LoweringOptions } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
-import { overwritable } from "../../../../packages/core/src/engine/onnx/lowering/overwritable.ts"
+import { overwritable, writesLast } from "../../../../packages/core/src/engine/onnx/lowering/overwritable.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import { values } from "../../../conformance/arbitraries.ts"
 import { property } from "../../../conformance/check.ts"
@@ -66,8 +66,9 @@ const programs = fc.record({
   sizes: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 8 }),
   steps: fc.array(fc.nat(operations.length - 1), { minLength: 1, maxLength: 6 }),
   block: fc.integer({ min: 1, max: 12 }),
+  readsBesides: fc.boolean(),
   seed: fc.nat(1000)
-}).map(({ block, seed, sizes, steps }) => {
+}).map(({ block, readsBesides, seed, sizes, steps }) => {
   const length = sizes.reduce((sum, size) => sum + size, 0)
   const program: AnyProgram = {
     name: "vectors",
@@ -82,7 +83,13 @@ const programs = fc.record({
       )
       return {
         state: { first: tf.sub(first!, tf.mul(a!, 0.1)), second: tf.add(second!, tf.mul(tf.sub(b!, second!), 0.2)) },
-        output: { vector: a!, largest: tf.max(b!), sum: tf.sum(tf.square(a!)) }
+        output: {
+          vector: a!,
+          largest: tf.max(b!),
+          sum: tf.sum(tf.square(a!)),
+          // Reads the present states for what their next elements do not need.
+          ...(readsBesides ? { besides: tf.mul(tf.reverse(first!, 0), second!) } : {})
+        }
       }
     }
   }
@@ -159,16 +166,25 @@ describe("overwritable", () => {
     assert.deepStrictEqual([...overwritable(modelOf([node("Neg", ["state.a"], ["next.a"]), output], "a"))], [])
   })
 
-  it("is not one that a reshape hands on, nor one that is written by what is not elementwise", () => {
-    const reshaped = [
+  it("is one that a view hands on to what its next elements need, and not one that is handed on further", () => {
+    const viewed = (...readers: ReadonlyArray<ReturnType<typeof node>>) => [
       node("Reshape", ["state.a", "shape"], ["view"]),
       node("Mul", ["view", "view"], ["square"]),
-      node("Add", ["state.a", "square"], ["next.a"]),
-      y
+      ...readers,
+      node("Add", ["state.a", "square"], ["next.a"])
     ]
-    assert.deepStrictEqual([...overwritable(modelOf(reshaped, "a"))], [])
+    assert.deepStrictEqual([...overwritable(modelOf([...viewed(), y], "a"))], ["a"])
+    const late = node("Neg", ["view"], ["output.y"])
+    assert.deepStrictEqual([...overwritable(modelOf(viewed(late), "a"))], [])
+    const output = node("Identity", ["view"], ["output.y"])
+    assert.deepStrictEqual([...overwritable(modelOf(viewed(output), "a"))], [])
+  })
+
+  it("is not one that is written by what is not elementwise, or read by what is not known to be done when it has run", () => {
     const product = node("MatMul", ["state.a", "state.a"], ["next.a"])
     assert.deepStrictEqual([...overwritable(modelOf([product, y], "a"))], [])
+    const unknown = [node("Dropout", ["state.a"], ["kept"]), node("Neg", ["kept"], ["next.a"]), y]
+    assert.deepStrictEqual([...overwritable(modelOf(unknown, "a"))], [])
   })
 
   it("is not one of two that change places", () => {
@@ -176,14 +192,61 @@ describe("overwritable", () => {
     assert.deepStrictEqual([...overwritable(modelOf(swapped, "a", "b"))], [])
   })
 
-  it.effect("are the moments and the average of a training step, and not the parameters", () =>
+  it.effect("are all states of a training step", () =>
     Effect.gen(function*() {
       const { program } = yield* tinyTrainingProgram
       const graph = yield* trace(program, "onnx")
       for (const stateBlock of [undefined, 64]) {
-        const names = [...overwritable(lower(graph, { stateBlock }))]
-        assert.notInclude(names, "parameters")
-        assert.includeMembers(names, Object.keys(program.state).filter((name) => name !== "parameters"))
+        assert.sameMembers([...overwritable(lower(graph, { stateBlock }))], Object.keys(program.state))
       }
     }))
+})
+
+describe("writesLast", () => {
+  const info = (name: string) => ({ name, dtype: "float32" as const, shape: [4] })
+  const modelOf = (nodes: ReadonlyArray<ReturnType<typeof node>>) => {
+    const made = new Set(nodes.flatMap(({ outputs }) => outputs))
+    const states = ["a", "b"].filter((name) => made.has(`next.${name}`))
+    return {
+      name: "test",
+      initializers: [],
+      inputs: [...states.map((name) => info(`state.${name}`)), info("input.x")],
+      outputs: [...made].filter((name) => /^(next|output)\./.test(name)).map(info),
+      nodes
+    }
+  }
+  const scaled = node("Mul", ["input.x", "input.x"], ["scaled"])
+
+  it("lets a state be written over that is read besides", () => {
+    const model = modelOf([
+      scaled,
+      node("Add", ["state.a", "scaled"], ["next.a"]),
+      node("Neg", ["state.a"], ["output.y"])
+    ])
+    assert.deepStrictEqual([...overwritable(model)], [])
+    assert.deepStrictEqual([...overwritable(writesLast(model))], ["a"])
+  })
+
+  it("leaves a state alone whose reader needs the next elements", () => {
+    const model = modelOf([
+      scaled,
+      node("Add", ["state.a", "scaled"], ["next.a"]),
+      node("Sub", ["next.a", "state.a"], ["output.y"])
+    ])
+    assert.strictEqual(writesLast(model), model)
+  })
+
+  it("makes no two states wait for each other", () => {
+    const model = modelOf([
+      node("Mul", ["input.x", "state.b"], ["u"]),
+      node("Mul", ["input.x", "state.a"], ["v"]),
+      node("Neg", ["u"], ["w"]),
+      node("Neg", ["v"], ["z"]),
+      node("Add", ["w", "state.a"], ["next.a"]),
+      node("Add", ["z", "state.b"], ["next.b"]),
+      node("Mul", ["next.a", "state.b"], ["output.y"]),
+      node("Mul", ["next.b", "state.a"], ["output.z"])
+    ])
+    assert.isAtMost(overwritable(writesLast(model)).size, 1)
+  })
 })

@@ -95,6 +95,8 @@ export type Operation =
   | { readonly kind: "reshape" }
   /** Axis i of the output is axis permutation[i] of the input. */
   | { readonly kind: "transpose"; readonly permutation: ReadonlyArray<number> }
+  /** (x, event): x, but not before the event is computed. */
+  | { readonly kind: "after" }
   /** Repeats axes of size 1, and adds leading axes, up to the output's shape. */
   | { readonly kind: "broadcast" }
   | { readonly kind: "tile"; readonly repetitions: ReadonlyArray<number> }

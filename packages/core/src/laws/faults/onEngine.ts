@@ -299,7 +299,8 @@ const engineFaults = (engine: EngineService): ReadonlyArray<Fault> => {
   const starting = (change: (right: AnyInstance, executable: AnyExecutable) => AnyInstance): EngineService =>
     compiling((executable) => ({
       ...executable,
-      start: (state, options) => Effect.map(executable.start(state, options), (instance) => change(instance, executable))
+      start: (state, options) =>
+        Effect.map(executable.start(state, options), (instance) => change(instance, executable))
     }))
   let compiled = 0
   return [

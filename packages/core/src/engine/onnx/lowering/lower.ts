@@ -8,6 +8,7 @@ import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
 import { optimize } from "../../graph/optimize.ts"
 import { blockElements, blocks } from "../../graph/passes/blocks.ts"
 import { deadCode } from "../../graph/passes/deadCode.ts"
+import { rematerialization, smallBytes } from "../../graph/passes/rematerialization.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
@@ -26,8 +27,10 @@ import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerMatMul } from "./matMul.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
+import { writesLast } from "./overwritable.ts"
 import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
 import {
+  lowerAfter,
   lowerBroadcast,
   lowerConcat,
   lowerGather,
@@ -46,6 +49,8 @@ import {
 export interface LoweringOptions extends ModelOptions {
   /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`). Default {@link blockElements}. */
   readonly stateBlock?: number | undefined
+  /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
+  readonly rematerialize?: boolean | undefined
 }
 
 /**
@@ -73,8 +78,13 @@ export interface Lowered {
 export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {}): Lowered =>
   lowerSimplified(simplify(recorded, options), options)
 
-/** The first half of lowering: an equivalent graph, with less to compute. */
-export const simplify = (
+/** The first half of lowering: an equivalent graph, with less to compute or to keep. */
+export const simplify = (recorded: Graph, options: LoweringOptions): Graph => {
+  const simplified = withBlocks(recorded, options)
+  return options.rematerialize === true ? rematerialization(smallBytes)(simplified) : simplified
+}
+
+const withBlocks = (
   recorded: Graph,
   { optimizations = Optimizations.all, stateBlock = blockElements }: LoweringOptions
 ): Graph => {
@@ -92,7 +102,11 @@ export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered
     model.source = node
     lowerNode(model, node)
   }
-  return { model: finish(graph, model), graph, sources: model.sources }
+  const ordered = writesLast(finish(graph, model), (added, writer) => {
+    const source = model.sources.get(writer.name)
+    if (source !== undefined) model.sources.set(added.name, source)
+  })
+  return { model: ordered, graph, sources: model.sources }
 }
 
 const lowerNode = (model: ModelBuilder, node: Node): void => {
@@ -119,6 +133,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerArgument(model, node, operation)
     case "largest":
       return lowerLargest(model, node, operation)
+    case "after":
+      return lowerAfter(model, node)
     case "reshape":
       return lowerReshape(model, node)
     case "transpose":

@@ -3,6 +3,7 @@
  */
 import type { Graph, Node, Value } from "../../graph/Graph.ts"
 import { optimize } from "../../graph/optimize.ts"
+import { rematerialization, smallBytes } from "../../graph/passes/rematerialization.ts"
 import type { TensorflowModel } from "../Model.ts"
 import { lowerConvolution, lowerDepthwiseConvolution, lowerFilterGradient, lowerInputGradient } from "./convolution.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
@@ -19,6 +20,7 @@ import {
 import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
 import { finish, placeArguments } from "./session.ts"
 import {
+  lowerAfter,
   lowerBroadcast,
   lowerConcat,
   lowerGather,
@@ -39,6 +41,8 @@ export interface LoweringOptions {
   readonly xla: boolean
   /** Whether the graph is simplified first. Default true. */
   readonly optimize?: boolean
+  /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
+  readonly rematerialize?: boolean | undefined
 }
 
 /**
@@ -51,7 +55,8 @@ export interface LoweringOptions {
  * const bytes = encode(lower(graph, { xla: false }))
  */
 export const lower = (recorded: Graph, options: LoweringOptions): TensorflowModel => {
-  const graph = options.optimize === false ? recorded : optimize(recorded)
+  const simplified = options.optimize === false ? recorded : optimize(recorded)
+  const graph = options.rematerialize === true ? rematerialization(smallBytes)(simplified) : simplified
   const model = new ModelBuilder(graph.name, options.xla)
   const placed = placeArguments(model, graph)
   for (const node of graph.nodes) lowerNode(model, node)
@@ -82,6 +87,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerArgument(model, node, operation)
     case "largest":
       return lowerLargest(model, node, operation)
+    case "after":
+      return lowerAfter(model, node)
     case "reshape":
       return lowerReshape(model, node)
     case "transpose":

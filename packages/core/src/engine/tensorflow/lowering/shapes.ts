@@ -7,6 +7,7 @@ import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
 import type { TensorflowType } from "../Model.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
+import { controlOf } from "./nodes.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 
@@ -14,6 +15,13 @@ export const lowerReshape = (model: ModelBuilder, node: Node): void => {
   const [x] = node.inputs as [Value]
   const output = node.outputs[0]!
   model.place(output, model.reshape(model.tensor(x), output.shape, x.dtype))
+}
+
+/** TensorFlow says by a control input that one node runs after another. */
+export const lowerAfter = (model: ModelBuilder, node: Node): void => {
+  const [x, event] = node.inputs as [Value, Value]
+  const inputs = [model.tensor(x), controlOf(model.tensor(event))]
+  model.place(node.outputs[0]!, model.node("Identity", inputs, { T: x.dtype }))
 }
 
 export const lowerTranspose = (model: ModelBuilder, node: Node, { permutation }: Of<"transpose">): void => {

@@ -1,0 +1,179 @@
+/**
+ * Computes again what is cheap to compute, in place of keeping it: less memory for a little more time.
+ *
+ * A training step holds the most when its forward half has ended: whatever the gradients need is there. The pass finds that
+ * moment in the recorded order, and the smallest set of values, in bytes, from which all that is needed after it can be
+ * computed without an expensive operation (a convolution, a matrix product, attention): a minimum cut between what was
+ * computed before and what is needed after (as PyTorch's partitioner of joint graphs does, Horace He and others 2022; the
+ * trade itself is that of Chen et al. 2016, "Training deep nets with sublinear memory cost"). The values of the cut are
+ * kept; the others are computed again, each when it is first needed, and not before the values are there that it is needed
+ * together with.
+ *
+ * Every element is computed by the same operations on the same elements.
+ */
+import type { Graph, Node, Value } from "../Graph.ts"
+import { GraphBuilder } from "../Graph.ts"
+import { bytesOf, fullestMoment } from "../liveness.ts"
+import { type FlowNetwork, sinkSide } from "../minimumCut.ts"
+import type { Operation } from "../Operation.ts"
+import type { Origin } from "../Origin.ts"
+import type { Pass } from "../rewrite.ts"
+
+/** Bytes under which a value is not worth a wait: 4 KiB. */
+export const smallBytes = 4096
+
+/**
+ * The pass, with the bytes under which a value is kept. It is repeated as long as the fullest moment becomes emptier by a
+ * twentieth, for then another one is the fullest; it changes nothing where nothing of size is kept that could be computed
+ * again.
+ *
+ * @example
+ * rematerialization(smallBytes)(optimize(graph))
+ */
+export const rematerialization = (small: number): Pass => (graph) => {
+  const { bytes, place } = fullestMoment(graph)
+  const emptier = emptied(place, small)(graph)
+  return fullestMoment(emptier).bytes > 0.95 * bytes ? graph : rematerialization(small)(emptier)
+}
+
+/**
+ * The pass for one moment, that when `place` nodes have run: as little as possible is kept past it.
+ *
+ * @example
+ * emptied(fullestMoment(graph).place, smallBytes)(graph)
+ */
+export const emptied = (place: number, small: number): Pass => (graph) => {
+  const halves: Halves = {
+    graph,
+    early: graph.nodes.slice(0, place),
+    late: graph.nodes.slice(place),
+    isSmall: (value) => bytesOf(value) < small
+  }
+  return withLateCopies(halves, valuesToKeep(halves))
+}
+
+/** A graph in two parts. */
+interface Halves {
+  readonly graph: Graph
+  /** What is computed before a moment. */
+  readonly early: ReadonlyArray<Node>
+  /** What is computed after it. */
+  readonly late: ReadonlyArray<Node>
+  /** What is kept anyway. */
+  readonly isSmall: (value: Value) => boolean
+}
+
+/** The values to keep, of those that the early nodes have made and the late ones need. */
+const valuesToKeep = ({ early, graph, isSmall, late }: Halves): ReadonlySet<Value> => {
+  // Every value is two nodes of a flow network; the edge between them is cut where the value is kept.
+  const values = [...graph.arguments.map(({ value }) => value), ...early.flatMap(({ outputs }) => outputs)]
+  const numbers = new Map(values.map((value, i) => [value, i]))
+  const before = (value: Value): number => 2 * numbers.get(value)!
+  const after = (value: Value): number => before(value) + 1
+  const source = 2 * values.length
+  const sink = source + 1
+  const edges: Array<FlowNetwork["edges"][number]> = []
+  const edge = (from: number, to: number, capacity = Infinity): void => void edges.push({ from, to, capacity })
+
+  const isThere = new Set([
+    ...[...graph.arguments, ...graph.results].map(({ value }) => value),
+    ...early.filter(isConstant).flatMap(({ outputs }) => outputs)
+  ])
+  const costOf = (value: Value): number => isThere.has(value) || isSmall(value) ? 0 : bytesOf(value)
+  for (const value of values) edge(before(value), after(value), costOf(value))
+  for (const { value } of graph.arguments) edge(source, before(value))
+  for (const { inputs, operation, outputs } of early) {
+    for (const output of outputs) {
+      for (const input of operandsToCopy(operation, inputs)) edge(after(input), before(output))
+      if (!isCheap(operation)) edge(source, before(output))
+    }
+  }
+  const needed = new Set(late.flatMap(({ inputs }) => inputs).filter((input) => numbers.has(input)))
+  for (const value of needed) edge(after(value), sink)
+
+  const side = sinkSide({ nodes: sink + 1, source, sink, edges })
+  return new Set(values.filter((value) => side.has(after(value)) && !side.has(before(value))))
+}
+
+const isConstant = ({ operation }: Node): boolean => operation.kind === "constant"
+
+/** The operands that a copy of a cheap operation needs. Of what waited for something, the copy waits for something else. */
+const operandsToCopy = (operation: Operation, inputs: ReadonlyArray<Value>): ReadonlyArray<Value> =>
+  operation.kind === "after" ? inputs.slice(0, 1) : isCheap(operation) ? inputs : []
+
+/** What takes a pass over its elements, and no more. */
+const isCheap = ({ kind }: Operation): boolean => cheap.has(kind)
+
+const cheap: ReadonlySet<Operation["kind"]> = new Set<Operation["kind"]>([
+  "after",
+  "averagePool",
+  "binary",
+  "broadcast",
+  "cast",
+  "concat",
+  "fill",
+  "groupNorm",
+  "oneHot",
+  "pad",
+  "reduce",
+  "reshape",
+  "reverse",
+  "select",
+  "slice",
+  "softmax",
+  "split",
+  "tile",
+  "transpose",
+  "unary",
+  "upsampleNearest"
+])
+
+/** The graph whose late nodes take what is kept, and copies of what is not. */
+const withLateCopies = ({ early, graph, isSmall, late }: Halves, kept: ReadonlySet<Value>): Graph => {
+  let origin: Origin | undefined
+  const builder = new GraphBuilder(() => origin)
+  builder.nodes.push(...early)
+  const producers = new Map(early.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
+  const copies = new Map<Value, Value>()
+
+  /** What stands for a value from before, from the moment on that `event` is there. */
+  const copyOf = (value: Value, event: Value): Value => {
+    const known = copies.get(value)
+    if (known !== undefined) return known
+    const producer = producers.get(value)
+    // What is kept waits as well, so that whatever an engine makes of it (another layout, say) is made anew and not kept.
+    if (producer === undefined || kept.has(value)) {
+      const copy = isSmall(value) || (producer !== undefined && isConstant(producer))
+        ? value
+        : builder.append({ kind: "after" }, [value, event], value.shape, value.dtype)
+      copies.set(value, copy)
+      return copy
+    }
+    if (producer.operation.kind === "after") return copyOf(producer.inputs[0]!, event)
+    const inputs = producer.inputs.map((input) => copyOf(input, event))
+    origin = producer.origin
+    const outputs = builder.appendMany(producer.operation, inputs, producer.outputs)
+    producer.outputs.forEach((output, i) => copies.set(output, outputs[i]!))
+    return copies.get(value)!
+  }
+
+  /** What is computed late, and cannot be computed before the moment. */
+  const events = new Set<Value>()
+  const isEvent = (value: Value): boolean => events.has(value)
+  const isComputedEarly = (value: Value): boolean => {
+    const kind = producers.get(value)?.operation.kind
+    return kind !== undefined && kind !== "constant" && kind !== "fill"
+  }
+  let latest: Value | undefined
+  for (const node of late) {
+    const event = node.inputs.findLast(isEvent) ?? latest
+    const inputs = event === undefined
+      ? node.inputs
+      : node.inputs.map((input) => (producers.has(input) ? copyOf(input, event) : input))
+    builder.nodes.push({ ...node, inputs })
+    if (!node.inputs.some((input) => isEvent(input) || isComputedEarly(input))) continue
+    for (const output of node.outputs) events.add(output)
+    latest = node.outputs[0]
+  }
+  return { ...graph, nodes: builder.nodes }
+}

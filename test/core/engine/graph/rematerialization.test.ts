@@ -1,0 +1,89 @@
+/**
+ * Computing again in place of keeping: less memory, and the same results.
+ */
+import { assert, it, layer } from "@effect/vitest"
+import type { Tensor } from "@effusion/core/engine"
+import { stateless } from "@effusion/core/engine"
+import { Effect } from "effect"
+import * as fc from "fast-check"
+import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
+import { fullestMoment } from "../../../../packages/core/src/engine/graph/liveness.ts"
+import { optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
+import { emptied, rematerialization } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
+import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
+import type { Instance } from "../../../conformance/Case.ts"
+import { property, toHost } from "../../../conformance/check.ts"
+import { expressions } from "../../../conformance/expressions.ts"
+import { bits, type NamedHost } from "../../../conformance/tests.ts"
+import { tinyTrainingProgram } from "../../../support/tinyTraining.ts"
+import { runtimeLayer, TestRuntime } from "../onnx/models.ts"
+
+type Tensors = { readonly [name: string]: Tensor }
+
+/** Steps a state with a graph, as it is. */
+const run = Effect.fnUntraced(function*(graph: Graph, state: NamedHost, inputs: ReadonlyArray<NamedHost>) {
+  const { compileModel } = yield* TestRuntime
+  const model = lower(graph, { optimize: false })
+  const executable = yield* compileModel({ program: graph.name, signature: graph.signature, model })
+  const instance = yield* executable.start(state)
+  const outputs = yield* Effect.forEach(inputs, (input) => instance.step(input))
+  return {
+    outputs: outputs.map((output) => bits(output as NamedHost)),
+    state: bits((yield* instance.read) as NamedHost)
+  }
+}, Effect.scoped)
+
+const record = ({ inputs, program }: Instance) => {
+  const specs = Object.fromEntries(
+    Object.entries(inputs).map(([name, { array, dtype }]) => [name, { shape: array.shape, dtype }])
+  )
+  const apply = (tensors: Tensors): Tensors =>
+    Object.fromEntries(program(tensors).map((tensor, i) => [`y${i}`, tensor]))
+  return trace(stateless<Tensors, Tensors>("expression", specs, apply), "onnx")
+}
+
+const copiesIn = ({ nodes }: Graph): number => nodes.filter(({ operation }) => operation.kind === "after").length
+
+layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
+  const instances = fc.oneof(...expressions.map((expression) => expression.instances))
+
+  it.effect("changes no bit, at whatever moment of whatever expression as little as possible is kept", () =>
+    property(
+      fc.tuple(instances, fc.double({ min: 0, max: 1, noNaN: true })),
+      ([instance, moment]) =>
+        Effect.gen(function*() {
+          const graph = optimize(yield* record(instance))
+          const inputs = Object.fromEntries(
+            Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
+          )
+          const once = emptied(Math.round(moment * graph.nodes.length), 0)(graph)
+          const expected = yield* run(graph, {}, [inputs])
+          assert.deepStrictEqual(yield* run(once, {}, [inputs]), expected)
+          const twice = emptied(Math.round(moment * moment * once.nodes.length), 0)(once)
+          assert.deepStrictEqual(yield* run(twice, {}, [inputs]), expected)
+        }),
+      { numRuns: 60 }
+    ))
+
+  it.effect("trains to the same bits with a fifth less in memory", () =>
+    Effect.gen(function*() {
+      const { input, program, state } = yield* tinyTrainingProgram
+      const graph = optimize(yield* trace(program, "onnx"))
+      const emptier = rematerialization(64)(graph)
+      assert.isAbove(copiesIn(emptier), 0)
+      assert.isBelow(fullestMoment(emptier).bytes, 0.8 * fullestMoment(graph).bytes)
+      const inputs = [0, 1, 2].map(input)
+      assert.deepStrictEqual(
+        yield* run(emptier, state as NamedHost, inputs),
+        yield* run(graph, state as NamedHost, inputs)
+      )
+    }))
+})
+
+it.effect("leaves a graph alone that keeps nothing it could compute again", () =>
+  Effect.gen(function*() {
+    const { program } = yield* tinyTrainingProgram
+    const graph = optimize(yield* trace(program, "onnx"))
+    assert.strictEqual(rematerialization(Infinity)(graph), graph)
+  }))
