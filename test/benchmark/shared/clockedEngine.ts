@@ -41,7 +41,7 @@ export interface ClockedEngine {
 }
 
 /** Starts the engine with its clocks; it is gone when the scope closes. */
-export const makeClockedEngine = Effect.fnUntraced(function*({ threads, without = [] }: EngineChoice) {
+export const makeClockedEngine = Effect.fnUntraced(function*({ rematerialize, threads, without = [] }: EngineChoice) {
   const optimizations = Optimizations.without(without)
   const clock = makeSessionClock()
   const worker = new URL("./clockedWorker.ts", import.meta.url)
@@ -52,7 +52,7 @@ export const makeClockedEngine = Effect.fnUntraced(function*({ threads, without 
       convolutionBlock: optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
     }
   }))
-  const { runtime, ...options } = { ...start.value, optimizations }
+  const { runtime, ...options } = { ...start.value, optimizations, rematerialize }
   let compiling: Compiling | undefined
   let steps = 0
 

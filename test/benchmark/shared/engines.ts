@@ -19,14 +19,16 @@ export interface EngineChoice {
   readonly threads?: number | undefined
   /** The optimizations of onnx that are switched off; none unless given. */
   readonly without?: ReadonlyArray<Optimizations.Name> | undefined
+  /** Whether it computes again what is cheap, in place of keeping it. */
+  readonly rematerialize?: boolean | undefined
 }
 
 type EngineOptions = Omit<EngineChoice, "engine">
 
 const engines = {
-  onnx: ({ mode, threads, without = [] }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
+  onnx: ({ mode, without = [], ...options }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
     mode === undefined
-      ? OnnxEngine.layer({ threads, optimizations: Optimizations.without(without) })
+      ? OnnxEngine.layer({ ...options, optimizations: Optimizations.without(without) })
       : refusal("onnx", `it was asked for its mode "${mode}"`, "it has none: omit --mode"),
   tensorflow: ({ without = [], ...options }: EngineOptions): Layer.Layer<Engine, EngineUnavailable> =>
     without.length === 0
@@ -50,12 +52,15 @@ export const engineLayer = ({ engine, ...options }: EngineChoice): Layer.Layer<E
   engines[engine](options)
 
 /** The flags that choose the same engine again. */
-export const engineFlags = ({ engine, mode, threads, without = [] }: EngineChoice): ReadonlyArray<string> => [
+export const engineFlags = (
+  { engine, mode, rematerialize, threads, without = [] }: EngineChoice
+): ReadonlyArray<string> => [
   "--engine",
   engine,
   ...(mode === undefined ? [] : ["--mode", mode]),
   ...(threads === undefined ? [] : ["--threads", String(threads)]),
-  ...(without.length === 0 ? [] : ["--without", without.join()])
+  ...(without.length === 0 ? [] : ["--without", without.join()]),
+  ...(rematerialize === true ? ["--rematerialize"] : [])
 ]
 
 const refusal = (engine: string, reason: string, remedy: string): Layer.Layer<Engine, EngineUnavailable> =>

@@ -44,6 +44,10 @@ const engine = {
   threads,
   without: namesFlag("without", Optimizations.names, []).pipe(
     Flag.withDescription("Optimizations of onnx to switch off, with commas between them")
+  ),
+  rematerialize: Flag.Boolean("rematerialize").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Compute again what is cheap, in place of keeping it")
   )
 }
 
@@ -62,17 +66,19 @@ export const common = { ...engine, config, json }
 
 /** The engine that flags choose. */
 export const engineOf = (
-  { engine, mode, threads, without }: {
+  { engine, mode, rematerialize, threads, without }: {
     readonly engine: EngineChoice["engine"]
     readonly mode: Option.Option<NonNullable<EngineChoice["mode"]>>
     readonly threads: Option.Option<number>
     readonly without: ReadonlyArray<Optimizations.Name>
+    readonly rematerialize: boolean
   }
 ): EngineChoice => ({
   engine,
   mode: Option.getOrUndefined(mode),
   threads: Option.getOrUndefined(threads),
-  without
+  without,
+  rematerialize
 })
 
 /** The configurations that a flag leaves. */

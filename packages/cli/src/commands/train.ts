@@ -78,6 +78,10 @@ const flags = {
   seed: Flag.Int("seed").pipe(Flag.withDescription("What all random numbers come from"), Flag.optional),
   ...engineFlags,
   threads: threadsFlag,
+  rematerialize: Flag.Boolean("rematerialize").pipe(
+    Flag.withDescription("Compute again what is cheap, in place of keeping it: less memory, somewhat more time"),
+    Flag.optional
+  ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("folder"),
     Flag.withDescription("The run's folder; runs/<preset>-<n> when not given"),
@@ -159,7 +163,9 @@ export const train = Command.make("train", flags, (flags) =>
   )
 
 const servicesOf = (config: RunConfig, flags: Flags) =>
-  Layer.mergeAll(pipelineServices(config), engineLayer(flags, { threads: config.threads }))
+  Layer.mergeAll(pipelineServices(config), engineLayer(flags, engineSettings(config)))
+
+const engineSettings = ({ rematerialize, threads }: RunConfig) => ({ threads, rematerialize })
 
 const resolveFlags = (flags: Flags) =>
   resolve({
@@ -169,7 +175,7 @@ const resolveFlags = (flags: Flags) =>
   })
 
 const overridesOf = (flags: Flags): Overrides => {
-  const { batchSize, data, learningRate, schedule, seed, steps, threads } = flags
+  const { batchSize, data, learningRate, rematerialize, schedule, seed, steps, threads } = flags
   return {
     ...Option.match(data, { onNone: () => ({}), onSome: (data) => ({ data }) }),
     ...Option.match(steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
@@ -177,7 +183,8 @@ const overridesOf = (flags: Flags): Overrides => {
     ...Option.match(learningRate, { onNone: () => ({}), onSome: (learningRate) => ({ learningRate }) }),
     ...Option.match(schedule, { onNone: () => ({}), onSome: (schedule) => ({ schedule }) }),
     ...Option.match(seed, { onNone: () => ({}), onSome: (seed) => ({ seed }) }),
-    ...Option.match(threads, { onNone: () => ({}), onSome: (threads) => ({ threads }) })
+    ...Option.match(threads, { onNone: () => ({}), onSome: (threads) => ({ threads }) }),
+    ...Option.match(rematerialize, { onNone: () => ({}), onSome: (rematerialize) => ({ rematerialize }) })
   }
 }
 
@@ -283,6 +290,6 @@ const profile = Effect.fnUntraced(function*(flags: Flags) {
   const data = yield* loadFitting(config)
   const out = Option.getOrUndefined(flags.out)
   yield* profileRun({ config, data, out, json: flags.json }).pipe(
-    Effect.provide(Layer.merge(pipelineServices(config), OnnxEngine.profilingLayer({ threads: config.threads })))
+    Effect.provide(Layer.merge(pipelineServices(config), OnnxEngine.profilingLayer(engineSettings(config))))
   )
 })

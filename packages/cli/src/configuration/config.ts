@@ -169,6 +169,8 @@ export const RunConfig = Schema.Struct({
   seed: Natural,
   /** Threads of the engine; as many as it finds good when absent. */
   threads: Schema.optionalKey(Count),
+  /** Whether the engine computes again what is cheap to compute, in place of keeping it; not when absent. */
+  rematerialize: Schema.optionalKey(Schema.Boolean),
   checkpoints: Schema.Struct({
     /** Steps from one checkpoint to the next. */
     every: Count,

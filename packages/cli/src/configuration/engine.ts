@@ -31,6 +31,14 @@ export const threadsFlag = Flag.Int("threads").pipe(
   Flag.optional
 )
 
+/** What a configuration says of its engine. */
+export interface EngineSettings {
+  /** Threads of the processor; all unless given. */
+  readonly threads: number | undefined
+  /** Whether it computes again what is cheap to compute, in place of keeping it. */
+  readonly rematerialize?: boolean | undefined
+}
+
 /** What the flags say. */
 export interface EngineFlags {
   readonly engine: Option.Option<(typeof names)[number]>
@@ -45,9 +53,9 @@ export interface EngineFlags {
  */
 export const engineOf = (
   flags: EngineFlags,
-  { threads }: { readonly threads: number | undefined }
+  settings: EngineSettings
 ): Layer.Layer<Engine | EngineChoice, EngineUnavailable> => {
-  const options = { device: Option.getOrUndefined(flags.device), threads }
+  const options = { device: Option.getOrUndefined(flags.device), ...settings }
   const name = Option.getOrElse(flags.engine, () => "auto" as const)
   return name === "auto"
     ? AutoEngine.layer(options)
@@ -63,12 +71,12 @@ export const engineOf = (
  */
 export const engineLayer = (
   flags: EngineFlags,
-  options: { readonly threads: number | undefined }
+  settings: EngineSettings
 ): Layer.Layer<Engine | EngineChoice, EngineUnavailable, Reporter> =>
   Layer.effectContext(Effect.gen(function*() {
     const { report } = yield* Reporter
     const warn = (message: string) => report({ event: "warning", message })
-    const context = yield* Layer.build(engineOf(flags, options))
+    const context = yield* Layer.build(engineOf(flags, settings))
     yield* Effect.forEach(warningsOf(context), warn, { discard: true })
     return Context.add(context, Engine, warning(Context.get(context, Engine), warn))
   }))

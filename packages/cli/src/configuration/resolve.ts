@@ -20,6 +20,7 @@ export interface Overrides {
   readonly seed?: number
   readonly schedule?: ScheduleType
   readonly threads?: number
+  readonly rematerialize?: boolean
 }
 
 /** There is no preset of this name. */
@@ -105,7 +106,8 @@ const flags: { readonly [Name in keyof Overrides]-?: readonly [path: string, fla
   learningRate: ["optimizer.learningRate", "--learning-rate"],
   seed: ["seed", "--seed"],
   schedule: ["schedule.type", "--schedule"],
-  threads: ["threads", "--threads"]
+  threads: ["threads", "--threads"],
+  rematerialize: ["rematerialize", "--rematerialize"]
 }
 
 const readConfigFile = Effect.fnUntraced(function*(path: string) {

@@ -3,6 +3,7 @@
  */
 import { fromArrays } from "@effusion/core/data"
 import type { Dataset } from "@effusion/core/data"
+import { Engine } from "@effusion/core/engine"
 import { sizeOf } from "@effusion/core/tensor"
 import type { Shape } from "@effusion/core/tensor"
 import { Training } from "@effusion/core/training"
@@ -40,7 +41,7 @@ export const estimate = Effect.fnUntraced(function*(config: RunConfig) {
   const parameters = parameterCount(denoiser)
   const batchSize = affordableBatch(config, denoiser.exampleShape)
   const memoryBefore = yield* residentBytes
-  const { memory, seconds } = yield* Effect.scoped(Effect.gen(function*() {
+  const { memory, seconds, stateBytes } = yield* Effect.scoped(Effect.gen(function*() {
     const run = yield* Training.start({
       pipeline: pipelineOf(config),
       data: blank(denoiser.exampleShape, batchSize),
@@ -51,12 +52,14 @@ export const estimate = Effect.fnUntraced(function*(config: RunConfig) {
       seed: config.seed
     })
     const reports = yield* Stream.runCollect(Stream.take(run.reports, measuredSteps))
-    return { memory: yield* residentBytes, seconds: reports.slice(1).map((report) => report.seconds) }
+    return {
+      memory: yield* residentBytes,
+      stateBytes: (yield* (yield* Engine).memory).bytes,
+      seconds: reports.slice(1).map((report) => report.seconds)
+    }
   }))
   const scale = config.batchSize / batchSize
   const secondsPerStep = median(seconds) * scale
-  // Parameters, their average and the optimiser's two moments, with a copy of each while a step is made.
-  const stateBytes = 2 * 4 * 4 * parameters
   const activationBytes = Math.max(0, memory - memoryBefore - stateBytes)
   return {
     parameters,

@@ -8,7 +8,10 @@ import { EngineUnavailable } from "../EngineError.ts"
 import type { FindOptions, Settings } from "../tensorflow/installation/index.ts"
 
 /** What every engine is told. */
-export interface EngineOptions extends Settings, Pick<FindOptions, "package"> {}
+export interface EngineOptions extends Settings, Pick<FindOptions, "package"> {
+  /** Whether a step computes again what is cheap to compute, in place of keeping it. Default false. */
+  readonly rematerialize?: boolean | undefined
+}
 
 /** The engines by name. */
 export type Engines = {
@@ -22,7 +25,7 @@ export type Engines = {
  * Effect.provide(program, engines.onnx({ threads: 2 }))
  */
 export const engines: Engines = {
-  onnx: ({ device, threads }) =>
+  onnx: ({ device, rematerialize, threads }) =>
     device === "gpu"
       ? Layer.effectContext(
         Effect.fail(
@@ -34,7 +37,10 @@ export const engines: Engines = {
         )
       )
       : Layer.unwrap(
-        Effect.map(Effect.promise(() => import("../onnx/index.ts")), ({ OnnxEngine }) => OnnxEngine.layer({ threads }))
+        Effect.map(
+          Effect.promise(() => import("../onnx/index.ts")),
+          ({ OnnxEngine }) => OnnxEngine.layer({ threads, rematerialize })
+        )
       ),
   tensorflow: (options) =>
     Layer.unwrap(

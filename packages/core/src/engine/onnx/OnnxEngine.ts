@@ -12,7 +12,7 @@ import type { Program, Tensors } from "../Program.ts"
 import { trace } from "../trace/trace.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
 import { engine, makeRuntime, type Runtime } from "./internal/Runtime.ts"
-import { lowerWithSources } from "./lowering/lower.ts"
+import { type LoweringOptions, lowerWithSources } from "./lowering/lower.ts"
 import * as Optimizations from "./Optimizations.ts"
 import { makeRecording, Profiler, type Recording } from "./Profiler.ts"
 
@@ -22,6 +22,11 @@ export interface Options {
   readonly threads?: number | undefined
   /** Optimizations to switch off, for finding out what each does; all are on unless given. */
   readonly optimizations?: Optimizations.Choice | undefined
+  /**
+   * Whether a step computes again what is cheap to compute, in place of keeping it: a training step takes less memory and
+   * somewhat more time, and gives the same bits (`docs/performance.md` has figures). Default false.
+   */
+  readonly rematerialize?: boolean | undefined
 }
 
 /**
@@ -67,18 +72,17 @@ const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Rec
   const optimizations = yield* Optimizations.complete(choice, engine)
   const runtime = yield* makeRuntime({ threads: options.threads })
   const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
-  return engineOf(runtime, { convolutionBlock, optimizations }, recording)
+  return engineOf(runtime, { convolutionBlock, optimizations, rematerialize: options.rematerialize }, recording)
 })
 
 /** How the engine lowers programs. */
-interface Lowering {
-  readonly convolutionBlock: number | undefined
+interface Lowering extends LoweringOptions {
   readonly optimizations: Optimizations.Optimizations
 }
 
 const engineOf = (
   { compileModel, device, memory }: Runtime,
-  { convolutionBlock, optimizations }: Lowering,
+  lowering: Lowering,
   recording: Recording | undefined
 ): Engine["Service"] => ({
   name: engine,
@@ -88,17 +92,17 @@ const engineOf = (
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
       const graph = yield* trace(program, engine, {
         origins: recording !== undefined,
-        composed: Optimizations.composed(optimizations)
+        composed: Optimizations.composed(lowering.optimizations)
       })
       const lowered = yield* Effect.try({
-        try: () => lowerWithSources(graph, { convolutionBlock, optimizations }),
+        try: () => lowerWithSources(graph, lowering),
         catch: (cause) => refusal(program.name, cause)
       })
       const executable = yield* compileModel({
         program: program.name,
         signature: graph.signature,
         model: lowered.model,
-        optimizations,
+        optimizations: lowering.optimizations,
         profile: recording?.begin(lowered)
       })
       // The signature, against which every tensor is checked, is that of the program.

@@ -4,14 +4,14 @@
  */
 import { Effect, Layer, type Scope } from "effect"
 import { Engine } from "../Engine.ts"
-import type { EngineUnavailable } from "../EngineError.ts"
+import { EngineUnavailable } from "../EngineError.ts"
 import { makeEager } from "./eager/index.ts"
 import { deviceOf } from "./installation/device.ts"
 import { type FindOptions, load, prepare, type Prepared, type Settings } from "./installation/index.ts"
 import { makeCompiled } from "./internal/CompiledEngine.ts"
 import { outOfMemory } from "./internal/outOfMemory.ts"
 import { withFallback } from "./internal/withFallback.ts"
-import { InvalidSetting, LibraryDamaged, LibraryMissing, SystemTooOld, unavailable } from "./TensorflowError.ts"
+import { engine, InvalidSetting, LibraryDamaged, LibraryMissing, SystemTooOld, unavailable } from "./TensorflowError.ts"
 
 /**
  * The ways of running a program.
@@ -29,6 +29,11 @@ const modes = ["auto", "eager", "graph", "xla"] as const
 export interface Options extends Settings, Pick<FindOptions, "package"> {
   /** How programs are run. Default `auto`. */
   readonly mode?: Mode | undefined
+  /**
+   * Whether a step computes again what is cheap to compute, in place of keeping it: less memory and somewhat more time for a
+   * training step. Mode `graph` does so; XLA may join again what is computed twice, and mode `eager` cannot. Default false.
+   */
+  readonly rematerialize?: boolean | undefined
 }
 
 /**
@@ -56,7 +61,7 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavaila
     Effect.gen(function*() {
       const mode = yield* Effect.mapError(checkedMode(options.mode ?? "auto"), unavailable)
       const prepared = yield* Effect.mapError(prepare(options), unavailable)
-      return yield* make(prepared, mode).pipe(
+      return yield* make(prepared, mode, options).pipe(
         Effect.tap(prepared.keep),
         Effect.tapError(({ cause }) => isNotLoaded(cause) ? prepared.abandon : prepared.keep)
       )
@@ -81,17 +86,24 @@ const isNotLoaded = (cause: unknown): boolean =>
 
 const make = (
   prepared: Prepared,
-  mode: Mode
+  mode: Mode,
+  { rematerialize }: Options
 ): Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope> => {
   switch (mode) {
     case "eager":
-      return eager(prepared)
+      return rematerialize === true
+        ? new EngineUnavailable({
+          engine,
+          reason: "it was asked to compute again in place of keeping, which mode \"eager\" cannot",
+          remedy: "take mode \"graph\", or leave out rematerialize"
+        })
+        : eager(prepared)
     case "graph":
     case "xla":
-      return makeCompiled(prepared, { xla: mode === "xla" })
+      return makeCompiled(prepared, { xla: mode === "xla", rematerialize })
     case "auto":
       return Effect.flatMap(
-        makeCompiled(prepared, { xla: false }),
+        makeCompiled(prepared, { xla: false, rematerialize }),
         (compiled) => withFallback(compiled, eager(prepared))
       )
   }

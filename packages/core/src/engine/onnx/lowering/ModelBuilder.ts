@@ -32,6 +32,11 @@ export interface ModelOptions {
   readonly convolutionBlock?: number | undefined
   /** Which optimizations are on; all are unless given. */
   readonly optimizations?: Optimizations.Optimizations | undefined
+  /**
+   * Whether shapes are hidden from the runtime until it runs. From shapes that it knows beforehand it plans which tensor
+   * takes the place of which, and keeps the place in between, be it for half a step. Default false.
+   */
+  readonly hideShapes?: boolean | undefined
 }
 
 export class ModelBuilder {
@@ -49,10 +54,12 @@ export class ModelBuilder {
   private readonly rearranged = new Map<string, string>()
   /** What each reshaped tensor was before. */
   private readonly unshaped = new Map<string, string>()
+  private readonly hideShapes: boolean
   private counter = 0
 
   constructor(options: ModelOptions) {
     this.optimizations = options.optimizations ?? Optimizations.all
+    this.hideShapes = options.hideShapes ?? false
     this.convolutionBlock = this.optimizations.blockedConvolutions ? options.convolutionBlock : undefined
   }
 
@@ -165,10 +172,17 @@ export class ModelBuilder {
   reshape(name: string, shape: Shape): string {
     const source = this.optimizations.viewsFromOrigin ? this.unshaped.get(name) ?? name : name
     return this.once(`${source} [${shape.join()}]`, () => {
-      const reshaped = this.node("Reshape", [source, this.integers(shape)])
+      const reshaped = this.node("Reshape", [source, this.shape(shape)])
       this.unshaped.set(reshaped, source)
       return reshaped
     })
+  }
+
+  private shape(shape: Shape): string {
+    const integers = this.integers(shape)
+    return this.hideShapes
+      ? this.once(`hidden ${integers}`, () => this.node("Identity", [integers]))
+      : integers
   }
 
   /**

@@ -46,7 +46,7 @@ import {
 } from "./shapes.ts"
 
 /** How a graph is lowered. */
-export interface LoweringOptions extends ModelOptions {
+export interface LoweringOptions extends Omit<ModelOptions, "hideShapes"> {
   /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`). Default {@link blockElements}. */
   readonly stateBlock?: number | undefined
   /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
@@ -96,13 +96,15 @@ const withBlocks = (
 
 /** The second half of lowering: the model of a graph, node by node. */
 export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered => {
-  const model = new ModelBuilder(options)
+  const model = new ModelBuilder({ ...options, hideShapes: options.rematerialize })
   for (const argument of graph.arguments) model.place(argument.value, argumentInfo(argument).name)
   for (const node of graph.nodes) {
     model.source = node
     lowerNode(model, node)
   }
-  const ordered = writesLast(finish(graph, model), (added, writer) => {
+  const lowered = finish(graph, model)
+  if (!model.optimizations.overwrittenStates) return { model: lowered, graph, sources: model.sources }
+  const ordered = writesLast(lowered, (added, writer) => {
     const source = model.sources.get(writer.name)
     if (source !== undefined) model.sources.set(added.name, source)
   })

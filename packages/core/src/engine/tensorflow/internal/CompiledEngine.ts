@@ -9,31 +9,31 @@ import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
 import { messageOf } from "../../worker/index.ts"
 import type { Prepared } from "../installation/index.ts"
-import { lower } from "../lowering/lower.ts"
+import { lower, type LoweringOptions } from "../lowering/lower.ts"
 import { engine } from "../TensorflowError.ts"
 import { makeRuntime } from "./Runtime.ts"
 
 /**
  * Makes the engine; its thread is gone, with all that it holds, when the scope closes.
  *
- * @param xla whether XLA compiles the step, when it first runs
+ * @param options how programs are lowered: with `xla`, XLA compiles the step when it first runs
  */
 export const makeCompiled = Effect.fnUntraced(
   function*(
     prepared: Prepared,
-    { xla }: { readonly xla: boolean }
+    options: LoweringOptions
   ): Effect.fn.Return<Engine["Service"], EngineUnavailable, Scope.Scope> {
     const { compileModel, device, memory } = yield* makeRuntime(prepared)
     return {
       name: engine,
-      mode: xla ? "xla" : "graph",
+      mode: options.xla ? "xla" : "graph",
       device,
       memory,
       compile: Effect.fnUntraced(
         function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
           const graph = yield* trace(program, engine)
           const model = yield* Effect.try({
-            try: () => lower(graph, { xla }),
+            try: () => lower(graph, options),
             catch: (cause) => refusal(program.name, cause)
           })
           const executable = yield* compileModel({ program: program.name, signature: graph.signature, model })
