@@ -10,7 +10,7 @@ import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import { fullestMoment } from "../../../../packages/core/src/engine/graph/liveness.ts"
 import { optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
 import { emptied, rematerialization } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
-import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import type { Instance } from "../../../conformance/Case.ts"
 import { property, toHost } from "../../../conformance/check.ts"
@@ -24,7 +24,7 @@ type Tensors = { readonly [name: string]: Tensor }
 /** Steps a state with a graph, as it is. */
 const run = Effect.fnUntraced(function*(graph: Graph, state: NamedHost, inputs: ReadonlyArray<NamedHost>) {
   const { compileModel } = yield* TestRuntime
-  const model = lower(graph, { optimize: false })
+  const { model } = lowerSimplified(graph, {})
   const executable = yield* compileModel({ program: graph.name, signature: graph.signature, model })
   const instance = yield* executable.start(state)
   const outputs = yield* Effect.forEach(inputs, (input) => instance.step(input))
