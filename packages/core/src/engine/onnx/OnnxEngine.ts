@@ -6,13 +6,11 @@
  */
 import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import type { PlatformError } from "effect/PlatformError"
-import { Engine, type Executable } from "../Engine.ts"
-import { CompilationFailed, type EngineUnavailable, UnsupportedOperation } from "../EngineError.ts"
-import type { Program, Tensors } from "../Program.ts"
-import { trace } from "../trace/trace.ts"
+import { Engine } from "../Engine.ts"
+import type { EngineUnavailable } from "../EngineError.ts"
+import { engineOf } from "./internal/engine.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
-import { engine, makeRuntime, type Runtime } from "./internal/Runtime.ts"
-import { type LoweringOptions, lowerWithSources } from "./lowering/lower.ts"
+import { engine, makeRuntime } from "./internal/Runtime.ts"
 import * as Optimizations from "./Optimizations.ts"
 import { makeRecording, Profiler, type Recording } from "./Profiler.ts"
 
@@ -74,45 +72,3 @@ const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Rec
   const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
   return engineOf(runtime, { convolutionBlock, optimizations, rematerialize: options.rematerialize }, recording)
 })
-
-/** How the engine lowers programs. */
-interface Lowering extends LoweringOptions {
-  readonly optimizations: Optimizations.Optimizations
-}
-
-const engineOf = (
-  { compileModel, device, memory }: Runtime,
-  lowering: Lowering,
-  recording: Recording | undefined
-): Engine["Service"] => ({
-  name: engine,
-  device,
-  memory,
-  compile: Effect.fnUntraced(
-    function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
-      const graph = yield* trace(program, engine, {
-        origins: recording !== undefined,
-        composed: Optimizations.composed(lowering.optimizations)
-      })
-      const lowered = yield* Effect.try({
-        try: () => lowerWithSources(graph, lowering),
-        catch: (cause) => refusal(program.name, cause)
-      })
-      const executable = yield* compileModel({
-        program: program.name,
-        signature: graph.signature,
-        model: lowered.model,
-        optimizations: lowering.optimizations,
-        profile: recording?.begin(lowered)
-      })
-      // The signature, against which every tensor is checked, is that of the program.
-      return executable as unknown as Executable<S, I, O>
-    }
-  )
-})
-
-/** Lowering throws what it has no lowering for; anything else is a defect of the engine, reported as such. */
-const refusal = (program: string, cause: unknown): UnsupportedOperation | CompilationFailed =>
-  cause instanceof UnsupportedOperation
-    ? cause
-    : new CompilationFailed({ program, engine, reason: cause instanceof Error ? cause.message : String(cause) })

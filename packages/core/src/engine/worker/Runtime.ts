@@ -7,6 +7,7 @@ import type { EngineMemory, Executable, Instance, StartOptions } from "../Engine
 import { CompilationFailed, ExecutionFailed, type RunError } from "../EngineError.ts"
 import type { Tensors } from "../Program.ts"
 import { type Client, connect, type Thread } from "./client.ts"
+import { type Identity, type Living, makePopulation, type Population } from "./Living.ts"
 import { connectLocally } from "./local.ts"
 import type { Machine } from "./Machine.ts"
 import { type Arrays, buffersOf, type Elements, type Facts, messageOf } from "./protocol.ts"
@@ -25,11 +26,18 @@ export interface Compilation<Source> {
   /** The inputs that the lowered program uses; no others are sent. */
   readonly inputs: ReadonlyArray<string>
   readonly source: Source
+  /** What tells the program from others; without it, what is compiled is for this program alone. */
+  readonly identity?: Identity | undefined
   /** Buffers of the source, which go over to the worker. */
   readonly transfer?: ReadonlyArray<ArrayBuffer>
   /** The error that a reason of the worker's stands for when it runs, where it is a particular one. */
   readonly explain?: ((reason: string, program: string) => RunError | undefined) | undefined
 }
+
+/** A program that need not be lowered where another one of its identity lives. */
+export type Sharing =
+  & Pick<Compilation<unknown>, "program" | "signature" | "explain">
+  & { readonly identity: Identity }
 
 /** A worker thread that compiles and runs programs. */
 export interface Runtime<Source> {
@@ -39,6 +47,11 @@ export interface Runtime<Source> {
   readonly compile: (
     compilation: Compilation<Source>
   ) => Effect.Effect<AnyExecutable, CompilationFailed, Scope.Scope>
+  /**
+   * A program that shares what was compiled, or is being compiled, for another one of the same identity; undefined where
+   * none lives. What is shared is released with the last program that shares it.
+   */
+  readonly share: (sharing: Sharing) => Effect.Effect<AnyExecutable | undefined, never, Scope.Scope>
   readonly memory: Effect.Effect<EngineMemory>
 }
 
@@ -61,10 +74,11 @@ export const makeLocalRuntime = <Source>(
   Effect.map(connectLocally(machine), (client) => runtimeOf(options, client))
 
 const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Runtime<Source> => {
-  const ids = counter()
+  const house: House<Source> = { engine: options.engine, client, ids: counter(), population: makePopulation() }
   return {
     facts: client.facts,
-    compile: (compilation) => compile(options.engine, client, ids, compilation),
+    compile: (compilation) => compile(house, compilation),
+    share: (sharing) => share(house, sharing),
     memory: client.request("memory", {}).pipe(
       // A worker that is gone has taken everything with it.
       Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
@@ -72,48 +86,91 @@ const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Run
   }
 }
 
-/** Numbers programs and instances apart. */
+/** Where programs live. */
+interface House<Source> {
+  readonly engine: string
+  readonly client: Client<Source>
+  /** Numbers programs and instances apart. */
+  readonly ids: () => number
+  readonly population: Population
+}
+
 const counter = () => {
   let next = 0
   return () => next++
 }
 
-const compile = Effect.fnUntraced(
-  function*<Source>(
-    engine: string,
-    client: Client<Source>,
-    ids: () => number,
-    { explain, inputs, program: name, signature, source, transfer }: Compilation<Source>
-  ): Effect.fn.Return<AnyExecutable, CompilationFailed, Scope.Scope> {
+const compile = <Source>(
+  house: House<Source>,
+  { identity, inputs, source, transfer, ...described }: Compilation<Source>
+): Effect.Effect<AnyExecutable, CompilationFailed, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { client, engine, ids } = house
+    const id = ids()
+    const made = client.request("compile", { program: id, source }, transfer).pipe(
+      Effect.mapError((reason) => new CompilationFailed({ program: described.program, engine, reason }))
+    )
+    return settle(house, { ...described, identity, id, inputs }, made)
+  })
+
+const share = <Source>(
+  house: House<Source>,
+  sharing: Sharing
+): Effect.Effect<AnyExecutable | undefined, never, Scope.Scope> =>
+  Effect.suspend((): Effect.Effect<AnyExecutable | undefined, string, Scope.Scope> => {
+    const { client, ids, population } = house
+    const living = population.find(sharing.identity)
+    if (living === undefined) return Effect.undefined
+    const id = ids()
+    // The worker answers in order: what is being compiled is there when it comes to this request.
+    const made = client.request("share", { program: id, of: living.id })
+    return settle(house, { ...sharing, id, inputs: living.inputs }, made)
+  }).pipe(
+    // It could not be compiled, or is released already, or the worker is gone: who compiles afresh is told what is wrong.
+    Effect.orElseSucceed(() => undefined)
+  )
+
+/** A program on its way into the worker. */
+type Settler = Omit<Sharing, "identity"> & Living & { readonly identity?: Identity | undefined }
+
+/** Has a program made in the worker, where it lives until the scope closes; as long as it does, others may share it. */
+const settle = Effect.fnUntraced(
+  function*<Source, E>(
+    { client, engine, ids, population }: House<Source>,
+    { explain, id, identity, inputs, program: name, signature }: Settler,
+    made: Effect.Effect<void, E>
+  ): Effect.fn.Return<AnyExecutable, E, Scope.Scope> {
     const unusable = (reason: string) => new ExecutionFailed({ program: name, engine, reason })
     const program: ProgramHandle<Source> = {
       client,
       name,
       signature,
-      id: ids(),
+      id,
       inputs,
       released: false,
       unusable,
       failed: (reason) => explain?.(reason, name) ?? unusable(reason)
     }
+    const enter = Effect.sync(() => {
+      if (identity !== undefined) population.add(identity, program)
+    })
+    const leave = Effect.sync(() => {
+      program.released = true
+      if (identity !== undefined) population.remove(identity, program)
+    })
+    // The elements are read while the worker compiles.
+    const identified = Effect.zip(made, Effect.sync(() => identity?.elements()), { concurrent: true })
     yield* Effect.acquireRelease(
-      client.request("compile", { program: program.id, source }, transfer).pipe(
-        Effect.mapError((reason) => new CompilationFailed({ program: name, engine, reason }))
-      ),
-      () =>
-        Effect.suspend(() => {
-          program.released = true
-          return Effect.ignore(client.request("releaseProgram", { program: program.id }))
-        })
+      Effect.andThen(enter, Effect.onError(identified, () => leave)),
+      () => Effect.andThen(leave, Effect.ignore(client.request("releaseProgram", { program: id })))
     )
     return { name, ...signature, start: (state, options) => start(program, ids, state, options) }
   }
 )
 
 /** A program in the worker. */
-interface ProgramHandle<Source> extends Pick<Compilation<Source>, "signature" | "inputs"> {
+interface ProgramHandle<Source> extends Living, Pick<Compilation<Source>, "signature"> {
   readonly client: Client<Source>
-  readonly id: number
   readonly name: string
   /** The error for what is not there any more. */
   readonly unusable: (reason: string) => ExecutionFailed

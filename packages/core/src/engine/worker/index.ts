@@ -5,7 +5,15 @@
  * A runtime blocks its thread while it computes; in a thread of its own, the main one stays free.
  */
 export { type Thread, workerBeside } from "./client.ts"
+export type { Identity } from "./Living.ts"
 export type { Compiled, Held, Machine } from "./Machine.ts"
 export { type Arrays, type Elements, messageOf } from "./protocol.ts"
-export { type Compilation, makeLocalRuntime, makeRuntime, type Runtime, type RuntimeOptions } from "./Runtime.ts"
+export {
+  type Compilation,
+  makeLocalRuntime,
+  makeRuntime,
+  type Runtime,
+  type RuntimeOptions,
+  type Sharing
+} from "./Runtime.ts"
 export { mismatch } from "./signature.ts"

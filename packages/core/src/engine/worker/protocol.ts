@@ -19,6 +19,11 @@ export interface Protocol<Source> {
     readonly request: { readonly program: number; readonly source: Source }
     readonly response: void
   }
+  /** Makes a program that is the same as one that was compiled, is there, and will be there until both are released. */
+  readonly share: {
+    readonly request: { readonly program: number; readonly of: number }
+    readonly response: void
+  }
   /** Takes a state into the worker. */
   readonly start: {
     readonly request: { readonly instance: number; readonly program: number; readonly state: Arrays }

@@ -20,12 +20,19 @@ export type Handlers<Source> = {
 
 const nothing = [undefined, []] as const
 
+/** What was compiled, and for how many programs. */
+interface Shared {
+  readonly compiled: Compiled
+  users: number
+}
+
 /** Keeps the compiled programs of a machine and the states that they step, and answers requests for them. */
 export const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source> => {
-  const programs = new Map<number, Compiled>()
+  /** Programs that compute the same share what was compiled, which is released with the last of them. */
+  const programs = new Map<number, Shared>()
   const instances = new Map<number, { readonly program: number; readonly held: Held }>()
   const heldBy = (instance: number): Held => instances.get(instance)!.held
-  const programOf = (id: number): Compiled => {
+  const programOf = (id: number): Shared => {
     const program = programs.get(id)
     if (program === undefined) throw new Error("the compiled program was released: its scope is closed")
     return program
@@ -33,12 +40,19 @@ export const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source>
 
   return {
     compile: async ({ program, source }) => {
-      programs.set(program, await machine.compile(source))
+      programs.set(program, { compiled: await machine.compile(source), users: 1 })
+      return nothing
+    },
+
+    share: async ({ of, program }) => {
+      const shared = programOf(of)
+      shared.users++
+      programs.set(program, shared)
       return nothing
     },
 
     start: async ({ instance, program, state }) => {
-      instances.set(instance, { program, held: await programOf(program).start(state) })
+      instances.set(instance, { program, held: await programOf(program).compiled.start(state) })
       return nothing
     },
 
@@ -62,7 +76,7 @@ export const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source>
     releaseProgram: async ({ program: id }) => {
       const program = programs.get(id)
       programs.delete(id)
-      await program?.release()
+      if (program !== undefined && --program.users === 0) await program.compiled.release()
       return nothing
     },
 
@@ -85,7 +99,8 @@ export const makeHandlers = <Source>(machine: Machine<Source>): Handlers<Source>
     },
 
     close: async () => {
-      const all = [...Array.from(instances.values(), ({ held }) => held), ...programs.values()]
+      const compiled = new Set(Array.from(programs.values(), ({ compiled }) => compiled))
+      const all = [...Array.from(instances.values(), ({ held }) => held), ...compiled]
       instances.clear()
       programs.clear()
       // What cannot be released does not keep the rest.

@@ -37,6 +37,8 @@ export interface Compilation {
   readonly program: string
   readonly signature: Signature
   readonly model: OnnxModel
+  /** What tells the program from others, with which it shares its session; without it, the session is its own. */
+  readonly identity?: Worker.Identity | undefined
   /** Which optimizations are on; all are unless given. */
   readonly optimizations?: Optimizations.Optimizations
   /** What the path of the profile begins with that is written when the program is released; none unless given. */
@@ -50,6 +52,8 @@ export interface Runtime {
   readonly compileModel: (
     compilation: Compilation
   ) => Effect.Effect<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope>
+  /** A program with the session of another one of the same identity, if there is one. */
+  readonly share: Worker.Runtime<SessionSource>["share"]
   readonly memory: Effect.Effect<EngineMemory>
 }
 
@@ -72,6 +76,7 @@ export const makeRuntime = Effect.fnUntraced(
     return {
       device: { kind: "cpu", description: cpus()[0]?.model.trim() ?? process.arch, threads, software: software() },
       compileModel: (compilation) => compileModel(runtime, threads, compilation),
+      share: runtime.share,
       memory: runtime.memory
     }
   }
@@ -91,7 +96,7 @@ const compileModel = Effect.fnUntraced(
   function*(
     runtime: Worker.Runtime<SessionSource>,
     threads: number,
-    { model, optimizations = Optimizations.all, profile, program, signature }: Compilation
+    { identity, model, optimizations = Optimizations.all, profile, program, signature }: Compilation
   ): Effect.fn.Return<Executable<Tensors, Tensors, Tensors>, CompilationFailed, Scope.Scope> {
     const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
@@ -100,6 +105,7 @@ const compileModel = Effect.fnUntraced(
     return yield* runtime.compile({
       program,
       signature,
+      identity,
       inputs: namesOf("input", model.inputs),
       source: {
         model: bytes,
