@@ -13,7 +13,7 @@ import { expressions } from "../../../conformance/expressions.ts"
 
 const whole = (graph: Graph): string => {
   const { elements, structure } = fingerprint(graph)
-  return `${structure} ${elements()}`
+  return `${structure()} ${elements()}`
 }
 
 type Named = { readonly [name: string]: Tensor }

@@ -62,7 +62,7 @@ const adding = (amount: number, name = `add ${amount}`): Compilation<number> & {
   signature: { state: { n: scalar }, input: {}, output: { n: scalar } },
   inputs: [],
   source: amount,
-  identity: { structure: `add an ${amount % 2 === 0 ? "even" : "odd"} number`, elements: () => String(amount) }
+  identity: { structure: () => `add an ${amount % 2 === 0 ? "even" : "odd"} number`, elements: () => String(amount) }
 })
 
 /** As engines compile: what is there is shared. */
@@ -197,16 +197,50 @@ describe("programs that compute the same", () => {
       assert.deepStrictEqual(yield* runtime.memory, nothing)
     }))
 
-  it.effect("have their elements looked at only where there is another of the same structure", () =>
+  it.effect("are told apart only while another one lives, and by their elements only where it has the same structure", () =>
     Effect.gen(function*() {
       const runtime = yield* open(fresh())
-      let asked = 0
-      const elements = () => String(++asked)
-      const [even, odd] = [adding(2), adding(1)]
-      yield* runtime.compile(even)
-      assert.isUndefined(yield* runtime.share({ ...odd, identity: { ...odd.identity, elements } }))
-      assert.strictEqual(asked, 0)
-      assert.isUndefined(yield* runtime.share({ ...even, identity: { ...even.identity, elements } }))
-      assert.strictEqual(asked, 1)
+      const asked: Array<string> = []
+      const watched = ({ identity, ...program }: ReturnType<typeof adding>) => ({
+        ...program,
+        identity: {
+          structure: () => {
+            asked.push("structure")
+            return identity.structure()
+          },
+          elements: () => {
+            asked.push("elements")
+            return identity.elements()
+          }
+        }
+      })
+      assert.isUndefined(yield* runtime.share(watched(adding(1))))
+      assert.deepStrictEqual(asked, [])
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* runtime.compile(adding(2))
+        assert.isUndefined(yield* runtime.share(watched(adding(1))))
+        assert.deepStrictEqual(asked, ["structure"])
+        assert.isUndefined(yield* runtime.share(watched(adding(4))))
+        assert.deepStrictEqual(asked, ["structure", "structure", "elements"])
+      }))
+      assert.isUndefined(yield* runtime.share(watched(adding(2))))
+      assert.strictEqual(asked.length, 3)
+    }))
+
+  it.effect("are what they were when they were compiled", () =>
+    Effect.gen(function*() {
+      const runtime = yield* open(fresh())
+      let amount = 1
+      const identity = fingerprintOf(() => String(amount))
+      yield* runtime.compile({ ...adding(1), identity })
+      amount = 3
+      assert.isUndefined(yield* runtime.share({ ...adding(3), identity: fingerprintOf(() => "3") }))
+      assert.isDefined(yield* runtime.share({ ...adding(1), identity: fingerprintOf(() => "1") }))
     }))
 })
+
+/** An identity that reads its elements once, as a graph's does. */
+const fingerprintOf = (read: () => string): Identity => {
+  let elements: string | undefined
+  return { structure: () => "add a number", elements: () => elements ??= read() }
+}

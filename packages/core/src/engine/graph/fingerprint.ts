@@ -8,14 +8,14 @@
 import { createHash } from "node:crypto"
 import type { Binding, Graph, Node, Value } from "./Graph.ts"
 
-/** A fingerprint in two parts, for the elements of constants may take a while: 30 ms for 64 MB, and more without SHA in hardware. */
+/**
+ * A fingerprint in two parts, each in hexadecimal digits and made when it is asked for first: a large program's structure
+ * takes some milliseconds, and elements take 30 ms for 64 MB, or several times as long without SHA in hardware.
+ */
 export interface Fingerprint {
-  /** Of everything but the elements of constants, in hexadecimal digits. */
-  readonly structure: string
-  /**
-   * Of the elements of all constants, in hexadecimal digits. They are read when this is called first, and are let go of
-   * then: it must be called before they may change.
-   */
+  /** Of everything but the elements of constants. */
+  readonly structure: () => string
+  /** Of the elements of all constants, as they are when this is called first. They are let go of then. */
   readonly elements: () => string
 }
 
@@ -24,10 +24,10 @@ export interface Fingerprint {
  *
  * @example
  * const [a, b] = [fingerprint(graph), fingerprint(another)]
- * a.structure === b.structure && a.elements() === b.elements() // => they compute the same
+ * a.structure() === b.structure() && a.elements() === b.elements() // => they compute the same
  */
 export const fingerprint = (graph: Graph): Fingerprint => ({
-  structure: digest([structureOf(graph)]),
+  structure: once(() => digest([structureOf(graph)])),
   elements: once(() => digest(constantsOf(graph)))
 })
 

@@ -2,10 +2,13 @@
  * The compiled programs of a worker that others may share, by what they compute.
  */
 
-/** What tells a program from others: equal where both parts are equal. */
+/**
+ * What tells a program from others: equal where both parts are equal. A part is asked for while another program lives that
+ * may be the same, or when there is nothing else to do; it is the same each time.
+ */
 export interface Identity {
-  readonly structure: string
-  /** The part that takes a while: it is asked for only while a program of the same structure lives, or is made. */
+  readonly structure: () => string
+  /** The part that takes longer; asked for where the structure is the same. */
   readonly elements: () => string
 }
 
@@ -19,23 +22,21 @@ export interface Living {
 /** The programs that live. */
 export interface Population {
   readonly add: (identity: Identity, program: Living) => void
-  readonly remove: (identity: Identity, program: Living) => void
+  readonly remove: (program: Living) => void
   /** A program that is the same; undefined where none lives. */
   readonly find: (identity: Identity) => Living | undefined
 }
 
 export const makePopulation = (): Population => {
-  const living = new Map<string, ReadonlyArray<{ readonly program: Living; readonly elements: () => string }>>()
-  const of = (structure: string) => living.get(structure) ?? []
+  const living = new Map<Living, Identity>()
   return {
-    add: ({ elements, structure }, program) => {
-      living.set(structure, [...of(structure), { program, elements }])
-    },
-    remove: ({ structure }, program) => {
-      const others = of(structure).filter((one) => one.program !== program)
-      if (others.length === 0) living.delete(structure)
-      else living.set(structure, others)
-    },
-    find: ({ elements, structure }) => of(structure).find((one) => one.elements() === elements())?.program
+    add: (identity, program) => void living.set(program, identity),
+    remove: (program) => void living.delete(program),
+    find: (identity) => {
+      for (const [program, other] of living) {
+        if (other.structure() === identity.structure() && other.elements() === identity.elements()) return program
+      }
+      return undefined
+    }
   }
 }

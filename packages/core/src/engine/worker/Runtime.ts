@@ -156,10 +156,14 @@ const settle = Effect.fnUntraced(
     })
     const leave = Effect.sync(() => {
       program.released = true
-      if (identity !== undefined) population.remove(identity, program)
+      population.remove(program)
     })
-    // The elements are read while the worker compiles.
-    const identified = Effect.zip(made, Effect.sync(() => identity?.elements()), { concurrent: true })
+    // There is time for it while the worker compiles, and the elements are still what they were.
+    const identify = Effect.sync(() => {
+      identity?.structure()
+      identity?.elements()
+    })
+    const identified = Effect.zip(made, identify, { concurrent: true })
     yield* Effect.acquireRelease(
       Effect.andThen(enter, Effect.onError(identified, () => leave)),
       () => Effect.andThen(leave, Effect.ignore(client.request("releaseProgram", { program: id })))
