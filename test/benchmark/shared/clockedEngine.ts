@@ -1,5 +1,6 @@
 /**
- * The onnx engine, taken apart and with a clock on each part. It does what `OnnxEngine.layer` does, by the same functions.
+ * The onnx engine, taken apart and with a clock on each part. It does what `OnnxEngine.layer` does, by the same functions,
+ * but for fingerprints, which are made while the session is.
  */
 import { Engine, type Executable, type Program, type Tensors } from "@effusion/core/engine"
 import { Optimizations } from "@effusion/core/engine/onnx"

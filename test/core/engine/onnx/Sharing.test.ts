@@ -1,15 +1,42 @@
 /** Programs of the same graph, compiled while one of them lives, share a session of ONNX Runtime. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import { fromArrays } from "@effusion/core/data"
 import { Engine, type Program, type Tensor } from "@effusion/core/engine"
 import { OnnxEngine, Profiler } from "@effusion/core/engine/onnx"
+import { adam, ema } from "@effusion/core/optimizer"
+import {
+  forwardNoising,
+  meanSquaredError,
+  noisePrediction,
+  Objective,
+  Pipeline,
+  scheduleSampling,
+  TimestepSampler
+} from "@effusion/core/pipeline"
+import { NoiseSchedule } from "@effusion/core/schedule"
 import { float32, type HostTensor } from "@effusion/core/tensor"
+import { Training } from "@effusion/core/training"
+import { MLP } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Layer, References, Scope, Stream } from "effect"
 import { engineOf } from "../../../../packages/core/src/engine/onnx/internal/engine.ts"
 import { makeRuntime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { all } from "../../../../packages/core/src/engine/onnx/Optimizations.ts"
 import { nothingHeld } from "./models.ts"
+
+const data = fromArrays({
+  name: "waves",
+  exampleShape: [2],
+  elements: Float32Array.from({ length: 64 }, (_, i) => Math.sin(i))
+})
+
+const services = Layer.mergeAll(
+  NoiseSchedule.linear({ steps: 100 }),
+  TimestepSampler.uniform,
+  Objective.noise,
+  MLP.layer(MLP.Config.make({ dimensions: 2, width: 8, depth: 1 }))
+)
 
 type Scaling = Program<{ readonly sum: Tensor }, { readonly x: Tensor }, { readonly mean: Tensor }>
 
@@ -74,6 +101,19 @@ describe("programs of the same graph", () => {
       assert.strictEqual(sessions.made, 2)
     }))
 
+  it.effect("are compiled once when all ask at once, however fibers take turns", () =>
+    Effect.forEach([11, 17, 23, 31, 47, 2048], (operations) =>
+      Effect.gen(function*() {
+        const { engine, sessions } = yield* counted
+        const weights = Array.from({ length: 6 }, (_, i) => [1, 1, 1 + (i % 2)])
+        const begun = Effect.forEach(weights, (weight) => begin(engine, scaling(weight), vector(0, 0, 0)), {
+          concurrency: "unbounded"
+        })
+        yield* Effect.provideService(begun, References.MaxOpsBeforeYield, operations)
+        assert.strictEqual(sessions.made, 2)
+        assert.strictEqual((yield* engine.memory).executables, weights.length)
+      }).pipe(Effect.scoped)))
+
   it.effect("have a session each where an element of a constant differs", () =>
     Effect.gen(function*() {
       const { engine, sessions } = yield* counted
@@ -86,6 +126,32 @@ describe("programs of the same graph", () => {
         }))
       assert.deepStrictEqual(sums, weights.map((weight) => Array.from(Float32Array.from(weight))))
       assert.strictEqual(sessions.made, weights.length)
+    }))
+
+  it.effect("are those of runs that differ in seed and learning rate, and each trains as it would alone", () =>
+    Effect.gen(function*() {
+      const { engine, sessions } = yield* counted
+      const run = (seed: number) =>
+        Training.run({
+          data,
+          batchSize: 4,
+          pipeline: Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError),
+          optimizer: adam({ learningRate: 1e-2 / (1 + seed) }),
+          average: ema({ decay: 0.9 }),
+          steps: 6,
+          seed
+        }).pipe(Stream.map(({ loss }) => loss), Stream.runCollect)
+      const runs = [run(0), run(1), run(2)]
+      const together = yield* Effect.all(runs, { concurrency: "unbounded" }).pipe(
+        Effect.provideService(Engine, engine),
+        Effect.provide(services)
+      )
+      assert.strictEqual(sessions.made, 1)
+      const alone = yield* Effect.all(runs).pipe(Effect.provideService(Engine, engine), Effect.provide(services))
+      assert.strictEqual(sessions.made, 4)
+      assert.deepStrictEqual(together, alone)
+      assert.strictEqual(new Set(together.flat()).size, 18)
+      assert.deepStrictEqual(yield* engine.memory, nothingHeld)
     }))
 
   it.effect("are profiled each by itself", () =>

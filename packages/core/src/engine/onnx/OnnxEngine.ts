@@ -29,7 +29,8 @@ export interface Options {
 
 /**
  * The engine as a layer. Its thread starts with the layer and is gone, with all that it holds, when the layer's scope
- * closes. Fails with `EngineUnavailable` where ONNX Runtime does not load, and where an option is none.
+ * closes. Programs of the same graph that live at the same time share what was compiled. Fails with `EngineUnavailable` where
+ * ONNX Runtime does not load, and where an option is none.
  *
  * @example
  * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
@@ -47,7 +48,7 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavaila
 
 /**
  * The engine with its profiler on: it computes the same, and times every operation, which makes a step a few percent
- * slower. Profiles are written to a temporary folder, which is gone when the layer's scope closes.
+ * slower, and no two programs share anything. Profiles are written to a temporary folder, which is gone when the layer's scope closes.
  *
  * @example
  * const measure = Effect.gen(function*() {

@@ -1,7 +1,7 @@
 /**
  * The engine over its runtime: how a program becomes one that runs, or shares the session of one that does.
  */
-import { Effect } from "effect"
+import { Effect, References } from "effect"
 import type { Engine, Executable } from "../../Engine.ts"
 import { CompilationFailed, UnsupportedOperation } from "../../EngineError.ts"
 import { fingerprint } from "../../graph/fingerprint.ts"
@@ -52,7 +52,9 @@ export const engineOf = (
         profile: recording?.begin(lowered)
       })
       return executable as unknown as Executable<S, I, O>
-    }
+    },
+    // Between looking for a program to share and asking for one of its own no other fiber gets a turn to do the same.
+    Effect.provideService(References.PreventSchedulerYield, true)
   )
 })
 
