@@ -7,21 +7,20 @@ import { CompilationFailed, UnsupportedOperation } from "../../EngineError.ts"
 import { fingerprint } from "../../graph/fingerprint.ts"
 import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
-import { lowerWithSources } from "../lowering/lower.ts"
+import { type LoweringOptions, lowerWithSources } from "../lowering/lower.ts"
 import * as Optimizations from "../Optimizations.ts"
 import type { Recording } from "../Profiler.ts"
 import { engine, type Runtime } from "./Runtime.ts"
 
 /** How the engine lowers programs. */
-export interface Lowering {
-  readonly convolutionBlock: number | undefined
+export interface Lowering extends LoweringOptions {
   readonly optimizations: Optimizations.Optimizations
 }
 
 /** The engine on a runtime. With a recording, every program is profiled by itself. */
 export const engineOf = (
   { compileModel, device, memory, share }: Runtime,
-  { convolutionBlock, optimizations }: Lowering,
+  lowering: Lowering,
   recording: Recording | undefined
 ): Engine["Service"] => ({
   name: engine,
@@ -31,7 +30,7 @@ export const engineOf = (
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
       const graph = yield* trace(program, engine, {
         origins: recording !== undefined,
-        composed: Optimizations.composed(optimizations)
+        composed: Optimizations.composed(lowering.optimizations)
       })
       const { signature } = graph
       // A profile is of one program.
@@ -40,7 +39,7 @@ export const engineOf = (
       // The signature, against which every tensor is checked, is that of the program.
       if (shared !== undefined) return shared as unknown as Executable<S, I, O>
       const lowered = yield* Effect.try({
-        try: () => lowerWithSources(graph, { convolutionBlock, optimizations }),
+        try: () => lowerWithSources(graph, lowering),
         catch: (cause) => refusal(program.name, cause)
       })
       const executable = yield* compileModel({
@@ -48,7 +47,7 @@ export const engineOf = (
         signature,
         identity,
         model: lowered.model,
-        optimizations,
+        optimizations: lowering.optimizations,
         profile: recording?.begin(lowered)
       })
       return executable as unknown as Executable<S, I, O>
