@@ -61,6 +61,7 @@ export const engineConformance = (
   options: ConformanceOptions & { readonly memory: MemoryBound; readonly effort?: number }
 ): void => {
   const { effort = 1, memory } = options
+  const sums = "sums" in options ? options.sums : 2 ** -22
   describe(`the engine ${name}`, () => {
     withLayer(layer, { excludeTestServices: true })((it) => {
       for (const [group, cases, { batch, runs }] of groups) {
@@ -70,7 +71,7 @@ export const engineConformance = (
           }
         })
       }
-      if (options.exactSums !== false) describe("sums of many elements", () => sumTests(it))
+      if (sums !== undefined) describe("sums of many elements", () => sumTests(it, sums))
       describe("training", () => trainingTests(it, options))
       describe("repeatability", () => repeatabilityTests(it))
       describe("state", () => stateTests(it))

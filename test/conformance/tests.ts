@@ -13,8 +13,11 @@ export type EngineTests = Vitest.MethodsNonLive<Engine>
 /** What an engine's conformance is measured with. */
 export interface ConformanceOptions {
   readonly tolerance: Tolerance
-  /** Whether sums over millions of elements are right to 1e-6. Default true. */
-  readonly exactSums?: boolean
+  /**
+   * How near sums of many elements are to those in float64, relative to the sum of the absolute elements. Default 2^-22;
+   * `undefined` where they are not held to it.
+   */
+  readonly sums?: number | undefined
 }
 
 /** Tensors by name, where the names are data. */

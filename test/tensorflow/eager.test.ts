@@ -9,7 +9,5 @@ import { eagerLayer } from "./support/eager.ts"
 
 engineConformance("tensorflow (eager)", eagerLayer, {
   tolerance: { relative: 1e-5 },
-  memory: { cycles: 1000, megabytes: 32 },
-  // TensorFlow's kernel adds along outer axes one element after the other: 3 % of a sum over 3 million of them is lost.
-  exactSums: false
+  memory: { cycles: 1000, megabytes: 32 }
 })

@@ -53,6 +53,11 @@ export const repeated = (
   (message.get(field) ?? []).flatMap((value) => typeof value === "bigint" ? [signed(value)] : packed(value))
 export const floats = (bytes: Uint8Array): ReadonlyArray<number> =>
   Array.from({ length: bytes.length / 4 }, (_, i) => float(bytes.subarray(4 * i)))
+export const doubles = (bytes: Uint8Array): ReadonlyArray<number> =>
+  Array.from(
+    { length: bytes.length / 8 },
+    (_, i) => new DataView(bytes.buffer, bytes.byteOffset).getFloat64(8 * i, true)
+  )
 /** Packed varints are the values of a message without tags; reading them under a made-up tag keeps one varint reader. */
 const varints = (bytes: Uint8Array): ReadonlyArray<number> => {
   const values: Array<number> = []

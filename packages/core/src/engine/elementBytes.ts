@@ -1,5 +1,5 @@
 /** The element types of what is stored in a runtime's graph. */
-type StoredType = "float32" | "int32" | "int64" | "bool"
+type StoredType = "float32" | "float64" | "int32" | "int64" | "bool"
 
 /**
  * The elements of a stored tensor as bytes, as ONNX and TensorFlow have them; typed arrays of the right type are viewed, not
@@ -13,6 +13,8 @@ export const elementBytes = (data: ArrayLike<number>, dtype: StoredType): Uint8A
   switch (dtype) {
     case "float32":
       return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data))
+    case "float64":
+      return bytesOf(data instanceof Float64Array ? data : Float64Array.from(data))
     case "int32":
       return bytesOf(data instanceof Int32Array ? data : Int32Array.from(data))
     case "int64":
@@ -22,5 +24,5 @@ export const elementBytes = (data: ArrayLike<number>, dtype: StoredType): Uint8A
   }
 }
 
-const bytesOf = (array: Float32Array | Int32Array | BigInt64Array): Uint8Array =>
+const bytesOf = (array: Float32Array | Float64Array | Int32Array | BigInt64Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

@@ -20,9 +20,10 @@ const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 const record = <A>(fields: { [K in keyof A]: fc.Arbitrary<A[K]> }) => fc.record<A>(fields, { noNullPrototype: true })
 const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 })
 const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 150 })
-const dtype: fc.Arbitrary<OnnxType> = fc.constantFrom("float32", "int32", "int64", "bool")
+const dtype: fc.Arbitrary<OnnxType> = fc.constantFrom("float32", "float64", "int32", "int64", "bool")
 const elementOf: { readonly [T in OnnxType]: fc.Arbitrary<number> } = {
   float32: float,
+  float64: fc.double({ noNaN: true }),
   int32,
   int64: fc.maxSafeInteger(),
   bool: fc.integer({ min: 0, max: 1 })
@@ -130,14 +131,15 @@ describe("ONNX Runtime reads what encode writes", () => {
     }))
     await fc.assert(
       fc.asyncProperty(narrow, async (initializer) => {
+        const isFloat = initializer.dtype === "float32" || initializer.dtype === "float64"
         const output: Port = {
           name: `${initializer.name} out`,
-          dtype: initializer.dtype === "float32" ? "float32" : "int32",
+          dtype: isFloat ? "float32" : "int32",
           shape: initializer.shape
         }
         const to = { type: "int", value: output.dtype === "float32" ? 1 : 6 } as const
         const result = await run(output, [initializer], [node("Cast", [initializer.name], [output.name], { to })])
-        assert.deepStrictEqual(result, Array.from(initializer.data))
+        assert.deepStrictEqual(result, Array.from(initializer.data, isFloat ? Math.fround : Number))
       })
     )
   })

@@ -17,13 +17,21 @@ import {
   text
 } from "../protobuf.ts"
 
-const dtypes: { readonly [code: number]: OnnxType } = { 1: "float32", 6: "int32", 7: "int64", 9: "bool" }
+const dtypes: { readonly [code: number]: OnnxType } = {
+  1: "float32",
+  6: "int32",
+  7: "int64",
+  9: "bool",
+  11: "float64"
+}
 
 const elements = (dtype: OnnxType, raw: Uint8Array): ReadonlyArray<number> => {
   const bytes = raw.slice().buffer
   switch (dtype) {
     case "float32":
       return Array.from(new Float32Array(bytes))
+    case "float64":
+      return Array.from(new Float64Array(bytes))
     case "int32":
       return Array.from(new Int32Array(bytes))
     case "int64":

@@ -13,9 +13,10 @@ const float = fc.float({ noNaN: true })
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 150 })
 const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 })
-const dtype: fc.Arbitrary<TensorflowType> = fc.constantFrom("float32", "int32", "int64", "bool")
+const dtype: fc.Arbitrary<TensorflowType> = fc.constantFrom("float32", "float64", "int32", "int64", "bool")
 const elementOf: { readonly [T in TensorflowType]: fc.Arbitrary<number> } = {
   float32: float,
+  float64: fc.double({ noNaN: true }),
   int32,
   int64: fc.maxSafeInteger(),
   bool: fc.integer({ min: 0, max: 1 })

@@ -8,6 +8,7 @@ import type {
   TensorflowType
 } from "../../../../packages/core/src/engine/tensorflow/Model.ts"
 import {
+  doubles,
   float,
   floats,
   ints,
@@ -22,7 +23,13 @@ import {
   text
 } from "../protobuf.ts"
 
-const dtypes: { readonly [code: number]: TensorflowType } = { 1: "float32", 3: "int32", 9: "int64", 10: "bool" }
+const dtypes: { readonly [code: number]: TensorflowType } = {
+  1: "float32",
+  2: "float64",
+  3: "int32",
+  9: "int64",
+  10: "bool"
+}
 
 const shape = (proto: Message): ReadonlyArray<number> =>
   messages(proto, 2).map((dimension) => signed(dimension.get(1)![0]))
@@ -32,6 +39,8 @@ const elements = (tensor: Message, dtype: TensorflowType): ReadonlyArray<number>
   switch (dtype) {
     case "float32":
       return bytes === undefined ? repeated(tensor, 5, floats) : Array.from(new Float32Array(bytes))
+    case "float64":
+      return bytes === undefined ? repeated(tensor, 6, doubles) : Array.from(new Float64Array(bytes))
     case "int32":
       return bytes === undefined ? ints(tensor, 7) : Array.from(new Int32Array(bytes))
     case "int64":

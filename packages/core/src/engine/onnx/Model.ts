@@ -5,7 +5,7 @@
 import type { Shape } from "../../tensor/HostTensor.ts"
 
 /** Element types, by their ONNX names. */
-export type OnnxType = "float32" | "int32" | "int64" | "bool"
+export type OnnxType = "float32" | "float64" | "int32" | "int64" | "bool"
 
 /** The type of a graph input or output. */
 export interface OnnxValueInfo {

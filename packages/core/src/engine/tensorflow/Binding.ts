@@ -8,6 +8,9 @@
  * must not be changed afterwards.
  */
 
+/** TensorFlow's number for float64, which the addon has no name for. */
+export const float64 = 2
+
 /** A tensor that an operation or a model gave back. */
 export interface TensorHandle {
   readonly id: number

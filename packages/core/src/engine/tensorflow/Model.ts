@@ -9,7 +9,7 @@ import type { Shape } from "../../tensor/HostTensor.ts"
 export const tag = "serve"
 
 /** Element types, by the names that the rest of the engine has for them; the graph's own bookkeeping uses no others. */
-export type TensorflowType = "float32" | "int32" | "int64" | "bool"
+export type TensorflowType = "float32" | "float64" | "int32" | "int64" | "bool"
 
 /** An attribute of a node. */
 export type TensorflowAttribute =

@@ -9,10 +9,16 @@ import { type IType, Root, type Type } from "protobufjs/light.js"
 import type { OnnxAttribute, OnnxType } from "../Model.ts"
 
 /** `TensorProto.DataType`. */
-export const dataTypes: { readonly [T in OnnxType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9 }
+export const dataTypes: { readonly [T in OnnxType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 }
 
 /** Bytes of one element in `TensorProto.raw_data`. */
-export const bytesPerElement: { readonly [T in OnnxType]: number } = { float32: 4, int32: 4, int64: 8, bool: 1 }
+export const bytesPerElement: { readonly [T in OnnxType]: number } = {
+  float32: 4,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float64: 8
+}
 
 /** `AttributeProto.AttributeType`. */
 export const attributeTypes: { readonly [T in OnnxAttribute["type"]]: number } = {

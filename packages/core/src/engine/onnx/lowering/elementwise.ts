@@ -5,6 +5,8 @@ import type { Shape } from "../../../tensor/HostTensor.ts"
 import { sameShape } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { BinaryFunction, UnaryFunction } from "../../graph/Operation.ts"
+import { dataTypes } from "../internal/schema.ts"
+import type { OnnxType } from "../Model.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { float, microsoft } from "./ModelBuilder.ts"
 import type { Order } from "./order.ts"
@@ -37,11 +39,8 @@ export const lowerCast = (model: ModelBuilder, node: Node): void => {
   model.place(output, cast(model, name, output.dtype), order)
 }
 
-/** ONNX's numbers for element types. */
-const typeNumbers = { float32: 1, int32: 6, int64: 7, bool: 9 } as const
-
-export const cast = (model: ModelBuilder, name: string, dtype: keyof typeof typeNumbers): string =>
-  model.node("Cast", [name], { to: typeNumbers[dtype] })
+export const cast = (model: ModelBuilder, name: string, dtype: OnnxType): string =>
+  model.node("Cast", [name], { to: dataTypes[dtype] })
 
 /**
  * The order that the result of an elementwise operation is kept in: that of the first operand of the result's shape

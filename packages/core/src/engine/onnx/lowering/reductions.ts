@@ -4,7 +4,7 @@
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { areMany, sumInStages, type SumOperations } from "../../graph/sums.ts"
+import { needsFloat64, sumInFloat64, type SumOperations } from "../../graph/sums.ts"
 import { cast } from "./elementwise.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { arrange, withoutAxes } from "./order.ts"
@@ -21,10 +21,9 @@ export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"redu
     model.place(node.outputs[0]!, result, keepDims ? order : withoutAxes(order, axes))
 
   const count = sizeOf(positions.map((position) => shape[position]!))
-  if ((of === "sum" || of === "mean") && x.dtype === "float32" && areMany(count)) {
+  if ((of === "sum" || of === "mean") && x.dtype === "float32" && needsFloat64(count, sizeOf(shape) / count)) {
     const result = shape.flatMap((size, position) => positions.includes(position) ? (keepDims ? [1] : []) : [size])
-    const sum = sumInStages(sumOperations(model), name, shape, positions, result)
-    return place(of === "sum" ? sum : model.node("Div", [sum, model.scalar(count)]))
+    return place(sumInFloat64(sumOperations(model), name, { of, shape, axes: positions, result }))
   }
 
   const logical = of === "all" || of === "any"
@@ -35,10 +34,13 @@ export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"redu
   place(logical ? cast(model, reduced, "bool") : reduced)
 }
 
-const sumOperations = (model: ModelBuilder): SumOperations => ({
+const sumOperations = (model: ModelBuilder): SumOperations<string> => ({
   reshape: (name, shape) => model.reshape(name, shape),
-  sum: (name, axis) => model.node("ReduceSum", [name, model.integers([axis])], { keepdims: 0 }),
-  padSecond: (name, zeros) => model.node("Pad", [name, model.integers([0, 0, 0, 0, zeros, 0])])
+  sum: (name, axes) => model.node("ReduceSum", [name, model.integers(axes)], { keepdims: 0 }),
+  padSecond: (name, zeros) => model.node("Pad", [name, model.integers([0, 0, 0, 0, zeros, 0])]),
+  widen: (name) => cast(model, name, "float64"),
+  narrow: (name) => cast(model, name, "float32"),
+  divide: (name, divisor) => model.node("Div", [name, model.scalar(divisor, "float64")])
 })
 
 const operators = {

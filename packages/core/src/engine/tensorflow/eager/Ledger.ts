@@ -6,7 +6,7 @@
  * here, where tfjs's deletions do not count; whatever else a step makes is deleted when the step ends.
  */
 import { sizeOf } from "../../../tensor/HostTensor.ts"
-import type { Binding, TensorHandle } from "../Binding.ts"
+import { type Binding, float64, type TensorHandle } from "../Binding.ts"
 
 /** A tensor of the addon. */
 interface Entry {
@@ -136,4 +136,4 @@ const unsigned = (id: number): number => id >>> 0
 
 /** The bytes of an element; those of strings and of resources are not known. */
 const elementBytes = ({ TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64 }: Binding, dtype: number): number =>
-  dtype === TF_FLOAT || dtype === TF_INT32 ? 4 : dtype === TF_INT64 ? 8 : dtype === TF_BOOL ? 1 : 0
+  dtype === TF_FLOAT || dtype === TF_INT32 ? 4 : dtype === TF_INT64 || dtype === float64 ? 8 : dtype === TF_BOOL ? 1 : 0

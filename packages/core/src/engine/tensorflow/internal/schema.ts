@@ -11,13 +11,31 @@ import { type IType, Root, type Type } from "protobufjs/light.js"
 import type { TensorflowType } from "../Model.ts"
 
 /** `DataType` of types.proto. */
-export const dataTypes: { readonly [T in TensorflowType]: number } = { float32: 1, int32: 3, int64: 9, bool: 10 }
+export const dataTypes: { readonly [T in TensorflowType]: number } = {
+  float32: 1,
+  float64: 2,
+  int32: 3,
+  int64: 9,
+  bool: 10
+}
 
 /** Bytes of one element in `TensorProto.tensor_content`. */
-export const bytesPerElement: { readonly [T in TensorflowType]: number } = { float32: 4, int32: 4, int64: 8, bool: 1 }
+export const bytesPerElement: { readonly [T in TensorflowType]: number } = {
+  float32: 4,
+  float64: 8,
+  int32: 4,
+  int64: 8,
+  bool: 1
+}
 
 /** The field of a `TensorProto` that lists elements of a type one by one. */
-export const elementFields = { float32: "floatVal", int32: "intVal", int64: "int64Val", bool: "boolVal" } as const
+export const elementFields = {
+  float32: "floatVal",
+  float64: "doubleVal",
+  int32: "intVal",
+  int64: "int64Val",
+  bool: "boolVal"
+} as const
 
 const messages: { readonly [name: string]: IType } = {
   SavedModel: {
@@ -127,6 +145,7 @@ const messages: { readonly [name: string]: IType } = {
       tensorShape: { type: "TensorShapeProto", id: 2 },
       tensorContent: { type: "bytes", id: 4 },
       floatVal: { rule: "repeated", type: "float", id: 5 },
+      doubleVal: { rule: "repeated", type: "double", id: 6 },
       intVal: { rule: "repeated", type: "int32", id: 7 },
       int64Val: { rule: "repeated", type: "int64", id: 10 },
       boolVal: { rule: "repeated", type: "bool", id: 11 }

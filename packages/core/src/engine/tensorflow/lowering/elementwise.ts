@@ -5,6 +5,7 @@ import type { Shape } from "../../../tensor/HostTensor.ts"
 import { sameShape } from "../../../tensor/HostTensor.ts"
 import type { Node, Value, ValueType } from "../../graph/Graph.ts"
 import type { BinaryFunction, UnaryFunction } from "../../graph/Operation.ts"
+import type { TensorflowType } from "../Model.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 
 export const lowerUnary = (model: ModelBuilder, node: Node, name: UnaryFunction): void => {
@@ -32,7 +33,7 @@ export const lowerCast = (model: ModelBuilder, node: Node): void => {
   model.place(output, cast(model, model.tensor(x), x.dtype, output.dtype))
 }
 
-export const cast = (model: ModelBuilder, name: string, from: ValueType, to: ValueType): string =>
+export const cast = (model: ModelBuilder, name: string, from: TensorflowType, to: TensorflowType): string =>
   from === to ? name : model.node("Cast", [name], { SrcT: from, DstT: to })
 
 /** x sigmoid(x). */

@@ -4,7 +4,8 @@
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, ReduceFunction } from "../../graph/Operation.ts"
-import { areMany, sumInStages, type SumOperations } from "../../graph/sums.ts"
+import { needsFloat64, sumInFloat64, type SumOperations, type SumType } from "../../graph/sums.ts"
+import { cast } from "./elementwise.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { pad } from "./shapes.ts"
 
@@ -15,16 +16,10 @@ export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"redu
   const { axes, function: of, keepDims } = operation
   const output = node.outputs[0]!
   const count = sizeOf(axes.map((axis) => x.shape[axis]!))
-  if ((of === "sum" || of === "mean") && x.dtype === "float32" && areMany(count)) {
-    const sum = sumInStages(
-      sumOperations(model),
-      model.tensor(x),
-      x.shape,
-      axes.toSorted((a, b) => a - b),
-      output.shape
-    )
-    const result = of === "sum" ? sum : model.node("RealDiv", [sum, model.scalar(count)], { T: "float32" })
-    return model.place(output, result)
+  if ((of === "sum" || of === "mean") && x.dtype === "float32" && needsFloat64(count, sizeOf(output.shape))) {
+    const rising = axes.toSorted((a, b) => a - b)
+    const given = { of, shape: x.shape, axes: rising, result: output.shape }
+    return model.place(output, sumInFloat64(sumOperations(model), model.tensor(x), given))
   }
   const logical = of === "all" || of === "any"
   const type = logical ? {} : { T: x.dtype }
@@ -35,15 +30,23 @@ export const lowerReduce = (model: ModelBuilder, node: Node, operation: Of<"redu
   )
 }
 
-const sumOperations = (model: ModelBuilder): SumOperations => ({
+const sumOperations = (model: ModelBuilder): SumOperations<string> => ({
   reshape: (name, shape) => model.reshape(name, shape),
-  sum: (name, axis) => sum(model, name, [axis]),
-  padSecond: (name, zeros) => pad(model, name, [[0, 0], [0, zeros], [0, 0]])
+  sum: (name, axes, type) => sum(model, name, axes, false, type),
+  padSecond: (name, zeros) => pad(model, name, [[0, 0], [0, zeros], [0, 0]]),
+  widen: (name) => cast(model, name, "float32", "float64"),
+  narrow: (name) => cast(model, name, "float64", "float32"),
+  divide: (name, divisor) => model.node("RealDiv", [name, model.scalar(divisor, "float64")], { T: "float64" })
 })
 
-/** The sum over some axes of float32 elements. */
-export const sum = (model: ModelBuilder, name: string, axes: ReadonlyArray<number>, keepDims = false): string =>
-  model.node("Sum", [name, model.integers(axes)], { T: "float32", keep_dims: keepDims })
+/** The sum over some axes. */
+export const sum = (
+  model: ModelBuilder,
+  name: string,
+  axes: ReadonlyArray<number>,
+  keepDims = false,
+  type: SumType = "float32"
+): string => model.node("Sum", [name, model.integers(axes)], { T: type, keep_dims: keepDims })
 
 const operators: { readonly [F in ReduceFunction]: string } = {
   all: "All",

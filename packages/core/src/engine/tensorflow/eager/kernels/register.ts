@@ -1,6 +1,7 @@
 /**
  * Kernels of ours for tfjs's backend, for what programs may ask of the engine and the package refuses: padding that is
- * given in numbers, arguments that are left out, and a gradient that TensorFlow does not have as the engine needs it.
+ * given in numbers, arguments that are left out, and a gradient that TensorFlow does not have as the engine needs it; and
+ * sums that it would lose much of.
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Backend } from "../load.ts"
@@ -10,6 +11,7 @@ import { depthwise, maxima } from "./depthwise.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 import { averages } from "./pooling.ts"
 import { centredResizings, enlargesBlocks, isCentred, resizings } from "./resizing.ts"
+import { addsMany, sums } from "./sums.ts"
 
 /** Puts the kernels in the place of the package's, which go on doing what they can. */
 export const registerKernels = (backendName: string): void => {
@@ -19,6 +21,7 @@ export const registerKernels = (backendName: string): void => {
   replace(backendName, resizings, enlargesBlocks)
   replace(backendName, gathering, countsFromTheBack)
   replace(backendName, slicing, lacksStrides)
+  replace(backendName, sums, addsMany)
 }
 
 /** @param applies whether a call is for the new kernel; else it is for the package's */
