@@ -1,5 +1,6 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { ema, type EmaOptions, follow } from "@effusion/core/optimizer"
+import { Distribution, draw, Key } from "@effusion/core/random"
 import * as tf from "@tensorflow/tfjs"
 import * as fc from "fast-check"
 import { element } from "./run.ts"
@@ -66,4 +67,67 @@ describe("follow", () => {
       assert.closeTo(average, expected, 1e-5)
     }))
   })
+
+  it("arrives at parameters that rest, to within half the distance between float32 numbers over its share", () => {
+    const weights = fc.array(element, { minLength: 4, maxLength: 4 })
+    fc.assert(
+      fc.property(weights, weights, fc.constantFrom(0.9, 0.99, 0.999), (from, to, decay) => {
+        const share = Math.fround(1 - decay)
+        const averages = averagesOf(from, decay, Array.from({ length: Math.ceil(16 / share) }, () => to))
+        averages.float32.forEach((average, i) => {
+          // Where the parameter is 0 the average falls until it is nothing beside what it began as.
+          const rounding = 2 ** -24 / share * Math.abs(to[i]!) + 1e-6 * Math.abs(from[i]!)
+          assert.isAtMost(Math.abs(average - to[i]!), rounding * (1 + 1e-3), `${from[i]} to ${to[i]}`)
+        })
+      }),
+      { numRuns: 10 }
+    )
+  })
+
+  it("loses less than a thousandth of its distance from trained parameters against the same in float64", () => {
+    fc.assert(
+      fc.property(fc.nat(1000), fc.constantFrom(0.999, 0.9999), (seed, decay) => {
+        const size = 64
+        const normal = (key: string, count: number) =>
+          draw(Key.fold(Key.make(seed), key), { distribution: Distribution.normal, shape: [count] }).data
+        const steps = 4000
+        const [start, drift, noise] = [normal("start", size), normal("drift", size), normal("noise", size * steps)]
+        // Adam moves a weight by about its learning rate a step: here one of 2e-4, a little of it always the same way.
+        const weights = Float32Array.from(start)
+        const trajectory = Array.from({ length: steps }, (_, step) =>
+          Float32Array.from(weights, (weight, i) => {
+            weights[i] = weight + 2e-4 * (0.2 * drift[i]! + noise[step * size + i]!)
+            return weights[i]!
+          }))
+        const averages = averagesOf(start, decay, trajectory)
+        const distance = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+          Math.sqrt(Array.from(a, (value, i) => (value - b[i]!) ** 2).reduce((sum, square) => sum + square, 0))
+        assert.isAtMost(
+          distance(averages.float32, averages.float64),
+          1e-3 * distance(weights, averages.float64)
+        )
+      }),
+      { numRuns: 4 }
+    )
+  })
 })
+
+/** What a start becomes that follows parameters, in float32 and in float64. */
+const averagesOf = (
+  start: ArrayLike<number>,
+  decay: number,
+  trajectory: ReadonlyArray<ArrayLike<number>>
+): { readonly float32: Float32Array; readonly float64: Float64Array } => {
+  const share = Math.fround(1 - decay)
+  const float64 = Float64Array.from(start)
+  let average: tf.Tensor = tf.tensor1d(Float32Array.from(start))
+  for (const parameters of trajectory) {
+    const next = tf.tidy(() => follow(average, tf.tensor1d(Float32Array.from(parameters)), tf.scalar(share)))
+    average.dispose()
+    average = next
+    float64.forEach((value, i) => (float64[i] = value + share * (parameters[i]! - value)))
+  }
+  const float32 = average.dataSync() as Float32Array
+  average.dispose()
+  return { float32, float64 }
+}
