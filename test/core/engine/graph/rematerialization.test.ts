@@ -4,18 +4,20 @@
 import { assert, it, layer } from "@effect/vitest"
 import type { Tensor } from "@effusion/core/engine"
 import { stateless } from "@effusion/core/engine"
+import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import { fullestMoment } from "../../../../packages/core/src/engine/graph/liveness.ts"
 import { optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
+import { reductionsFirst } from "../../../../packages/core/src/engine/graph/passes/reductionsFirst.ts"
 import { emptied, rematerialization } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
 import { lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import type { Instance } from "../../../conformance/Case.ts"
 import { property, toHost } from "../../../conformance/check.ts"
 import { expressions } from "../../../conformance/expressions.ts"
-import { bits, type NamedHost } from "../../../conformance/tests.ts"
+import { bits, f32, type NamedHost } from "../../../conformance/tests.ts"
 import { tinyTrainingProgram } from "../../../support/tinyTraining.ts"
 import { runtimeLayer, TestRuntime } from "../onnx/models.ts"
 
@@ -43,7 +45,9 @@ const record = ({ inputs, program }: Instance) => {
   return trace(stateless<Tensors, Tensors>("expression", specs, apply), "onnx")
 }
 
-const copiesIn = ({ nodes }: Graph): number => nodes.filter(({ operation }) => operation.kind === "after").length
+const kindsOf = ({ nodes }: Graph): ReadonlyArray<string> => nodes.map(({ operation }) => operation.kind)
+
+const copiesIn = (graph: Graph): number => kindsOf(graph).filter((kind) => kind === "after").length
 
 layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
   const instances = fc.oneof(...expressions.map((expression) => expression.instances))
@@ -66,11 +70,21 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
       { numRuns: 60 }
     ))
 
+  it.effect("changes no bit with reductions first", () =>
+    property(instances, (instance) =>
+      Effect.gen(function*() {
+        const graph = optimize(yield* record(instance))
+        const inputs = Object.fromEntries(
+          Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
+        )
+        assert.deepStrictEqual(yield* run(reductionsFirst(0)(graph), {}, [inputs]), yield* run(graph, {}, [inputs]))
+      }), { numRuns: 60 }))
+
   it.effect("trains to the same bits with a fifth less in memory", () =>
     Effect.gen(function*() {
       const { input, program, state } = yield* tinyTrainingProgram
       const graph = optimize(yield* trace(program, "onnx"))
-      const emptier = rematerialization(64)(graph)
+      const emptier = reductionsFirst(1024)(rematerialization(64)(graph))
       assert.isAbove(copiesIn(emptier), 0)
       assert.isBelow(fullestMoment(emptier).bytes, 0.8 * fullestMoment(graph).bytes)
       const inputs = [0, 1, 2].map(input)
@@ -86,4 +100,21 @@ it.effect("leaves a graph alone that keeps nothing it could compute again", () =
     const { program } = yield* tinyTrainingProgram
     const graph = optimize(yield* trace(program, "onnx"))
     assert.strictEqual(rematerialization(Infinity)(graph), graph)
+  }))
+
+it.effect("has squares summed before they are averaged", () =>
+  Effect.gen(function*() {
+    const program = {
+      name: "squares",
+      state: { average: f32(256) },
+      input: { x: f32(256) },
+      apply: ({ average }: Tensors, { x }: Tensors) => {
+        const squares = tf.square(x!)
+        return { state: { average: tf.add(average!, squares) }, output: { sum: tf.sum(squares) } }
+      }
+    }
+    const graph = optimize(yield* trace(program, "onnx"))
+    assert.deepStrictEqual(kindsOf(graph), ["unary", "binary", "reduce"])
+    assert.deepStrictEqual(kindsOf(reductionsFirst(1024)(graph)), ["unary", "reduce", "after", "binary"])
+    assert.strictEqual(reductionsFirst(1025)(graph), graph)
   }))

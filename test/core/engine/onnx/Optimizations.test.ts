@@ -116,6 +116,7 @@ const exact = [
   "commonSubexpressions",
   "groupedTransposes",
   "viewsFromOrigin",
+  "hiddenShapes",
   "overwrittenStates",
   "statesInPlace"
 ] as const satisfies ReadonlyArray<Optimizations.Name>

@@ -5,6 +5,8 @@ import type { Graph } from "./Graph.ts"
 import { algebra } from "./passes/algebra.ts"
 import { commonSubexpressions } from "./passes/commonSubexpressions.ts"
 import { deadCode } from "./passes/deadCode.ts"
+import { largeBytes, reductionsFirst } from "./passes/reductionsFirst.ts"
+import { rematerialization, smallBytes } from "./passes/rematerialization.ts"
 import { transposes } from "./passes/transposes.ts"
 import { uniformValues } from "./passes/uniformValues.ts"
 import type { Pass } from "./rewrite.ts"
@@ -32,3 +34,11 @@ export type PassName = (typeof passes)[number][0]
  */
 export const optimize = (graph: Graph, on?: { readonly [Name in PassName]: boolean }): Graph =>
   passes.reduce((simpler: Graph, [name, pass]) => on?.[name] === false ? simpler : pass(simpler), graph)
+
+/**
+ * An equivalent graph that takes less memory, and somewhat more time, to compute; of a graph that is optimised already.
+ *
+ * @example
+ * economize(optimize(graph))
+ */
+export const economize: Pass = (graph) => reductionsFirst(largeBytes)(rematerialization(smallBytes)(graph))

@@ -49,6 +49,11 @@ export interface Optimizations {
   readonly groupedTransposes: boolean
   /** A view of a view is a view of what the first one shows. Keeps every bit. */
   readonly viewsFromOrigin: boolean
+  /**
+   * Shapes are hidden from the runtime until it runs. From shapes that it knows beforehand it plans which tensor takes the
+   * place of which, and keeps the place in between, be it for half a step. Keeps every bit.
+   */
+  readonly hiddenShapes: boolean
   /** Convolutions with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
   readonly blockedConvolutions: boolean
   /**
@@ -89,6 +94,7 @@ export const names = [
   "axisOrders",
   "groupedTransposes",
   "viewsFromOrigin",
+  "hiddenShapes",
   "blockedConvolutions",
   "inputGradientsByConvolution",
   "filterGradientsByConvolution",

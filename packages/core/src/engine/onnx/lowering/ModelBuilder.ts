@@ -32,11 +32,6 @@ export interface ModelOptions {
   readonly convolutionBlock?: number | undefined
   /** Which optimizations are on; all are unless given. */
   readonly optimizations?: Optimizations.Optimizations | undefined
-  /**
-   * Whether shapes are hidden from the runtime until it runs. From shapes that it knows beforehand it plans which tensor
-   * takes the place of which, and keeps the place in between, be it for half a step. Default false.
-   */
-  readonly hideShapes?: boolean | undefined
 }
 
 export class ModelBuilder {
@@ -54,12 +49,10 @@ export class ModelBuilder {
   private readonly rearranged = new Map<string, string>()
   /** What each reshaped tensor was before. */
   private readonly unshaped = new Map<string, string>()
-  private readonly hideShapes: boolean
   private counter = 0
 
   constructor(options: ModelOptions) {
     this.optimizations = options.optimizations ?? Optimizations.all
-    this.hideShapes = options.hideShapes ?? false
     this.convolutionBlock = this.optimizations.blockedConvolutions ? options.convolutionBlock : undefined
   }
 
@@ -180,7 +173,7 @@ export class ModelBuilder {
 
   private shape(shape: Shape): string {
     const integers = this.integers(shape)
-    return this.hideShapes
+    return this.optimizations.hiddenShapes
       ? this.once(`hidden ${integers}`, () => this.node("Identity", [integers]))
       : integers
   }

@@ -5,10 +5,9 @@
  * step does not change is not among the outputs; arguments that are not used are not among the inputs.
  */
 import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
-import { optimize } from "../../graph/optimize.ts"
+import { economize, optimize } from "../../graph/optimize.ts"
 import { blockElements, blocks } from "../../graph/passes/blocks.ts"
 import { deadCode } from "../../graph/passes/deadCode.ts"
-import { rematerialization, smallBytes } from "../../graph/passes/rematerialization.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
@@ -46,7 +45,7 @@ import {
 } from "./shapes.ts"
 
 /** How a graph is lowered. */
-export interface LoweringOptions extends Omit<ModelOptions, "hideShapes"> {
+export interface LoweringOptions extends ModelOptions {
   /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`). Default {@link blockElements}. */
   readonly stateBlock?: number | undefined
   /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
@@ -81,7 +80,9 @@ export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {})
 /** The first half of lowering: an equivalent graph, with less to compute or to keep. */
 export const simplify = (recorded: Graph, options: LoweringOptions): Graph => {
   const simplified = withBlocks(recorded, options)
-  return options.rematerialize === true ? rematerialization(smallBytes)(simplified) : simplified
+  return options.rematerialize === true
+    ? economize(simplified)
+    : simplified
 }
 
 const withBlocks = (
@@ -96,7 +97,7 @@ const withBlocks = (
 
 /** The second half of lowering: the model of a graph, node by node. */
 export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered => {
-  const model = new ModelBuilder({ ...options, hideShapes: options.rematerialize })
+  const model = new ModelBuilder(options)
   for (const argument of graph.arguments) model.place(argument.value, argumentInfo(argument).name)
   for (const node of graph.nodes) {
     model.source = node

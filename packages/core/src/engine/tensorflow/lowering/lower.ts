@@ -2,8 +2,7 @@
  * Lowers a recorded program to a TensorFlow graph.
  */
 import type { Graph, Node, Value } from "../../graph/Graph.ts"
-import { optimize } from "../../graph/optimize.ts"
-import { rematerialization, smallBytes } from "../../graph/passes/rematerialization.ts"
+import { economize, optimize } from "../../graph/optimize.ts"
 import type { TensorflowModel } from "../Model.ts"
 import { lowerConvolution, lowerDepthwiseConvolution, lowerFilterGradient, lowerInputGradient } from "./convolution.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
@@ -56,7 +55,7 @@ export interface LoweringOptions {
  */
 export const lower = (recorded: Graph, options: LoweringOptions): TensorflowModel => {
   const simplified = options.optimize === false ? recorded : optimize(recorded)
-  const graph = options.rematerialize === true ? rematerialization(smallBytes)(simplified) : simplified
+  const graph = options.rematerialize === true ? economize(simplified) : simplified
   const model = new ModelBuilder(graph.name, options.xla)
   const placed = placeArguments(model, graph)
   for (const node of graph.nodes) lowerNode(model, node)
