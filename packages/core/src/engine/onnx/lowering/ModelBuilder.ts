@@ -171,11 +171,12 @@ export class ModelBuilder {
     })
   }
 
+  /** A shape as the runtime's reshape takes it; hidden, it is the result of a kernel that may leave out any of it. */
   private shape(shape: Shape): string {
     const integers = this.integers(shape)
-    return this.optimizations.hiddenShapes
-      ? this.once(`hidden ${integers}`, () => this.node("Identity", [integers]))
-      : integers
+    if (!this.optimizations.hiddenShapes) return integers
+    const all = this.constant(shape.map(() => 1), [shape.length], "bool")
+    return this.once(`hidden ${integers}`, () => this.node("Compress", [integers, all]))
   }
 
   /**
