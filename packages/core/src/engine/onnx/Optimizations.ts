@@ -50,8 +50,8 @@ export interface Optimizations {
   /** A view of a view is a view of what the first one shows. Keeps every bit. */
   readonly viewsFromOrigin: boolean
   /**
-   * Shapes are hidden from the runtime until it runs. From shapes that it knows beforehand it plans which tensor takes the
-   * place of which, and keeps the place in between, be it for half a step. Keeps every bit.
+   * Shapes are hidden from the runtime until it runs, so that it plans no room ahead (`lowering/hiddenShapes.ts`), where its
+   * optimizer does not rewrite the program. Keeps every bit.
    */
   readonly hiddenShapes: boolean
   /** Convolutions with channels in blocks, where the processor has them (`lowering/convolve.ts`). */

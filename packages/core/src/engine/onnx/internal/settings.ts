@@ -1,6 +1,7 @@
 /**
  * How a model is run: by ONNX Runtime's own optimizer or without it, and where the next state is written.
  */
+import { computesWithConstants } from "../lowering/constants.ts"
 import { overwritable } from "../lowering/overwritable.ts"
 import type { OnnxModel } from "../Model.ts"
 import type { Optimizations } from "../Optimizations.ts"
@@ -27,11 +28,3 @@ export const settingsOf = (
     inPlace: statesInPlace
   }
 }
-
-/**
- * ONNX Runtime's own optimizer lays out weights that are constants, as those of a network that samples are: its
- * convolutions then take half the time. Where weights are state it finds nothing to gain, takes a tenth of a second to
- * a second to do so, and joins transposes that are faster apart.
- */
-const computesWithConstants = ({ initializers }: OnnxModel): boolean =>
-  initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024)

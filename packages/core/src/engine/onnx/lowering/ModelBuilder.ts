@@ -165,18 +165,10 @@ export class ModelBuilder {
   reshape(name: string, shape: Shape): string {
     const source = this.optimizations.viewsFromOrigin ? this.unshaped.get(name) ?? name : name
     return this.once(`${source} [${shape.join()}]`, () => {
-      const reshaped = this.node("Reshape", [source, this.shape(shape)])
+      const reshaped = this.node("Reshape", [source, this.integers(shape)])
       this.unshaped.set(reshaped, source)
       return reshaped
     })
-  }
-
-  /** A shape as the runtime's reshape takes it; hidden, it is the result of a kernel that may leave out any of it. */
-  private shape(shape: Shape): string {
-    const integers = this.integers(shape)
-    if (!this.optimizations.hiddenShapes) return integers
-    const all = this.constant(shape.map(() => 1), [shape.length], "bool")
-    return this.once(`hidden ${integers}`, () => this.node("Compress", [integers, all]))
   }
 
   /**

@@ -11,6 +11,7 @@ import { deadCode } from "../../graph/passes/deadCode.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
+import { computesWithConstants } from "./constants.ts"
 import {
   lowerAveragePool,
   lowerAveragePoolGradient,
@@ -24,6 +25,7 @@ import {
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
+import { hideShapes } from "./hiddenShapes.ts"
 import { lowerMatMul } from "./matMul.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
 import { writesLast } from "./overwritable.ts"
@@ -103,13 +105,19 @@ export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered
     model.source = node
     lowerNode(model, node)
   }
-  const lowered = finish(graph, model)
-  if (!model.optimizations.overwrittenStates) return { model: lowered, graph, sources: model.sources }
-  const ordered = writesLast(lowered, (added, writer) => {
-    const source = model.sources.get(writer.name)
-    if (source !== undefined) model.sources.set(added.name, source)
-  })
-  return { model: ordered, graph, sources: model.sources }
+  return { model: arranged(finish(graph, model), model), graph, sources: model.sources }
+}
+
+/** The model as it takes the least memory. */
+const arranged = (lowered: OnnxModel, { optimizations, sources }: ModelBuilder): OnnxModel => {
+  // The runtime's optimizer moves nodes as it likes, and goes by shapes.
+  if (optimizations.runtimeOptimizer && computesWithConstants(lowered)) return lowered
+  const standsFor = (added: OnnxNode, node: OnnxNode): void => {
+    const source = sources.get(node.name)
+    if (source !== undefined) sources.set(added.name, source)
+  }
+  const ordered = optimizations.overwrittenStates ? writesLast(lowered, standsFor) : lowered
+  return optimizations.hiddenShapes ? hideShapes(ordered, standsFor) : ordered
 }
 
 const lowerNode = (model: ModelBuilder, node: Node): void => {
