@@ -5,10 +5,9 @@
  */
 import { Effect } from "effect"
 import { float32, type HostTensor } from "../../../tensor/HostTensor.ts"
-import type { Signature } from "../../graph/Graph.ts"
-import { convolve } from "../lowering/convolve.ts"
+import type { Signature, Value } from "../../graph/Graph.ts"
+import { convolve, filterOf } from "../lowering/convolve.ts"
 import { ModelBuilder } from "../lowering/ModelBuilder.ts"
-import { plainOrder } from "../lowering/order.ts"
 import type { OnnxModel } from "../Model.ts"
 import type { Runtime } from "./Runtime.ts"
 
@@ -41,11 +40,10 @@ const run = Effect.fnUntraced(function*(runtime: Runtime, block: number | undefi
 
 const convolution = (block: number | undefined): OnnxModel => {
   const model = new ModelBuilder({ convolutionBlock: block })
-  const operands = {
-    x: "input.x",
-    filter: { name: "input.filter", order: plainOrder(4), shape: [3, 3, channels, channels] }
-  } as const
-  const result = convolve(model, operands, { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] })
+  const value: Value = signature.input.filter
+  model.place(value, "input.filter")
+  const window = { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] } as const
+  const result = convolve(model, "input.x", filterOf(model, value), window)
   return {
     name: "probe",
     inputs: [{ name: "input.x", ...signature.input.x }, { name: "input.filter", ...signature.input.filter }],

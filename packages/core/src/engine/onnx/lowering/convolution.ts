@@ -3,10 +3,10 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { convolve, turn, turnedWindow, windowAttributes } from "./convolve.ts"
+import { convolve, filterOf, turnedFilterOf, turnedWindow, windowAttributes } from "./convolve.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
-import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
+import { channelsFirst, filterOrder } from "./order.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -16,11 +16,7 @@ const image = channelsFirst(4)
 
 export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
   const [x, filter] = node.inputs as [Value, Value]
-  const operands = {
-    x: model.inOrder(x, image),
-    filter: { ...model.placement(filter), shape: filter.shape as Shape4 }
-  }
-  model.place(node.outputs[0]!, convolve(model, operands, window), image)
+  model.place(node.outputs[0]!, convolve(model, model.inOrder(x, image), filterOf(model, filter), window), image)
 }
 
 /**
@@ -34,17 +30,12 @@ export const lowerInputGradient = (
 ): void => {
   const [gradient, filter] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
-  const [filterHeight, filterWidth, inputs, outputs] = filter.shape as Shape4
+  const [filterHeight, filterWidth] = filter.shape as Shape4
   const dy = model.inOrder(gradient, image)
 
   const turned = model.optimizations.inputGradientsByConvolution ? turnedWindow(window, filter.shape) : undefined
   if (turned !== undefined) {
-    const elements = filterHeight * filterWidth
-    const exchanged = model.reshape(model.inOrder(filter, [0, 1, 3, 2]), [elements, outputs * inputs])
-    const shape = [filterHeight, filterWidth, outputs, inputs] as const
-    const name = model.reshape(turn(model, exchanged, 0, elements), shape)
-    model.place(output, convolve(model, { x: dy, filter: { name, order: plainOrder(4), shape } }, turned), image)
-    return
+    return model.place(output, convolve(model, dy, turnedFilterOf(model, filter), turned), image)
   }
 
   const { dilations, padding: [top, bottom, left, right], strides } = window

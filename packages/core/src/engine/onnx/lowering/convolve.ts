@@ -8,46 +8,79 @@
  */
 import type { Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
-import type { ModelBuilder, Placement } from "./ModelBuilder.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
 
 /** The runtime's domain of operators on blocked channels. */
 export const blockedDomain = "com.microsoft.nchwc"
 
-/** The operands of a convolution. */
-export interface Operands {
-  /** The name of [batch, inputs, height, width]. */
-  readonly x: string
-  /** The filter, in whatever order it is kept. */
-  readonly filter: Placement & {
-    readonly shape: readonly [height: number, width: number, inputs: number, outputs: number]
-  }
+type FilterShape = readonly [height: number, width: number, inputs: number, outputs: number]
+
+/** A filter, in the layouts in which convolutions take it. */
+export interface Filter {
+  readonly shape: FilterShape
+  /** [outputs, inputs, height, width]. */
+  readonly plain: () => string
+  /** The same in name; its innermost axes are blocks of inputs and outputs. */
+  readonly inBlocks: (block: number) => string
 }
 
-/** Appends a convolution; gives the name of its result, NCHW. */
-export const convolve = (model: ModelBuilder, operands: Operands, window: Window): string => {
-  const { filter, x } = operands
+/** Appends a convolution of x, [batch, inputs, height, width]; gives the name of its result, NCHW. */
+export const convolve = (model: ModelBuilder, x: string, filter: Filter, window: Window): string => {
   const [, , inputs, outputs] = filter.shape
   const block = model.convolutionBlock
-  if (block !== undefined && outputs % block === 0 && inputs % block === 0) {
-    return blocked(model, operands, window, block)
+  if (block === undefined || outputs % block !== 0 || inputs % block !== 0) {
+    return model.node("Conv", [x, filter.plain()], windowAttributes(window))
   }
-  const weights = model.rearrange(filter.name, filter.shape, filter.order, filterOrder)
-  return model.node("Conv", [x, weights], windowAttributes(window))
+  const operands = [inBlocks(model, x), filter.inBlocks(block)]
+  const result = model.node("Conv", operands, windowAttributes(window), blockedDomain)
+  return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
 }
 
-/** The blocked filter is [outputs, inputs, height, width] in name; its innermost axes are blocks of inputs and outputs. */
-const blocked = (model: ModelBuilder, { filter, x }: Operands, window: Window, block: number): string => {
-  const [height, width, inputs, outputs] = filter.shape
-  const plain = model.rearrange(filter.name, filter.shape, filter.order, plainOrder(4))
-  const weights = model.once(`${plain} as a filter in blocks`, () => {
-    const split = [height, width, inputs / block, block, outputs / block, block]
-    const moved = transpose(model, model.reshape(plain, split), split, [4, 2, 0, 1, 3, 5])
-    return model.reshape(moved, [outputs, inputs, height, width])
-  })
-  const result = model.node("Conv", [inBlocks(model, x), weights], windowAttributes(window), blockedDomain)
-  return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
+/**
+ * A filter of the program's. What brings images into blocks does it for the filter, with all threads: pixels are what is
+ * added over, all its rows, and channels the outputs. That leaves whole blocks to be moved.
+ */
+export const filterOf = (model: ModelBuilder, value: Value): Filter => {
+  const [height, width, inputs, outputs] = value.shape as FilterShape
+  const elements = height * width
+  return {
+    shape: [height, width, inputs, outputs],
+    plain: () => model.inOrder(value, filterOrder),
+    inBlocks: (block) => {
+      const plain = model.plain(value)
+      return model.once(`${plain} as a filter in blocks`, () => {
+        const rows = model.reshape(plain, [1, elements * inputs, 1, outputs])
+        const split = [outputs / block, elements, inputs / block, block * block]
+        const blocks = model.reshape(model.node("ReorderInput", [rows], { channels_last: 1 }, blockedDomain), split)
+        return model.reshape(transpose(model, blocks, split, [0, 2, 1, 3]), [outputs, inputs, height, width])
+      })
+    }
+  }
+}
+
+/**
+ * The filter of the convolution that goes the other way: turned by 180 degrees, with inputs and outputs exchanged. In blocks,
+ * each of its elements is an image whose channels are the inputs, and whose pixels are the outputs.
+ */
+export const turnedFilterOf = (model: ModelBuilder, value: Value): Filter => {
+  const [height, width, inputs, outputs] = value.shape as FilterShape
+  const elements = height * width
+  const turned = (filters: string) => turn(model, model.reshape(filters, [elements, inputs * outputs]), 0, elements)
+  return {
+    shape: [height, width, outputs, inputs],
+    plain: () => {
+      const exchanged = model.reshape(turned(model.inOrder(value, [0, 1, 3, 2])), [height, width, outputs, inputs])
+      return model.rearrange(exchanged, [height, width, outputs, inputs], plainOrder(4), filterOrder)
+    },
+    inBlocks: (block) => {
+      const images = model.reshape(model.plain(value), [elements, inputs, outputs, 1])
+      const split = [elements, inputs * outputs / block ** 2, block * block]
+      const blocks = model.reshape(turned(model.node("ReorderInput", [images], {}, blockedDomain)), split)
+      return model.reshape(transpose(model, blocks, split, [1, 0, 2]), [inputs, outputs, height, width])
+    }
+  }
 }
 
 /**

@@ -198,6 +198,7 @@ const copying: ReadonlySet<string> = new Set([
   "ReduceMean",
   "ReduceSum",
   "ReduceSumSquare",
+  "ReorderInput",
   "Slice",
   "Split",
   "Transpose"
