@@ -101,6 +101,7 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
         const gradient = accumulate === 1
           ? own
           : tf.where(isSet(input["isFirst"]!), own, tf.add(state["gradient"]!, own))
+        // Before the update, which uses the same squares: they need not be kept for the norm.
         const gradientNorm = globalNorm(gradient)
         const vectors = unqualify("optimizer", state)
         const transformed = optimizer.update(gradient, {

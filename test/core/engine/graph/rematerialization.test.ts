@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import { fullestMoment } from "../../../../packages/core/src/engine/graph/liveness.ts"
-import { optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
+import { economize, optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
 import { reductionsFirst } from "../../../../packages/core/src/engine/graph/passes/reductionsFirst.ts"
 import { emptied, rematerialization } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
 import { lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
@@ -36,6 +36,13 @@ const run = Effect.fnUntraced(function*(graph: Graph, state: NamedHost, inputs: 
   }
 }, Effect.scoped)
 
+/** The tensors of an expression, twice as large, and their sums. */
+const withSums = (tensors: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> =>
+  tensors.flatMap((tensor) => {
+    const x = tf.cast(tensor, "float32")
+    return [tf.mul(x, 2), tf.sum(x)]
+  })
+
 const record = ({ inputs, program }: Instance) => {
   const specs = Object.fromEntries(
     Object.entries(inputs).map(([name, { array, dtype }]) => [name, { shape: array.shape, dtype }])
@@ -57,7 +64,8 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
       fc.tuple(instances, fc.double({ min: 0, max: 1, noNaN: true })),
       ([instance, moment]) =>
         Effect.gen(function*() {
-          const graph = optimize(yield* record(instance))
+          const summed = { ...instance, program: (given: Tensors) => withSums(instance.program(given)) }
+          const graph = optimize(yield* record(summed))
           const inputs = Object.fromEntries(
             Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
           )
@@ -70,15 +78,27 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
       { numRuns: 60 }
     ))
 
-  it.effect("changes no bit with reductions first", () =>
-    property(instances, (instance) =>
-      Effect.gen(function*() {
-        const graph = optimize(yield* record(instance))
-        const inputs = Object.fromEntries(
-          Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
-        )
-        assert.deepStrictEqual(yield* run(reductionsFirst(0)(graph), {}, [inputs]), yield* run(graph, {}, [inputs]))
-      }), { numRuns: 60 }))
+  it.effect("changes no bit with reductions first, nor with both as they are repeated", () =>
+    Effect.gen(function*() {
+      let waits = 0
+      yield* property(fc.tuple(instances, fc.constantFrom(0, 8, 64)), ([instance, small]) =>
+        Effect.gen(function*() {
+          const summed = { ...instance, program: (given: Tensors) => withSums(instance.program(given)) }
+          const graph = optimize(yield* record(summed))
+          const inputs = Object.fromEntries(
+            Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
+          )
+          const expected = yield* run(graph, {}, [inputs])
+          const first = reductionsFirst(0, 1)(graph)
+          waits += copiesIn(first)
+          assert.deepStrictEqual(yield* run(first, {}, [inputs]), expected)
+          assert.deepStrictEqual(
+            yield* run(reductionsFirst(0, 1)(rematerialization(small)(graph)), {}, [inputs]),
+            expected
+          )
+        }), { numRuns: 60 })
+      assert.isAbove(waits, 0)
+    }))
 
   it.effect("trains to the same bits with a fifth less in memory", () =>
     Effect.gen(function*() {
@@ -94,6 +114,14 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
       )
     }))
 })
+
+it.effect("ends on a graph that keeps nothing at all", () =>
+  Effect.gen(function*() {
+    const one = stateless("one", { x: f32(64) }, ({ x }) => ({ y: tf.add(x, x) }))
+    const graph = optimize(yield* trace(one, "onnx"))
+    assert.strictEqual(fullestMoment(graph).bytes, 0)
+    assert.strictEqual(economize(graph), graph)
+  }))
 
 it.effect("leaves a graph alone that keeps nothing it could compute again", () =>
   Effect.gen(function*() {

@@ -14,16 +14,18 @@ import type { Pass } from "../rewrite.ts"
 export const largeBytes = 262_144
 
 /**
- * The pass, with the bytes from which a value is large.
+ * The pass, with the bytes from which a value is large, and how many times as large as its reduction it must be for an order to
+ * be worth its while.
  *
  * @example
  * reductionsFirst(largeBytes)(graph)
  */
-export const reductionsFirst = (large: number): Pass => (graph) => {
+export const reductionsFirst = (large: number, times = 64): Pass => (graph) => {
   const reductions = new Map<Value, Node>()
   for (const node of graph.nodes) {
     const [input] = node.inputs
-    if (node.operation.kind !== "reduce" || bytesOf(input!) < large || bytesOf(node.outputs[0]!) >= large / 64) continue
+    if (node.operation.kind !== "reduce" || bytesOf(input!) < large) continue
+    if (times * bytesOf(node.outputs[0]!) > bytesOf(input!)) continue
     if (!reductions.has(input!)) reductions.set(input!, node)
   }
   if (reductions.size === 0) return graph

@@ -18,6 +18,7 @@ import { type FlowNetwork, sinkSide } from "../minimumCut.ts"
 import type { Operation } from "../Operation.ts"
 import type { Origin } from "../Origin.ts"
 import type { Pass } from "../rewrite.ts"
+import { deadCode } from "./deadCode.ts"
 
 /** Bytes under which a value is not worth a wait: 4 KiB. */
 export const smallBytes = 4096
@@ -32,8 +33,9 @@ export const smallBytes = 4096
  */
 export const rematerialization = (small: number): Pass => (graph) => {
   const { bytes, place } = fullestMoment(graph)
-  const emptier = emptied(place, small)(graph)
-  return fullestMoment(emptier).bytes > 0.95 * bytes ? graph : rematerialization(small)(emptier)
+  // What is computed again late need not be computed early, unless something early needs it.
+  const emptier = deadCode(emptied(place, small)(graph))
+  return fullestMoment(emptier).bytes >= 0.95 * bytes ? graph : rematerialization(small)(emptier)
 }
 
 /**
@@ -141,6 +143,7 @@ const withLateCopies = ({ early, graph, isSmall, late }: Halves, kept: ReadonlyS
     const known = copies.get(value)
     if (known !== undefined) return known
     const producer = producers.get(value)
+    origin = producer?.origin
     // What is kept waits as well, so that whatever an engine makes of it (another layout, say) is made anew and not kept.
     if (producer === undefined || kept.has(value)) {
       const copy = isSmall(value) || (producer !== undefined && isConstant(producer))

@@ -53,10 +53,10 @@ export const writesLast = (
     const before = ancestors(network, writer)
     const late = readers.filter((reader) => !before.has(reader))
     const operand = writer.inputs.find((name) => network.writers.has(name))
+    if (late.length === 0 || operand === undefined) continue
     // What needs the next elements cannot come before they are written.
-    if (late.length === 0 || operand === undefined || late.some((reader) => ancestors(network, reader).has(writer))) {
-      continue
-    }
+    const after = descendants(network, writer)
+    if (late.some((reader) => after.has(reader))) continue
     for (const reader of late) network.wait(writer, reader)
     const added = waiting(writer, operand, late)
     for (const node of added.slice(0, -1)) source(node, writer)
@@ -98,8 +98,10 @@ const writeOf = (model: OnnxModel, network: Network, output: OnnxValueInfo): Wri
 interface Network {
   readonly writers: ReadonlyMap<string, OnnxNode>
   readonly readersOf: (name: string) => ReadonlyArray<OnnxNode>
-  /** The nodes whose results a node needs. */
+  /** The nodes whose results a node needs, or waits for. */
   readonly needs: (node: OnnxNode) => ReadonlyArray<OnnxNode>
+  /** The nodes that need a node, or wait for it. */
+  readonly neededBy: (node: OnnxNode) => ReadonlyArray<OnnxNode>
   /** Has a node wait for another. */
   readonly wait: (node: OnnxNode, other: OnnxNode) => void
 }
@@ -110,19 +112,32 @@ const networkOf = ({ nodes }: OnnxModel): Network => {
     for (const name of node.inputs) readers.set(name, (readers.get(name) ?? new Set()).add(node))
   }
   const writers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
-  const needed = new Map(nodes.map((node) => [node, node.inputs.flatMap((name) => writers.get(name) ?? [])]))
+  const readersOf = (name: string): ReadonlyArray<OnnxNode> => [...readers.get(name) ?? []]
+  const awaited = new Map<OnnxNode, ReadonlyArray<OnnxNode>>()
+  const waiting = new Map<OnnxNode, ReadonlyArray<OnnxNode>>()
+  const add = (waits: typeof awaited, node: OnnxNode, other: OnnxNode): void =>
+    void waits.set(node, [...waits.get(node) ?? [], other])
   return {
     writers,
-    readersOf: (name) => [...readers.get(name) ?? []],
-    needs: (node) => needed.get(node) ?? [],
-    wait: (node, other) => void needed.set(node, [...needed.get(node) ?? [], other])
+    readersOf,
+    needs: (node) => [...node.inputs.flatMap((name) => writers.get(name) ?? []), ...awaited.get(node) ?? []],
+    neededBy: (node) => [...node.outputs.flatMap(readersOf), ...waiting.get(node) ?? []],
+    wait: (node, other) => {
+      add(awaited, node, other)
+      add(waiting, other, node)
+    }
   }
 }
 
 /** All nodes that have run when a node runs. */
-const ancestors = ({ needs }: Network, node: OnnxNode): ReadonlySet<OnnxNode> => {
-  const found = new Set(needs(node))
-  for (const one of found) for (const other of needs(one)) found.add(other)
+const ancestors = ({ needs }: Network, node: OnnxNode): ReadonlySet<OnnxNode> => reached(node, needs)
+
+/** All nodes that run after a node. */
+const descendants = ({ neededBy }: Network, node: OnnxNode): ReadonlySet<OnnxNode> => reached(node, neededBy)
+
+const reached = (node: OnnxNode, next: (node: OnnxNode) => ReadonlyArray<OnnxNode>): ReadonlySet<OnnxNode> => {
+  const found = new Set(next(node))
+  for (const one of found) for (const other of next(one)) found.add(other)
   return found
 }
 
@@ -187,6 +202,7 @@ const views: ReadonlySet<string> = new Set(["Identity", "Reshape"])
 
 /** Other operators, standard and of ONNX Runtime, whose kernels keep nothing of their operands when they are done. */
 const copying: ReadonlySet<string> = new Set([
+  "Cast",
   "Concat",
   "Conv",
   "ConvTranspose",
@@ -199,6 +215,7 @@ const copying: ReadonlySet<string> = new Set([
   "ReduceSum",
   "ReduceSumSquare",
   "ReorderInput",
+  "Shape",
   "Slice",
   "Split",
   "Transpose"
