@@ -5,11 +5,11 @@ import { Engine, type Program, type Tensors } from "@effusion/core/engine"
 import { Pipeline } from "@effusion/core/pipeline"
 import { Distribution, draw, Key } from "@effusion/core/random"
 import { ddim, Sampling } from "@effusion/core/sampling"
-import { float32, type HostTensor, type Shape, sizeOf } from "@effusion/core/tensor"
-import { initialState, trainingProgram } from "@effusion/core/training"
+import { float32, type HostTensor, type Shape, sizeOf, zeros } from "@effusion/core/tensor"
+import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
-import { Effect, Pull, Stream } from "effect"
+import { Effect, Pull, Record, Stream } from "effect"
 import type { RooflineSpec, SamplingSpec, TrainingSpec, Values } from "../compare/protocol.ts"
 import { timed } from "../shared/measure.ts"
 import { average, optimizer, services, stages } from "../shared/subject.ts"
@@ -27,9 +27,10 @@ export const openTraining = (spec: TrainingSpec, weights: HostTensors, inputs: H
     }))
     const training = trainingProgram({ stage, input: { x0: batches[0]!.x0 }, optimizer, average })
     const executable = yield* engine.compile(training.program)
-    const fresh = initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })
+    const nothing = Record.map(weights, ({ shape }) => zeros(shape))
+    const moments = Object.fromEntries(optimizer.vectors.map((name) => [name, nothing]))
     const instance = yield* executable.start(
-      training.place({ ...fresh, parameters: weights, average: weights }),
+      training.place({ step: 0, parameters: weights, average: weights, optimizer: moments }),
       { donate: true }
     )
     let taken = 0

@@ -4,7 +4,7 @@
  *
  * Rounding may differ, where an optimization adds in another order; what keeps every bit says so.
  *
- * What has no switch: sums of many elements in stages (`graph/sums.ts`) are there for their precision; scales and
+ * What has no switch: sums in float64 (`graph/sums.ts`) are there for their precision; scales and
  * transposes of a matrix product are attributes of one operator; the threads and allocations of a session
  * (`internal/session.ts`) are settings of the runtime, and change no program.
  */
