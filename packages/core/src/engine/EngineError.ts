@@ -87,8 +87,8 @@ export class OutOfMemory extends Data.TaggedError("OutOfMemory")<{
       ? ""
       : ` when ${showBytes(this.requestedBytes)} more were needed`
     return `the engine "${this.engine}" ran out of memory on ${this.device}${requested}, in program "${this.program}"; ` +
-      `lower the batch size (accumulating gradients over smaller batches keeps the numbers), take a smaller network, ` +
-      `or another device`
+      `lower the batch size (accumulating gradients over smaller batches keeps the numbers), let the engine ` +
+      `rematerialize, take a smaller network, or another device`
   }
 }
 

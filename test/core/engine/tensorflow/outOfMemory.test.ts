@@ -16,8 +16,8 @@ describe("outOfMemory", () => {
     assert.strictEqual(
       error.message,
       `the engine "tensorflow" ran out of memory on NVIDIA H100 (GPU:0) when 16 MiB more were needed, in program ` +
-        `"unet"; lower the batch size (accumulating gradients over smaller batches keeps the numbers), take a smaller ` +
-        `network, or another device`
+        `"unet"; lower the batch size (accumulating gradients over smaller batches keeps the numbers), let the ` +
+        `engine rematerialize, take a smaller network, or another device`
     )
   })
 
