@@ -20,8 +20,31 @@ const ofX = (name: string, apply: (x: Tensor) => unknown) =>
 const refused = (program: Program<{}, { x: Tensor }, Named>) =>
   Effect.flatMap(Engine, (engine) => Effect.flip(Effect.scoped(engine.compile(program))))
 
+type Refusal = readonly [string, Program<{}, { x: Tensor }, Named>, string, ReadonlyArray<string>]
+
+/** Equations that are no sum of one or two tensors, or not of these; what is recorded of them would be something else. */
+const einsums = ([
+  ["of three tensors", "ij,jk,kl->il", [[2, 2], [2, 2], [2, 2]], "more than 2 input tensors"],
+  ["of a tensor too many", "ij->ij", [[2, 2], [2, 2]], "Expected 1 input tensors, received 2"],
+  ["that is a trace", "ii->", [[2, 2]], "duplicate axes in input component ii"],
+  ["that is a diagonal", "ii->i", [[2, 2]], "duplicate axes in input component ii"],
+  ["that makes a diagonal", "i->ii", [[4]], "the output has \"i\" twice"],
+  ["without an arrow", "ij,jk", [[2, 2], [2, 2]], "without an arrow"],
+  ["with two arrows", "i->i->i", [[4]], "exactly one arrow"],
+  ["with an ellipsis", "...j->j", [[2, 2]], "ellipsis"],
+  ["of an axis from nowhere", "ij->ik", [[2, 2]], "label k not present"],
+  ["of sizes that differ", "ij,jk->ik", [[1, 4], [2, 2]], "Expected dimension 4"],
+  ["of a tensor of a lower rank", "ij->j", [[4]], "of rank 2, and was given one of rank 1"],
+  ["of a tensor of a higher rank", "i->i", [[2, 2]], "of rank 1, and was given one of rank 2"]
+] as const).map(([what, equation, shapes, word]): Refusal => [
+  `a sum of products ${what}`,
+  ofX("einsum", (x) => tf.einsum(equation, ...shapes.map((shape) => tf.reshape(x, [...shape])))),
+  "InvalidProgram",
+  ["einsum", `tf.einsum of "${equation}"`, word]
+])
+
 /** Programs that no engine that traces can compile, by the error that they must be refused with. */
-const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named>, string, ReadonlyArray<string>]> = [
+const refusals: ReadonlyArray<Refusal> = [
   ["a Fourier transform", ofX("fft", (x) => tf.real(tf.fft(tf.complex(x, x)))), "UnsupportedOperation", ["fft"]],
   ["a running product", ofX("products", (x) => tf.cumprod(x)), "UnsupportedOperation", ["products", "Cumprod"]],
   [
@@ -119,6 +142,7 @@ const refusals: ReadonlyArray<readonly [string, Program<{}, { x: Tensor }, Named
     "UnsupportedOperation",
     ["products late", "Cumprod"]
   ],
+  ...einsums,
   ["shapes that do not fit", ofX("misfit", (x) => tf.add(x, tf.zeros([3]))), "InvalidProgram", ["misfit"]],
   [
     "a gradient of what is not a function of the input",

@@ -3,6 +3,7 @@
  *
  * tfjs has no gradient of it. There is one here, of two more such sums: https://arxiv.org/abs/2010.10150 has others.
  */
+import * as tf from "@tensorflow/tfjs"
 import type { Value } from "../../graph/Graph.ts"
 import type { Recorder } from "../Tracer.ts"
 import type { Kernels } from "./kernel.ts"
@@ -15,10 +16,7 @@ interface Lettered {
 
 export const einsum: Kernels = {
   Einsum: ({ attributes, inputs, recorder }) => {
-    const equation = (attributes["equation"] as string).replaceAll(/\s/g, "")
-    const [left, right] = equation.split("->") as [string, string]
-    const terms = left.split(",").map((letters) => [...letters])
-    const output = [...right]
+    const { output, terms } = lettersOf(attributes["equation"] as string, inputs)
     const elsewhere = (i: number) => new Set([...output, ...terms.filter((_, other) => other !== i).flat()])
     const operands = terms.map((letters, i) =>
       summed(recorder, { value: recorder.cast(inputs[i]!, "float32"), letters }, elsewhere(i))
@@ -28,6 +26,42 @@ export const einsum: Kernels = {
       ? arranged(recorder, a!, output)
       : arranged(recorder, product(recorder, a!, b, output), output)
   }
+}
+
+/**
+ * The letters of the inputs and of the output.
+ *
+ * tfjs's own operation looks at nothing: each backend refuses what it cannot do, by functions that they share. Those look
+ * neither at ranks nor at letters that the output has twice.
+ *
+ * @throws RangeError for what is no sum of one or two such tensors
+ */
+const lettersOf = (equation: string, inputs: ReadonlyArray<Value>) => {
+  const refuse = (reason: string): never => {
+    throw new RangeError(`tf.einsum of "${equation}": ${reason}`)
+  }
+  try {
+    const { allDims, idDims } = tf.backend_util.decodeEinsumEquation(equation, inputs.length)
+    // It reads shapes, and nothing else.
+    tf.backend_util.checkEinsumDimSizes(allDims.length, idDims, inputs as unknown as Array<tf.Tensor>)
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+  const [left, right] = equation.replaceAll(/\s/g, "").split("->") as [string, string]
+  const terms = left.split(",").map((letters) => [...letters])
+  const output = [...right]
+  terms.forEach((letters, i) => {
+    const { shape } = inputs[i]!
+    if (letters.length !== shape.length) {
+      refuse(
+        `"${letters.join("")}" is for a tensor of rank ${letters.length}, and was given one of rank ${shape.length}`
+      )
+    }
+  })
+  const twice = output.find((letter, i) => output.indexOf(letter) !== i)
+  return twice === undefined
+    ? { output, terms }
+    : refuse(`the output has "${twice}" twice; each letter is one axis of it`)
 }
 
 /** Summed over the axes whose letters nothing else has. */
