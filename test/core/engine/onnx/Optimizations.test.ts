@@ -161,8 +161,7 @@ describe("switching an optimization off", () => {
         const turned = lower(yield* trace(turning, "onnx"), options)
         const { inPlace, overwritten = [] } = settingsOf(step, optimizations)
         // Weights as constants are what the runtime's optimizer is for.
-        const constant = { name: "w", dtype: "float32" as const, shape: [64, 64], data: new Float32Array(4096) }
-        const { optimize } = settingsOf({ ...step, initializers: [constant] }, optimizations)
+        const { optimize } = settingsOf(lower(yield* trace(dense, "onnx"), options), optimizations)
         return JSON.stringify([step.nodes, turned.nodes, [...overwritten], optimize, inPlace])
       })
       const [withAll, withNone] = [yield* compiled(all), yield* compiled(none)]
