@@ -1,3 +1,4 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Engine, InvalidProgram, type Program, stateless, type Tensor } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
@@ -80,4 +81,20 @@ describe("OnnxEngine.layer", () => {
       const error = yield* Effect.flip(Effect.scoped(Effect.provide(Engine, OnnxEngine.layer({ threads: 0 }))))
       assert.match(error.message, /^the engine "onnx" does not work here: it was asked to use 0 threads/)
     }))
+
+  it.effect("is unavailable with a rematerialization that is neither on nor off", () =>
+    Effect.gen(function*() {
+      const given = ["yes", 1, null, Number.NaN, () => true]
+      for (const [i, shown] of ["\"yes\"", "1", "null", "NaN", "[Function (anonymous)]"].entries()) {
+        for (const layer of [OnnxEngine.layer, OnnxEngine.profilingLayer]) {
+          const engine = layer({ rematerialize: given[i] as never })
+          const error = yield* Effect.flip(Effect.scoped(Effect.provide(Engine, engine)))
+          assert.strictEqual(error._tag, "EngineUnavailable")
+          assert.strictEqual(
+            error.message,
+            `the engine "onnx" does not work here: its rematerialize was set to ${shown}; say true or false`
+          )
+        }
+      }
+    }).pipe(Effect.provide(NodeServices.layer)))
 })

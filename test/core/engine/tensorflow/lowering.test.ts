@@ -24,6 +24,7 @@ import { networks } from "../../../conformance/cases/networks.ts"
 import { reductions } from "../../../conformance/cases/reductions.ts"
 import { expressions } from "../../../conformance/expressions.ts"
 import { f32, i32 } from "../../../conformance/tests.ts"
+import { tinyTrainingProgram } from "../../../support/tinyTraining.ts"
 import { operators } from "./operators.ts"
 
 type Named = { readonly [name: string]: Tensor }
@@ -285,5 +286,18 @@ describe("lowering", () => {
       assert.instanceOf(error, UnsupportedOperation)
       assert.include(String((error as Error).message), "exp of int32")
     }
+  })
+
+  it("has what is computed again wait, and nothing else, where that is asked for", () => {
+    const graph = record(Effect.runSync(tinyTrainingProgram).program)
+    /** What hands on a tensor after another one is there; replacing the state waits otherwise. */
+    const waiting = (rematerialize: boolean | undefined) => {
+      const model = lower(graph, { xla: false, rematerialize })
+      checkWellFormed(model)
+      return model.nodes.filter(({ inputs, op }) => op === "Identity" && inputs.some(isControl))
+    }
+    assert.isEmpty(waiting(undefined))
+    assert.isEmpty(waiting(false))
+    assert.isNotEmpty(waiting(true))
   })
 })

@@ -1,5 +1,5 @@
 /**
- * The mode of the engine, as programs in JavaScript give it.
+ * Options of the engine that it cannot have, as programs in JavaScript give them.
  */
 import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { Effect, Layer } from "effect"
@@ -19,6 +19,39 @@ describe("a mode that there is not", () => {
           "\"xla\""
       )
       assert.deepInclude(error.cause, { _tag: "InvalidSetting" })
+    }
+  })
+})
+
+describe("rematerialization", () => {
+  const refusal = (options: { readonly mode?: TensorflowEngine.Mode; readonly rematerialize: unknown }) =>
+    Effect.runPromise(Effect.flip(Effect.scoped(Layer.build(
+      TensorflowEngine.layer({ ...options, package: "/nowhere" } as TensorflowEngine.Options)
+    ))))
+
+  it("is refused in modes that cannot, before anything is looked for", async () => {
+    for (const mode of ["eager", "xla"] as const) {
+      const error = await refusal({ mode, rematerialize: true })
+      assert.strictEqual(error._tag, "EngineUnavailable")
+      assert.strictEqual(
+        error.message,
+        "the engine \"tensorflow\" does not work here: it was asked to compute again in place of keeping, which mode " +
+          `"${mode}" cannot; take mode "graph", or leave out rematerialize`
+      )
+      // Not to be asked is no reason.
+      assert.include((await refusal({ mode, rematerialize: false })).message, "/nowhere")
+    }
+    for (const mode of ["auto", "graph"] as const) {
+      assert.include((await refusal({ mode, rematerialize: true })).message, "/nowhere")
+    }
+  })
+
+  it("is refused where it is neither on nor off, in every mode", async () => {
+    for (const mode of ["auto", "eager", "graph", "xla"] as const) {
+      assert.strictEqual(
+        (await refusal({ mode, rematerialize: "yes" })).message,
+        "the engine \"tensorflow\" does not work here: its rematerialize was set to \"yes\"; say true or false"
+      )
     }
   })
 })

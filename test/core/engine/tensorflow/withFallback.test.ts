@@ -65,6 +65,17 @@ describe("withFallback", () => {
       assert.deepStrictEqual(yield* engine.memory, { executables: 13, instances: 22, tensors: 30, bytes: 40 })
     }))
 
+  it.effect("warns that the second engine keeps what the first was to compute again", () =>
+    Effect.gen(function*() {
+      const second = yield* working
+      const engine = yield* withFallback(choosy(second), Effect.succeed(second), { keepsAll: true })
+      assert.strictEqual(
+        (yield* engine.compile(double("odd"))).warning,
+        "program \"odd\" runs operation by operation (mode eager), which is slower, and keeps all that a step computes: the " +
+          "engine \"choosy\" could not compile program \"odd\": it is odd"
+      )
+    }))
+
   it.effect("leaves what is wrong with a program to the program", () =>
     Effect.gen(function*() {
       const engine = yield* withFallback(choosy(yield* working), Effect.die("it is not to be made"))

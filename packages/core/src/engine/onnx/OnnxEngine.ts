@@ -8,6 +8,7 @@ import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { Engine } from "../Engine.ts"
 import type { EngineUnavailable } from "../EngineError.ts"
+import { checkedFlag } from "../flag.ts"
 import { engineOf } from "./internal/engine.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
 import { engine, makeRuntime } from "./internal/Runtime.ts"
@@ -69,7 +70,8 @@ export const profilingLayer = (
 const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Recording) {
   const { optimizations: choice = {} } = options
   const optimizations = yield* Optimizations.complete(choice, engine)
+  const rematerialize = yield* checkedFlag(engine, "rematerialize", options.rematerialize)
   const runtime = yield* makeRuntime({ threads: options.threads })
   const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
-  return engineOf(runtime, { convolutionBlock, optimizations, rematerialize: options.rematerialize }, recording)
+  return engineOf(runtime, { convolutionBlock, optimizations, rematerialize }, recording)
 })

@@ -10,6 +10,7 @@
  */
 import { Effect } from "effect"
 import { EngineUnavailable } from "../EngineError.ts"
+import { checkedFlag } from "../flag.ts"
 import type { Composite } from "../trace/trace.ts"
 
 /** Which optimizations are on. */
@@ -145,12 +146,11 @@ export const complete = (choice: Choice, engine: string): Effect.Effect<Optimiza
   if (unknown !== undefined) {
     return refuse(`it has no optimization "${unknown[0]}"`, `those that can be switched off are ${names.join(", ")}`)
   }
-  const unclear = said.find(([, on]) => typeof on !== "boolean")
-  if (unclear !== undefined) {
-    const [name, on] = unclear
-    return refuse(`its optimization "${name}" was set to ${JSON.stringify(on)}`, "say true or false")
-  }
-  return Effect.succeed({ ...all, ...Object.fromEntries(said) })
+  const checked = Effect.forEach(
+    said,
+    ([name, on]) => Effect.map(checkedFlag(engine, `optimization "${name}"`, on), (on) => [name, on] as const)
+  )
+  return Effect.map(checked, (said) => ({ ...all, ...Object.fromEntries(said) }))
 }
 
 /** The operations that are recorded as what they are composed of. */

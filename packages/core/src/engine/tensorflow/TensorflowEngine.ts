@@ -5,6 +5,7 @@
 import { Effect, Layer, type Scope } from "effect"
 import { Engine } from "../Engine.ts"
 import { EngineUnavailable } from "../EngineError.ts"
+import { checkedFlag } from "../flag.ts"
 import { makeEager } from "./eager/index.ts"
 import { deviceOf } from "./installation/device.ts"
 import { type FindOptions, load, prepare, type Prepared, type Settings } from "./installation/index.ts"
@@ -31,7 +32,11 @@ export interface Options extends Settings, Pick<FindOptions, "package"> {
   readonly mode?: Mode | undefined
   /**
    * Whether a step computes again what is cheap to compute, in place of keeping it: less memory and somewhat more time for a
-   * training step. Mode `graph` does so; XLA may join again what is computed twice, and mode `eager` cannot. Default false.
+   * training step. Default false.
+   *
+   * Modes `graph` and `auto` do so, but for what `auto` runs operation by operation, as the `warning` then says. With the
+   * others the layer fails: XLA keeps to no order beyond that of the data and joins what is computed twice, and mode
+   * `eager` runs a program as it is written.
    */
   readonly rematerialize?: boolean | undefined
 }
@@ -43,7 +48,7 @@ export interface Options extends Settings, Pick<FindOptions, "package"> {
  * GPU it is not. What it compiles for mode `eager` has a `warning` that says why.
  *
  * Fails with `EngineUnavailable` where TensorFlow is not installed or does not load, where a GPU was asked for and does not
- * work, or where an option has a value that it cannot have; the cause is an error of its own for each.
+ * work, or where an option has a value that it cannot have; the cause is an error of its own for each, but for `rematerialize`.
  *
  * @example
  * const double = stateless("double", { x: { shape: [2], dtype: "float32" } }, ({ x }) => ({ y: tf.mul(x, 2) }))
@@ -60,8 +65,10 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavaila
     Engine,
     Effect.gen(function*() {
       const mode = yield* Effect.mapError(checkedMode(options.mode ?? "auto"), unavailable)
+      const rematerialize = yield* checkedFlag(engine, "rematerialize", options.rematerialize)
+      if (rematerialize && (mode === "eager" || mode === "xla")) return yield* keepsEverything(mode)
       const prepared = yield* Effect.mapError(prepare(options), unavailable)
-      return yield* make(prepared, mode, options).pipe(
+      return yield* make(prepared, mode, rematerialize).pipe(
         Effect.tap(prepared.keep),
         Effect.tapError(({ cause }) => isNotLoaded(cause) ? prepared.abandon : prepared.keep)
       )
@@ -84,27 +91,28 @@ const checkedMode = (mode: Mode): Effect.Effect<Mode, InvalidSetting> =>
 const isNotLoaded = (cause: unknown): boolean =>
   cause instanceof LibraryMissing || cause instanceof LibraryDamaged || cause instanceof SystemTooOld
 
+const keepsEverything = (mode: Mode): EngineUnavailable =>
+  new EngineUnavailable({
+    engine,
+    reason: `it was asked to compute again in place of keeping, which mode "${mode}" cannot`,
+    remedy: "take mode \"graph\", or leave out rematerialize"
+  })
+
 const make = (
   prepared: Prepared,
   mode: Mode,
-  { rematerialize }: Options
+  rematerialize: boolean
 ): Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope> => {
   switch (mode) {
     case "eager":
-      return rematerialize === true
-        ? new EngineUnavailable({
-          engine,
-          reason: "it was asked to compute again in place of keeping, which mode \"eager\" cannot",
-          remedy: "take mode \"graph\", or leave out rematerialize"
-        })
-        : eager(prepared)
+      return eager(prepared)
     case "graph":
     case "xla":
       return makeCompiled(prepared, { xla: mode === "xla", rematerialize })
     case "auto":
       return Effect.flatMap(
         makeCompiled(prepared, { xla: false, rematerialize }),
-        (compiled) => withFallback(compiled, eager(prepared))
+        (compiled) => withFallback(compiled, eager(prepared), { keepsAll: rematerialize })
       )
   }
 }

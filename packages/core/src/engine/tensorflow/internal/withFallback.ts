@@ -11,15 +11,18 @@ import type { Program, Tensors } from "../../Program.ts"
  * compiled there has a `warning` that says so. The second is made when it is first needed; where it does not work either,
  * the error is the first's.
  *
+ * @param keepsAll whether it is to be said that the second keeps what the first was asked to compute again
  * @example
  * const engine = yield* withFallback(yield* makeCompiled(prepared, { xla: false }), eager(prepared))
  */
 export const withFallback = Effect.fnUntraced(
   function*(
     first: Engine["Service"],
-    makeSecond: Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope>
+    makeSecond: Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope>,
+    { keepsAll = false }: { readonly keepsAll?: boolean } = {}
   ): Effect.fn.Return<Engine["Service"], never, Scope.Scope> {
     const scope = yield* Effect.scope
+    const drawback = keepsAll ? "which is slower, and keeps all that a step computes" : "which is slower"
     let present: Engine["Service"] | undefined
     const second = yield* Effect.cached(
       Effect.tap(Scope.provide(makeSecond, scope), (made) =>
@@ -37,7 +40,7 @@ export const withFallback = Effect.fnUntraced(
             Effect.map((executable) => ({
               ...executable,
               warning:
-                `program "${program.name}" runs operation by operation (mode eager), which is slower: ${error.message}`
+                `program "${program.name}" runs operation by operation (mode eager), ${drawback}: ${error.message}`
             }))
           )),
       memory: Effect.gen(function*() {
