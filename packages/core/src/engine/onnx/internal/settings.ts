@@ -1,7 +1,7 @@
 /**
  * How a model is run: by ONNX Runtime's own optimizer or without it, and where the next state is written.
  */
-import { computesWithConstants } from "../lowering/constants.ts"
+import { isRewritten } from "../lowering/constants.ts"
 import { overwritable } from "../lowering/overwritable.ts"
 import type { OnnxModel } from "../Model.ts"
 import type { Optimizations } from "../Optimizations.ts"
@@ -18,13 +18,13 @@ export type Settings = Pick<SessionSource, "optimize" | "overwritten" | "inPlace
  */
 export const settingsOf = (
   model: OnnxModel,
-  { overwrittenStates, runtimeOptimizer, statesInPlace }: Optimizations
+  optimizations: Optimizations
 ): Settings => {
-  const optimize = runtimeOptimizer && computesWithConstants(model)
+  const optimize = isRewritten(model, optimizations)
   return {
     optimize,
     // The runtime's optimizer may move what reads a state behind what writes it.
-    overwritten: overwrittenStates && !optimize ? overwritable(model) : new Set(),
-    inPlace: statesInPlace
+    overwritten: optimizations.overwrittenStates && !optimize ? overwritable(model) : new Set(),
+    inPlace: optimizations.statesInPlace
   }
 }

@@ -2,6 +2,7 @@
  * Tells programs whose weights are constants from those whose weights are state.
  */
 import type { OnnxModel } from "../Model.ts"
+import type { Optimizations } from "../Optimizations.ts"
 
 /**
  * Whether a model's weights are constants: it has matrices of 1,024 elements or more that are, and none of its weights is
@@ -22,6 +23,16 @@ import type { OnnxModel } from "../Model.ts"
  */
 export const computesWithConstants = (model: OnnxModel): boolean =>
   model.initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024) && !hasStateForWeights(model)
+
+/**
+ * Whether ONNX Runtime rewrites a model with its optimizer. It goes by shapes then, and moves nodes as it likes: neither is
+ * there anything to hide, nor an order to count on.
+ *
+ * @example
+ * isRewritten(lower(graph), Optimizations.all)
+ */
+export const isRewritten = (model: OnnxModel, { runtimeOptimizer }: Optimizations): boolean =>
+  runtimeOptimizer && computesWithConstants(model)
 
 /** What a tensor is made of: constants alone, state and perhaps constants, or the input with whatever else. */
 type Origin = "constant" | "state" | "input"

@@ -11,7 +11,7 @@ import { deadCode } from "../../graph/passes/deadCode.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
-import { computesWithConstants } from "./constants.ts"
+import { isRewritten } from "./constants.ts"
 import {
   lowerAveragePool,
   lowerAveragePoolGradient,
@@ -110,8 +110,7 @@ export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered
 
 /** The model as it takes the least memory. */
 const arranged = (lowered: OnnxModel, { optimizations, sources }: ModelBuilder): OnnxModel => {
-  // The runtime's optimizer moves nodes as it likes, and goes by shapes.
-  if (optimizations.runtimeOptimizer && computesWithConstants(lowered)) return lowered
+  if (isRewritten(lowered, optimizations)) return lowered
   const standsFor = (added: OnnxNode, node: OnnxNode): void => {
     const source = sources.get(node.name)
     if (source !== undefined) sources.set(added.name, source)
