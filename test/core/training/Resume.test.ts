@@ -4,6 +4,7 @@ import type { HostOf, Tensors } from "@effusion/core/engine"
 import { Checkpoint, Training, type TrainingState } from "@effusion/core/training"
 import { Effect, FileSystem, Stream } from "effect"
 import * as fc from "fast-check"
+import { uncollected } from "../../support/collect.ts"
 import { describeEngines } from "../../support/engines.ts"
 import { forAll } from "../../support/properties.ts"
 import { adaptivePipeline, bitsOf, dataset, options, pipeline } from "./tiny.ts"
@@ -112,6 +113,46 @@ describeEngines("a run that was cut and resumed", (it) => {
       const resumed = yield* train({}, state, steps)
       assert.deepStrictEqual(resumed.losses, [])
       assert.deepStrictEqual(bitsOf(resumed.state), bitsOf(state))
+    }))
+})
+
+/** Starts a run from a state that nobody else holds, and gives weak references to everything large in it. */
+const startFrom = Effect.fnUntraced(function*(variant: Variant, step: number) {
+  const { state } = yield* train(variant, undefined, step)
+  const references = Object.fromEntries(
+    Object.entries({ parameters: state.parameters, average: state.average!, ...state.optimizer }).flatMap(
+      ([group, tensors]) =>
+        Object.entries(tensors).map(([name, { data }]) =>
+          [`${group} ${name}`, new WeakRef<object>(data.buffer)] as const
+        )
+    )
+  )
+  const run = yield* Training.start({ ...options, ...variant, resumeFrom: state })
+  return { references: { state: new WeakRef<object>(state), ...references }, run }
+})
+
+describeEngines("the state that a run goes on from", (it) => {
+  for (const [name, variant] of [["uniform timesteps", {}], ["an adaptive sampler", adaptive]] as const) {
+    it.effect(`is not held for longer than it takes to place it: ${name}`, () =>
+      Effect.gen(function*() {
+        const { references, run } = yield* startFrom(variant, 4)
+        yield* run.reports.pipe(Stream.take(2), Stream.runDrain)
+        assert.deepStrictEqual(yield* uncollected(references), [])
+        yield* Stream.runDrain(run.reports)
+        assert.strictEqual((yield* run.snapshot).step, steps)
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("stays the caller's: another run from it is the same, bit for bit", () =>
+    Effect.gen(function*() {
+      for (const variant of [{}, adaptive]) {
+        const { state } = yield* train(variant, undefined, 5)
+        const before = bitsOf(state)
+        const [first, second] = [yield* train(variant, state, steps), yield* train(variant, state, steps)]
+        assert.deepStrictEqual(bitsOf(state), before)
+        assert.deepStrictEqual(second.losses, first.losses)
+        assert.deepStrictEqual(bitsOf(second.state), bitsOf(first.state))
+      }
     }))
 })
 

@@ -26,7 +26,7 @@ import { latestCheckpoint } from "../run/checkpoints.ts"
 import { loadData, requireClasses, requireShape } from "../run/datasets.ts"
 import { estimate, showEstimate } from "../run/estimate.ts"
 import * as RunFolder from "../run/RunFolder.ts"
-import { trainRun } from "../run/trainRun.ts"
+import { type Resumption, resumption, trainRun } from "../run/trainRun.ts"
 
 /** Flags that do not go together. */
 export class FlagConflict extends Data.TaggedError("FlagConflict")<{
@@ -125,7 +125,7 @@ interface Prepared {
     RunFolder.FolderInUse | FileProblem,
     FileSystem.FileSystem | Path.Path
   >
-  readonly resumeFrom?: TrainingState | undefined
+  readonly resumeFrom?: Resumption | undefined
 }
 
 /** The `train` command. */
@@ -223,7 +223,7 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   if (config.steps < done) return yield* new TooFewSteps({ path, steps: config.steps, done })
   const data = yield* loadFitting(config)
   const rewritten = Effect.as(RunFolder.writeConfig(folder, config), folder)
-  return { config, data, folder: rewritten, resumeFrom: checkpoint?.state } satisfies Prepared
+  return { config, data, folder: rewritten, resumeFrom: checkpoint && resumption(checkpoint.state) } satisfies Prepared
 })
 
 /** The state of a run that has no checkpoint yet. */

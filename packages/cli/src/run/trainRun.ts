@@ -47,8 +47,35 @@ export interface TrainRunOptions {
   readonly config: RunConfig
   readonly data: TrainAndTest
   readonly folder: RunFolder
-  /** The state to go on from. */
-  readonly resumeFrom?: TrainingState | undefined
+  /** What to go on from. */
+  readonly resumeFrom?: Resumption | undefined
+}
+
+/** The state that a run goes on from, as it can be passed on without being held. */
+export interface Resumption {
+  /** Steps that it has taken. */
+  readonly step: number
+  /** Hands it over: whoever asks first gets it, and nothing holds it any more. */
+  readonly state: Effect.Effect<TrainingState>
+}
+
+/**
+ * What goes on from a state, which is large: it is gone from the host as soon as it is in the engine.
+ *
+ * @example
+ * yield* trainRun({ config, data, folder, resumeFrom: resumption(checkpoint.state) })
+ */
+export const resumption = (state: TrainingState): Resumption => {
+  let held: TrainingState | undefined = state
+  return {
+    step: state.step,
+    state: Effect.suspend(() => {
+      if (held === undefined) return Effect.die(new Error("the state to go on from was handed over before"))
+      const handed = held
+      held = undefined
+      return Effect.succeed(handed)
+    })
+  }
 }
 
 /**
@@ -197,7 +224,7 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
     ...config.checkpoints,
     pinned: config.guidance === null ? [] : [config.guidance.step]
   })
-  const run = yield* Training.start({
+  const options = {
     pipeline: pipelineOf(config),
     data: data.train,
     batchSize: config.batchSize,
@@ -206,9 +233,14 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
     steps: config.steps,
     seed: config.seed,
     // Metrics are never behind a checkpoint: a run that is killed and resumed has a line for every step.
-    checkpoints: { ...checkpoints, save: (state) => Effect.andThen(metrics.flush, checkpoints.save(state)) },
-    ...(resumeFrom === undefined ? {} : { resumeFrom })
-  })
+    checkpoints: {
+      ...checkpoints,
+      save: (state: TrainingState) => Effect.andThen(metrics.flush, checkpoints.save(state))
+    }
+  }
+  const run = yield* resumeFrom === undefined
+    ? Training.start(options)
+    : Effect.flatMap(resumeFrom.state, (state) => Training.start({ ...options, resumeFrom: state }))
 
   let progress = yield* progressSoFar(folder, config, resumeFrom?.step ?? 0)
   const startedAt = yield* Clock.currentTimeMillis

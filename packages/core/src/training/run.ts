@@ -51,7 +51,11 @@ export interface TrainingOptions<
   readonly seed: number
   /** Micro-batches an optimiser step: the effective batch is so many times as large. Default 1. */
   readonly accumulate?: number
-  /** The state to go on from, of a checkpoint or a snapshot. Default: begin. */
+  /**
+   * The state to go on from, of a checkpoint or a snapshot. It is copied: it stays whole, and another run can go on from
+   * it. A run that was started does not hold it, so it is gone from the host where nobody else does; the stream of
+   * {@link run}, which can be run again, does. Default: begin.
+   */
   readonly resumeFrom?: TrainingState
   /** Default: none. */
   readonly checkpoints?: CheckpointPolicy<SaveError, SaveServices>
@@ -107,7 +111,9 @@ export const start = Effect.fnUntraced(function*<
   StartError | PE | DE | BatchError,
   Engine | Scope.Scope | PR | DR | SR
 > {
-  const { accumulate = 1, average, optimizer, seed, steps } = options
+  // The state to go on from is large, and not needed once it is placed: no closure below may refer to `options` or `from`,
+  // for all closures of a function keep alive what any of them refers to.
+  const { accumulate = 1, average, optimizer, prefetch: capacity = 2, seed, steps } = options
   yield* requireOptions(options)
   const engine = yield* Engine
   const pipeline = Effect.isEffect(options.pipeline) ? yield* options.pipeline : options.pipeline
@@ -136,7 +142,7 @@ export const start = Effect.fnUntraced(function*<
     Stream.mapEffect(([batch, i]) =>
       Effect.sync(() => withDraws(stage, batch, { seed, accumulate, index: firstIndex + i }))
     ),
-    (stream) => prefetch(stream, { capacity: options.prefetch ?? 2, until: Deferred.await(stopped) })
+    (stream) => prefetch(stream, { capacity, until: Deferred.await(stopped) })
   )
   const first = yield* Queue.peek(batches).pipe(
     Pull.catchDone(() => Effect.fail(new DataEnded({ batches: firstIndex, needed })))
