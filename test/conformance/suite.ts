@@ -17,6 +17,7 @@ import { movement } from "./cases/movement.ts"
 import { networks } from "./cases/networks.ts"
 import { reductions } from "./cases/reductions.ts"
 import { checkCase } from "./check.ts"
+import { donationTests } from "./donation.ts"
 import { errorTests } from "./errors.ts"
 import { expressions } from "./expressions.ts"
 import { type MemoryBound, memoryTests } from "./memory.ts"
@@ -75,6 +76,7 @@ export const engineConformance = (
       describe("training", () => trainingTests(it, options))
       describe("repeatability", () => repeatabilityTests(it))
       describe("state", () => stateTests(it))
+      describe("donation", () => donationTests(it))
       describe("errors", () => errorTests(it))
       describe("memory", () => memoryTests(it, layer, memory))
     })

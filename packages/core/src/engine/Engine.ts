@@ -57,7 +57,9 @@ export interface Instance<State extends Tensors, Input extends Tensors, Output e
 export interface StartOptions {
   /**
    * Whether the engine may take the arrays of the state instead of copying them, so that a large state is in memory once.
-   * Whoever gives them away does not use them again: they may have become empty. Default false.
+   * Whoever gives them away does not use them again: they may have become empty, and a start with empty ones fails with
+   * `SignatureMismatch`. An array that is part of a larger buffer, is there under two names, or is shared with other
+   * threads is copied all the same. Default false.
    */
   readonly donate?: boolean
 }

@@ -37,6 +37,19 @@ layer(OnnxEngine.layer({ threads: 1 }))("OnnxEngine", (it) => {
       assert.deepStrictEqual(yield* engine.memory, nothingHeld)
     }))
 
+  it.effect("takes the arrays of a state that is donated, and holds no second copy", () =>
+    Effect.gen(function*() {
+      const executable = yield* (yield* Engine).compile(accumulate)
+      const [kept, donated] = [{ sum: float32([3], [1, 2, 3]) }, { sum: float32([3], [1, 2, 3]) }]
+      yield* executable.start(kept)
+      yield* executable.start(donated, { donate: true })
+      assert.strictEqual(kept.sum.data.length, 3)
+      assert.strictEqual(donated.sum.data.length, 0)
+      const error = yield* Effect.flip(executable.start(donated, { donate: true }))
+      assert.strictEqual(error._tag, "SignatureMismatch")
+      assert.include(error.message, "in a Float32Array of 0 elements")
+    }).pipe(Effect.scoped))
+
   it.effect("keeps state that a program passes through, swaps or sets to a constant", () =>
     Effect.gen(function*() {
       const spec = { shape: [2], dtype: "float32" } as const

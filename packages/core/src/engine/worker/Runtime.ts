@@ -242,16 +242,20 @@ const start = Effect.fnUntraced(
         )
       })
 
-    yield* Effect.acquireRelease(
+    // `acquireRelease` would hold what it acquires with, the caller's state, until the release.
+    yield* Effect.uninterruptible(
       send(
-        donate ? taken(state, names) : copies(state, names),
+        donate ? transferable(state, names) : copies(state, names),
         (arrays) => client.request("start", { instance, program: program.id, state: arrays }, buffersOf(arrays))
-      ).pipe(Effect.mapError(failed)),
-      () =>
-        Effect.suspend(() => {
-          ended = "the instance was released: its scope is closed"
-          return Effect.ignore(client.request("releaseInstance", { instance }))
-        })
+      ).pipe(
+        Effect.mapError(failed),
+        Effect.andThen(Effect.addFinalizer(() =>
+          Effect.suspend(() => {
+            ended = "the instance was released: its scope is closed"
+            return Effect.ignore(client.request("releaseInstance", { instance }))
+          })
+        ))
+      )
     )
     return { step, read, write }
   }
@@ -269,8 +273,8 @@ const send = <A>(
 const copies = (tensors: HostTensors, names: ReadonlyArray<string>) => (): Arrays =>
   Object.fromEntries(names.map((name) => [name, tensors[name]!.data.slice() as Elements]))
 
-/** The named tensors themselves, where an array is all of its buffer and no other's; copies of the others. */
-const taken = (tensors: HostTensors, names: ReadonlyArray<string>) => (): Arrays => {
+/** The named tensors themselves, where an array is all of its buffer and no other's, so that it can go; copies of the others. */
+const transferable = (tensors: HostTensors, names: ReadonlyArray<string>) => (): Arrays => {
   const buffers = names.map((name) => tensors[name]!.data.buffer)
   const isOwn = ({ buffer, byteLength }: HostTensor["data"]): boolean =>
     buffer instanceof ArrayBuffer && byteLength === buffer.byteLength &&
