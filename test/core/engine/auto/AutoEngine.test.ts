@@ -131,6 +131,20 @@ describe("the engine that suits the machine", () => {
     }
   })
 
+  it("is told all that was asked for, whichever it is", async () => {
+    const packaged = installed()
+    for (const [root, name, device] of [[withoutGpu(), "onnx", undefined], [withGpu(), "tensorflow", "gpu"]] as const) {
+      const told: Array<unknown> = []
+      const noting = (name: string) => (options: unknown) => {
+        told.push([name, options])
+        return EagerEngine.layer
+      }
+      const options = { package: packaged, threads: 3, rematerialize: true }
+      await chosen(options, { root, engines: { onnx: noting("onnx"), tensorflow: noting("tensorflow") } })
+      assert.deepStrictEqual(told, [[name, device === undefined ? options : { ...options, device }]])
+    }
+  })
+
   it("is onnx with a warning where tensorflow should work and does not", async () => {
     const { engines, events } = failing(Layer.effect(Engine, Effect.fail(unavailable)))
     assert.deepStrictEqual(await chosen({ package: installed() }, { engines, root: withGpu() }), {

@@ -85,6 +85,43 @@ describe("the profile of a training step", () => {
     }))
 })
 
+describe("an engine that computes again what is cheap", () => {
+  /** A gradient that needs values of [64, 64] twice: they are large enough not to be kept. */
+  const gradient = stateless(
+    "gradient",
+    { x: { shape: [64, 64], dtype: "float32" }, w: { shape: [64, 64], dtype: "float32" } },
+    ({ w, x }: { readonly x: Tensor; readonly w: Tensor }) => {
+      const layer = (h: Tensor): Tensor => {
+        const z = tf.matMul(h as tf.Tensor2D, w as tf.Tensor2D)
+        return tf.mul(z, tf.sigmoid(z))
+      }
+      return { y: tf.grad((x) => tf.sum(layer(layer(layer(x)))))(x) }
+    }
+  )
+  const tensor = (scale: number) =>
+    float32([64, 64], Float32Array.from({ length: 4096 }, (_, i) => scale * Math.sin(i)))
+  const compute = Effect.gen(function*() {
+    const instance = yield* (yield* (yield* Engine).compile(gradient)).start({})
+    return (yield* instance.step({ x: tensor(1), w: tensor(0.1) })).y
+  }).pipe(Effect.scoped)
+  const profiled = (rematerialize: boolean) =>
+    Effect.gen(function*() {
+      const y = yield* compute
+      return { y, kernels: (yield* (yield* Profiler).profiles)[0]!.kernels.length }
+    }).pipe(
+      Effect.provide(
+        OnnxEngine.profilingLayer({ ...options, rematerialize }).pipe(Layer.provideMerge(NodeServices.layer))
+      )
+    )
+
+  it.effect("runs more kernels, to the same bits", () =>
+    Effect.gen(function*() {
+      const [kept, again] = [yield* profiled(false), yield* profiled(true)]
+      assert.isAbove(again.kernels, kept.kernels)
+      assert.deepStrictEqual(again.y, kept.y)
+    }))
+})
+
 layer(NodeServices.layer)("the profiler", (it) => {
   it.effect("keeps its files until its scope closes", () =>
     Effect.gen(function*() {
