@@ -79,8 +79,8 @@ describe("an engine in a worker thread", () => {
       assert.strictEqual(
         error.message,
         `the engine "adder" ran out of memory on the abacus when 3 GiB more were needed, in program "add"; lower the ` +
-          `batch size (accumulating gradients over smaller batches keeps the numbers), take a smaller network, or ` +
-          `another device`
+          `batch size (accumulating gradients over smaller batches keeps the numbers), let the engine rematerialize, take a ` +
+          `smaller network, or another device`
       )
       const later = yield* Effect.flip(explained.read)
       assert.instanceOf(later, ExecutionFailed)
