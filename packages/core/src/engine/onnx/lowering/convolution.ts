@@ -61,23 +61,18 @@ export const lowerDepthwiseConvolution = (
   model.place(node.outputs[0]!, model.node("Conv", [model.inOrder(x, image), weights], attributes), image)
 }
 
-export const lowerMaxPool = (model: ModelBuilder, node: Node, { size, window }: Of<"maxPool">): void => {
-  const pooled = model.node("MaxPool", [model.inOrder(node.inputs[0]!, image)], {
-    kernel_shape: size,
-    strides: window.strides,
-    pads: windowAttributes(window).pads
-  })
-  model.place(node.outputs[0]!, pooled, image)
-}
+/** Pooling, by the operator of ONNX that has the window as its attributes. */
+const pooling =
+  (operator: "AveragePool" | "MaxPool") =>
+  (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool" | "maxPool">): void => {
+    const { pads, strides } = windowAttributes(window)
+    const pooled = model.node(operator, [model.inOrder(node.inputs[0]!, image)], { kernel_shape: size, strides, pads })
+    model.place(node.outputs[0]!, pooled, image)
+  }
 
-export const lowerAveragePool = (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool">): void => {
-  const pooled = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
-    kernel_shape: size,
-    strides: window.strides,
-    pads: windowAttributes(window).pads
-  })
-  model.place(node.outputs[0]!, pooled, image)
-}
+export const lowerMaxPool = pooling("MaxPool")
+
+export const lowerAveragePool = pooling("AveragePool")
 
 /** Each element's share of every window that it is in: a transposed convolution with ones, channel by channel. */
 export const lowerAveragePoolGradient = (

@@ -19,7 +19,7 @@ import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
  */
 export const overwritable = (model: OnnxModel): ReadonlySet<string> => {
   const network = networkOf(model)
-  const writes = model.outputs.filter(({ name }) => name.startsWith("next."))
+  const writes = nextStates(model)
   const maybeOverwritten = (output: OnnxValueInfo): boolean => {
     const write = writeOf(model, network, output)
     if (write === undefined) return false
@@ -44,9 +44,9 @@ export const writesLast = (
   source: (added: OnnxNode, writer: OnnxNode) => void = () => {}
 ): OnnxModel => {
   const network = networkOf(model)
-  /** The nodes by the names of what they make, as they are by now. */
+  /** What takes the place of the nodes that are made to wait. */
   const changed = new Map<OnnxNode, ReadonlyArray<OnnxNode>>()
-  for (const output of model.outputs.filter(({ name }) => name.startsWith("next."))) {
+  for (const output of nextStates(model)) {
     const write = writeOf(model, network, output)
     if (write === undefined) continue
     const { readers, writer } = write
@@ -73,7 +73,10 @@ interface Write {
   readonly readers: ReadonlyArray<OnnxNode>
 }
 
-/** Who writes a next state, if it is written element by element and all that reads the present one is known to be done when it has run. */
+/**
+ * Who writes a next state, if it is written element by element, and all that reads the present one is known to be done when it
+ * has run.
+ */
 const writeOf = (model: OnnxModel, network: Network, output: OnnxValueInfo): Write | undefined => {
   const writer = network.writers.get(output.name)
   const input = model.inputs.find(({ name }) => name === output.name.replace(/^next\./, "state."))
@@ -187,6 +190,9 @@ const inOrder = (model: OnnxModel): OnnxModel => {
   }
   return { ...model, nodes: [...nodes] }
 }
+
+const nextStates = ({ outputs }: OnnxModel): ReadonlyArray<OnnxValueInfo> =>
+  outputs.filter(({ name }) => name.startsWith("next."))
 
 const stateOf = ({ name, within }: OnnxValueInfo): string => (within?.name ?? name).slice("next.".length)
 
