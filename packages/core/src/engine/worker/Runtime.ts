@@ -7,9 +7,9 @@ import type { EngineMemory, Executable, Instance, StartOptions } from "../Engine
 import { CompilationFailed, ExecutionFailed, type RunError } from "../EngineError.ts"
 import type { Tensors } from "../Program.ts"
 import { type Client, connect, type Thread } from "./client.ts"
-import { type Identity, type Living, makePopulation, type Population } from "./Living.ts"
 import { connectLocally } from "./local.ts"
 import type { Machine } from "./Machine.ts"
+import { type Identity, makeProgramRegistry, type ProgramRegistry, type RegisteredProgram } from "./ProgramRegistry.ts"
 import { type Arrays, buffersOf, type Elements, type Facts, messageOf } from "./protocol.ts"
 import { mismatch } from "./signature.ts"
 
@@ -74,11 +74,16 @@ export const makeLocalRuntime = <Source>(
   Effect.map(connectLocally(machine), (client) => runtimeOf(options, client))
 
 const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Runtime<Source> => {
-  const house: House<Source> = { engine: options.engine, client, ids: counter(), population: makePopulation() }
+  const connection: Connection<Source> = {
+    engine: options.engine,
+    client,
+    ids: counter(),
+    programs: makeProgramRegistry()
+  }
   return {
     facts: client.facts,
-    compile: (compilation) => compile(house, compilation),
-    share: (sharing) => share(house, sharing),
+    compile: (compilation) => compile(connection, compilation),
+    share: (sharing) => share(connection, sharing),
     memory: client.request("memory", {}).pipe(
       // A worker that is gone has taken everything with it.
       Effect.orElseSucceed(() => ({ executables: 0, instances: 0, tensors: 0, bytes: 0 }))
@@ -86,13 +91,13 @@ const runtimeOf = <Source>(options: RuntimeOptions, client: Client<Source>): Run
   }
 }
 
-/** Where programs live. */
-interface House<Source> {
+/** The worker that programs are compiled in, and those that are in it. */
+interface Connection<Source> {
   readonly engine: string
   readonly client: Client<Source>
   /** Numbers programs and instances apart. */
   readonly ids: () => number
-  readonly population: Population
+  readonly programs: ProgramRegistry
 }
 
 const counter = () => {
@@ -101,43 +106,43 @@ const counter = () => {
 }
 
 const compile = <Source>(
-  house: House<Source>,
+  connection: Connection<Source>,
   { identity, inputs, source, transfer, ...described }: Compilation<Source>
 ): Effect.Effect<AnyExecutable, CompilationFailed, Scope.Scope> =>
   Effect.suspend(() => {
-    const { client, engine, ids } = house
+    const { client, engine, ids } = connection
     const id = ids()
     const made = client.request("compile", { program: id, source }, transfer).pipe(
       Effect.mapError((reason) => new CompilationFailed({ program: described.program, engine, reason }))
     )
-    return settle(house, { ...described, identity, id, inputs }, made)
+    return acquireProgram(connection, { ...described, identity, id, inputs }, made)
   })
 
 const share = <Source>(
-  house: House<Source>,
+  connection: Connection<Source>,
   sharing: Sharing
 ): Effect.Effect<AnyExecutable | undefined, never, Scope.Scope> =>
   Effect.suspend((): Effect.Effect<AnyExecutable | undefined, string, Scope.Scope> => {
-    const { client, ids, population } = house
-    const living = population.find(sharing.identity)
-    if (living === undefined) return Effect.undefined
+    const { client, ids, programs } = connection
+    const registered = programs.find(sharing.identity)
+    if (registered === undefined) return Effect.undefined
     const id = ids()
     // The worker answers in order: what is being compiled is there when it comes to this request.
-    const made = client.request("share", { program: id, of: living.id })
-    return settle(house, { ...sharing, id, inputs: living.inputs }, made)
+    const made = client.request("share", { program: id, of: registered.id })
+    return acquireProgram(connection, { ...sharing, id, inputs: registered.inputs }, made)
   }).pipe(
     // It could not be compiled, or is released already, or the worker is gone: who compiles afresh is told what is wrong.
     Effect.orElseSucceed(() => undefined)
   )
 
 /** A program on its way into the worker. */
-type Settler = Omit<Sharing, "identity"> & Living & { readonly identity?: Identity | undefined }
+type PendingProgram = Omit<Sharing, "identity"> & RegisteredProgram & { readonly identity?: Identity | undefined }
 
 /** Has a program made in the worker, where it lives until the scope closes; as long as it does, others may share it. */
-const settle = Effect.fnUntraced(
+const acquireProgram = Effect.fnUntraced(
   function*<Source, E>(
-    { client, engine, ids, population }: House<Source>,
-    { explain, id, identity, inputs, program: name, signature }: Settler,
+    { client, engine, ids, programs }: Connection<Source>,
+    { explain, id, identity, inputs, program: name, signature }: PendingProgram,
     made: Effect.Effect<void, E>
   ): Effect.fn.Return<AnyExecutable, E, Scope.Scope> {
     const unusable = (reason: string) => new ExecutionFailed({ program: name, engine, reason })
@@ -152,11 +157,11 @@ const settle = Effect.fnUntraced(
       failed: (reason) => explain?.(reason, name) ?? unusable(reason)
     }
     const enter = Effect.sync(() => {
-      if (identity !== undefined) population.add(identity, program)
+      if (identity !== undefined) programs.add(identity, program)
     })
     const leave = Effect.sync(() => {
       program.released = true
-      population.remove(program)
+      programs.remove(program)
     })
     // There is time for it while the worker compiles, and the elements are still what they were.
     const identify = Effect.sync(() => {
@@ -173,7 +178,7 @@ const settle = Effect.fnUntraced(
 )
 
 /** A program in the worker. */
-interface ProgramHandle<Source> extends Living, Pick<Compilation<Source>, "signature"> {
+interface ProgramHandle<Source> extends RegisteredProgram, Pick<Compilation<Source>, "signature"> {
   readonly client: Client<Source>
   readonly name: string
   /** The error for what is not there any more. */

@@ -5,8 +5,8 @@
  * A runtime blocks its thread while it computes; in a thread of its own, the main one stays free.
  */
 export { type Thread, workerBeside } from "./client.ts"
-export type { Identity } from "./Living.ts"
 export type { Compiled, Held, Machine } from "./Machine.ts"
+export type { Identity } from "./ProgramRegistry.ts"
 export { type Arrays, type Elements, messageOf } from "./protocol.ts"
 export {
   type Compilation,

@@ -13,27 +13,27 @@ export interface Identity {
 }
 
 /** A program that lives in the worker, or will when the requests have been answered that were sent so far. */
-export interface Living {
+export interface RegisteredProgram {
   readonly id: number
   /** The inputs that the lowered program uses. */
   readonly inputs: ReadonlyArray<string>
 }
 
 /** The programs that live. */
-export interface Population {
-  readonly add: (identity: Identity, program: Living) => void
-  readonly remove: (program: Living) => void
+export interface ProgramRegistry {
+  readonly add: (identity: Identity, program: RegisteredProgram) => void
+  readonly remove: (program: RegisteredProgram) => void
   /** A program that is the same; undefined where none lives. */
-  readonly find: (identity: Identity) => Living | undefined
+  readonly find: (identity: Identity) => RegisteredProgram | undefined
 }
 
-export const makePopulation = (): Population => {
-  const living = new Map<Living, Identity>()
+export const makeProgramRegistry = (): ProgramRegistry => {
+  const programs = new Map<RegisteredProgram, Identity>()
   return {
-    add: (identity, program) => void living.set(program, identity),
-    remove: (program) => void living.delete(program),
+    add: (identity, program) => void programs.set(program, identity),
+    remove: (program) => void programs.delete(program),
     find: (identity) => {
-      for (const [program, other] of living) {
+      for (const [program, other] of programs) {
         if (other.structure() === identity.structure() && other.elements() === identity.elements()) return program
       }
       return undefined
