@@ -9,6 +9,7 @@
  */
 import { sameShape } from "../../../tensor/HostTensor.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
+import { after, type Append } from "./after.ts"
 
 /**
  * The names, without `state.`, of the states of a model that may be overwritten. A state that is kept in blocks may be
@@ -32,8 +33,7 @@ export const overwritable = (model: OnnxModel): ReadonlySet<string> => {
 
 /**
  * The model with states written after everything that reads them, wherever that can be. What is added computes nothing: the
- * writing node takes an operand in the shape that it has, and that shape is joined with the empty shapes of what the
- * readers make.
+ * writing node takes an operand that is there {@link after} what the readers make.
  *
  * @param source says which node an added one stands beside
  * @example
@@ -55,8 +55,8 @@ export const writesLast = (
     const operand = writer.inputs.find((name) => network.writers.has(name))
     if (late.length === 0 || operand === undefined) continue
     // What needs the next elements cannot come before they are written.
-    const after = descendants(network, writer)
-    if (late.some((reader) => after.has(reader))) continue
+    const dependents = descendants(network, writer)
+    if (late.some((reader) => dependents.has(reader))) continue
     for (const reader of late) network.wait(writer, reader)
     const added = waiting(writer, operand, late)
     for (const node of added.slice(0, -1)) source(node, writer)
@@ -144,35 +144,16 @@ const reached = (node: OnnxNode, next: (node: OnnxNode) => ReadonlyArray<OnnxNod
   return found
 }
 
-/** The nodes that take the place of one that is to wait for others. */
+/** The nodes that take the place of one that is to wait for others, itself the last. */
 const waiting = (node: OnnxNode, operand: string, others: ReadonlyArray<OnnxNode>): ReadonlyArray<OnnxNode> => {
-  const shapeOf = (name: string, what: string, attributes: OnnxNode["attributes"]): OnnxNode => ({
-    name: `${node.name}.${what}`,
-    domain: "",
-    op: "Shape",
-    inputs: [name],
-    outputs: [`${node.name}.${what}`],
-    attributes
-  })
-  const none = { start: { type: "int", value: 0 }, end: { type: "int", value: 0 } } as const
-  const own = shapeOf(operand, "shape", {})
-  const empty = others.map(({ outputs }, i) => shapeOf(outputs[0]!, `after${i}`, none))
-  const shape = `${node.name}.whole`
-  const late = `${node.name}.late`
-  return [
-    own,
-    ...empty,
-    {
-      name: shape,
-      domain: "",
-      op: "Concat",
-      inputs: [own, ...empty].map(({ outputs }) => outputs[0]!),
-      outputs: [shape],
-      attributes: { axis: { type: "int", value: 0 } }
-    },
-    { name: late, domain: "", op: "Reshape", inputs: [operand, shape], outputs: [late], attributes: {} },
-    { ...node, inputs: node.inputs.map((name) => (name === operand ? late : name)) }
-  ]
+  const added: Array<OnnxNode> = []
+  const append: Append = (op, inputs, attributes) => {
+    const name = `${node.name}.after${added.length}`
+    added.push({ name, domain: "", op, inputs, outputs: [name], attributes })
+    return name
+  }
+  const late = after(append, operand, append("Shape", [operand], {}), others.map(({ outputs }) => outputs[0]!))
+  return [...added, { ...node, inputs: node.inputs.map((name) => (name === operand ? late : name)) }]
 }
 
 /** The model with each node after those that it needs; otherwise in the order that it has. */

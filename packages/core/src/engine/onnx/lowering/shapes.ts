@@ -3,6 +3,7 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
+import { after, type Append } from "./after.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { arrange, orderAfterTranspose, plainOrder } from "./order.ts"
 
@@ -11,21 +12,15 @@ type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Ki
 export const lowerReshape = (model: ModelBuilder, node: Node): void =>
   model.place(node.outputs[0]!, model.reshape(model.plain(node.inputs[0]!), node.outputs[0]!.shape))
 
-/**
- * The tensor takes the shape that it has, joined with the empty shape of what is waited for: ONNX has nothing to say that
- * one operation comes after another but that it needs it.
- */
+/** The tensor itself, once another is there. */
 export const lowerAfter = (model: ModelBuilder, node: Node): void => {
   const [x, event] = node.inputs as [Value, Value]
   const { name, order } = model.placement(x)
-  const shape = arrange(x.shape, order)
-  const { name: awaited } = model.placement(event)
-  const none = model.once(`none of ${awaited}`, () => model.node("Shape", [awaited], { start: 0, end: 0 }))
-  const whole = model.once(
-    `[${shape.join()}] after ${awaited}`,
-    () => model.node("Concat", [model.integers(shape), none], { axis: 0 })
-  )
-  model.place(node.outputs[0]!, model.node("Reshape", [name, whole]), order)
+  // Many tensors wait for one, and in many shapes.
+  const append: Append = (op, inputs, attributes) =>
+    model.once(`${op} ${inputs.join()} after`, () => model.node(op, inputs, attributes))
+  const shape = model.integers(arrange(x.shape, order))
+  model.place(node.outputs[0]!, after(append, name, shape, [model.placement(event).name]), order)
 }
 
 /** A transpose moves nothing: the same elements are kept in another order of the result's axes. */
