@@ -5,6 +5,7 @@
 import { Engine, type Executable, type Program, type Tensors } from "@effusion/core/engine"
 import { Optimizations } from "@effusion/core/engine/onnx"
 import { Effect } from "effect"
+import { composed } from "../../../packages/core/src/engine/onnx/internal/optimizations.ts"
 import { probeConvolutionBlock } from "../../../packages/core/src/engine/onnx/internal/probe.ts"
 import { engine, makeRuntime } from "../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { lowerSimplified, simplify } from "../../../packages/core/src/engine/onnx/lowering/lower.ts"
@@ -58,7 +59,7 @@ export const makeClockedEngine = Effect.fnUntraced(function*({ rematerialize, th
   let steps = 0
 
   const compile = Effect.fnUntraced(function*(program: Program<Tensors, Tensors, Tensors>) {
-    const recorded = yield* timed(trace(program, engine, { composed: Optimizations.composed(optimizations) }))
+    const recorded = yield* timed(trace(program, engine, { composed: composed(optimizations) }))
     const simplified = yield* timed(Effect.sync(() => simplify(recorded.value, options)))
     const lowered = yield* timed(Effect.sync(() => lowerSimplified(simplified.value, options)))
     const before = clock.creating()

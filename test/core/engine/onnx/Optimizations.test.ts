@@ -10,6 +10,7 @@ import * as tf from "@tensorflow/tfjs"
 import { Context, Effect, Layer } from "effect"
 import * as fc from "fast-check"
 import { makeMachine } from "../../../../packages/core/src/engine/onnx/internal/machine.ts"
+import { complete, composed } from "../../../../packages/core/src/engine/onnx/internal/optimizations.ts"
 import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx/internal/probe.ts"
 import { makeRuntime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import {
@@ -56,7 +57,7 @@ const makeTrainer = Effect.gen(function*() {
 
   /** Three steps: what each gives, the state after the first, and the state after the last. */
   return Effect.fnUntraced(function*(optimizations: Optimizations.Optimizations) {
-    const graph = yield* trace(program, "onnx", { composed: Optimizations.composed(optimizations) })
+    const graph = yield* trace(program, "onnx", { composed: composed(optimizations) })
     const { name, signature } = graph
     const model = lower(graph, { optimizations, convolutionBlock, stateBlock: 10_000 })
     const executable = yield* runtime.compileModel({ program: name, signature, model, optimizations })
@@ -156,8 +157,8 @@ describe("switching an optimization off", () => {
       const { program } = yield* tinyTrainingProgram
       const compiled = Effect.fnUntraced(function*(optimizations: Optimizations.Optimizations) {
         const options = { optimizations, convolutionBlock: 16, stateBlock: 10_000 }
-        const composed = Optimizations.composed(optimizations)
-        const step = lower(yield* trace(program, "onnx", { composed }), options)
+        const asParts = composed(optimizations)
+        const step = lower(yield* trace(program, "onnx", { composed: asParts }), options)
         const turned = lower(yield* trace(turning, "onnx"), options)
         const { inPlace, overwritten = [] } = settingsOf(step, optimizations)
         // Weights as constants are what the runtime's optimizer is for.
@@ -175,7 +176,7 @@ describe("switching an optimization off", () => {
   it.effect("leaves the plain operators of ONNX", () =>
     Effect.gen(function*() {
       const { program } = yield* tinyTrainingProgram
-      const graph = yield* trace(program, "onnx", { composed: Optimizations.composed(none) })
+      const graph = yield* trace(program, "onnx", { composed: composed(none) })
       const kinds = new Set(graph.nodes.map(({ operation }) => operation.kind))
       for (const kind of ["attention", "groupNorm", "upsampleNearest"] as const) assert.isFalse(kinds.has(kind), kind)
       const { nodes } = lower(graph, { optimizations: none, convolutionBlock: 16, stateBlock: 1 })
@@ -205,7 +206,7 @@ describe("switching an optimization off", () => {
         }).pipe(Effect.provide(OnnxEngine.profilingLayer({ threads: 1, optimizations })))
 
       const { input, program, state } = yield* tinyTrainingProgram
-      const graph = yield* trace(program, "onnx", { composed: Optimizations.composed(none) })
+      const graph = yield* trace(program, "onnx", { composed: composed(none) })
       const { nodes } = lower(graph, { optimizations: none })
       assert.deepStrictEqual(
         yield* kernelsOf(program, state, input(0), none),
@@ -275,13 +276,13 @@ describe("a choice of optimizations", () => {
 
   it.effect("is all that is not said", () =>
     Effect.gen(function*() {
-      const complete = (choice: Optimizations.Choice) => Optimizations.complete(choice, "onnx")
-      assert.deepStrictEqual(yield* complete({}), all)
-      assert.deepStrictEqual(yield* complete({ algebra: undefined }), all)
+      const completed = (choice: Optimizations.Choice) => complete(choice, "onnx")
+      assert.deepStrictEqual(yield* completed({}), all)
+      assert.deepStrictEqual(yield* completed({ algebra: undefined }), all)
       yield* property(subsets, (off) =>
         Effect.gen(function*() {
           const choice = Object.fromEntries(off.map((name) => [name, false]))
-          assert.deepStrictEqual(yield* complete(choice), without(off))
+          assert.deepStrictEqual(yield* completed(choice), without(off))
         }))
     }))
 })

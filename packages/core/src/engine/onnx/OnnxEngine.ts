@@ -10,9 +10,10 @@ import { Engine } from "../Engine.ts"
 import type { EngineUnavailable } from "../EngineError.ts"
 import { checkedFlag } from "../flag.ts"
 import { engineOf } from "./internal/engine.ts"
+import { complete } from "./internal/optimizations.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
 import { engine, makeRuntime } from "./internal/Runtime.ts"
-import * as Optimizations from "./Optimizations.ts"
+import type * as Optimizations from "./Optimizations.ts"
 import { makeRecording, Profiler, type Recording } from "./Profiler.ts"
 
 /** How the engine works. */
@@ -69,7 +70,7 @@ export const profilingLayer = (
 
 const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Recording) {
   const { optimizations: choice = {} } = options
-  const optimizations = yield* Optimizations.complete(choice, engine)
+  const optimizations = yield* complete(choice, engine)
   const rematerialize = yield* checkedFlag(engine, "rematerialize", options.rematerialize)
   const runtime = yield* makeRuntime({ threads: options.threads })
   const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined

@@ -8,13 +8,14 @@ import { fingerprint } from "../../graph/fingerprint.ts"
 import type { Program, Tensors } from "../../Program.ts"
 import { trace } from "../../trace/trace.ts"
 import { type LoweringOptions, lowerWithSources } from "../lowering/lower.ts"
-import * as Optimizations from "../Optimizations.ts"
+import type { Optimizations } from "../Optimizations.ts"
 import type { Recording } from "../Profiler.ts"
+import { composed } from "./optimizations.ts"
 import { engine, type Runtime } from "./Runtime.ts"
 
 /** How the engine lowers programs. */
 export interface Lowering extends LoweringOptions {
-  readonly optimizations: Optimizations.Optimizations
+  readonly optimizations: Optimizations
 }
 
 /** The engine on a runtime. With a recording, every program is profiled by itself. */
@@ -30,7 +31,7 @@ export const engineOf = (
     function*<S extends Tensors, I extends Tensors, O extends Tensors>(program: Program<S, I, O>) {
       const graph = yield* trace(program, engine, {
         origins: recording !== undefined,
-        composed: Optimizations.composed(lowering.optimizations)
+        composed: composed(lowering.optimizations)
       })
       const { signature } = graph
       // A profile is of one program.
