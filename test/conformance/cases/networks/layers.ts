@@ -56,26 +56,32 @@ const normalised = (x: NdArray, mean: NdArray, variance: NdArray, epsilon: numbe
 const normalisation: ReadonlyArray<Case> = [
   {
     name: "batchNorm",
-    instances: fc.tuple(images, seeds).map(([shape, seed]) => {
-      const channels = [shape[3]]
-      return instance(
-        "batchNorm",
-        {
+    instances: fc.record({ shape: images, isScaled: fc.boolean(), isShifted: fc.boolean(), seed: seeds }).map(
+      ({ isScaled, isShifted, seed, shape }) => {
+        const channels = [shape[3]]
+        const inputs = {
           x: of(seed, shape),
           mean: of(seed + 1, channels),
           variance: float(values(seed + 2, channels, { low: 0.5, high: 2 })),
-          offset: of(seed + 3, channels),
-          scale: of(seed + 4, channels)
-        },
-        (
-          { mean, offset, scale, variance, x }
-        ) => [tf.batchNorm(x!, mean as never, variance as never, offset as never, scale as never, 0.01)],
-        ({ mean, offset, scale, variance, x }) => [
-          reference.add(reference.mul(normalised(x!, mean!, variance!, 0.01), scale!), offset!)
-        ],
-        ["x", "mean", "variance", "offset", "scale"]
-      )
-    })
+          ...(isShifted && { offset: of(seed + 3, channels) }),
+          ...(isScaled && { scale: of(seed + 4, channels) })
+        }
+        return instance(
+          `batchNorm ${isScaled ? "with" : "without"} scale, ${isShifted ? "with" : "without"} offset,`,
+          inputs,
+          (
+            { mean, offset, scale, variance, x }
+          ) => [tf.batchNorm(x!, mean as never, variance as never, offset as never, scale as never, 0.01)],
+          ({ mean, offset, scale, variance, x }) => [
+            reference.add(
+              reference.mul(normalised(x!, mean!, variance!, 0.01), scale ?? reference.scalar(1)),
+              offset ?? reference.scalar(0)
+            )
+          ],
+          Object.keys(inputs)
+        )
+      }
+    )
   },
   {
     name: "layer norm by moments, and norms",

@@ -2,6 +2,7 @@
  * Registers the tracing backend and its kernels with tfjs, once.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type BatchNormInputs, complete } from "./batchNorm.ts"
 import { registerGradients } from "./gradients.ts"
 import { composites } from "./kernels/composites.ts"
 import { depthwise } from "./kernels/depthwise.ts"
@@ -44,6 +45,7 @@ for (const [kernelName, record] of Object.entries(recorded)) {
     backendName,
     kernelFunc: ({ attrs, inputs }) => {
       const recorder = backend.active()
+      if (kernelName === "FusedBatchNorm") complete(inputs as unknown as BatchNormInputs)
       const outputs = record({
         recorder,
         input: (name) => recorder.value(inputs[name] as tf.TensorInfo),

@@ -38,12 +38,11 @@ export const fused: Kernels = {
   FusedConv2D: withActivation(linear["Conv2D"]!),
   FusedDepthwiseConv2D: withActivation(depthwise["DepthwiseConv2dNative"]!),
 
-  FusedBatchNorm: ({ attributes, input, optional, recorder }) => {
-    const [scale, offset] = [optional("scale"), optional("offset")]
+  FusedBatchNorm: ({ attributes, input, recorder }) => {
     const epsilon = recorder.fill(numberOf(attributes, "varianceEpsilon") ?? 0.001, [], "float32")
     const reciprocal = recorder.unary("rsqrt", recorder.binary("add", input("variance"), epsilon))
-    const factor = scale === undefined ? reciprocal : recorder.binary("mul", reciprocal, scale)
+    const factor = recorder.binary("mul", reciprocal, input("scale"))
     const normal = recorder.binary("mul", recorder.binary("sub", input("x"), input("mean")), factor)
-    return offset === undefined ? normal : recorder.binary("add", normal, offset)
+    return recorder.binary("add", normal, input("offset"))
   }
 }

@@ -2,6 +2,7 @@
  * Arguments that tfjs passes on as its users give them, and that the package wants in full.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type BatchNormInputs, complete } from "../../../trace/batchNorm.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 
 const run = (name: string, inputs: Inputs, attributes: Attributes): tf.Tensor =>
@@ -22,3 +23,14 @@ export const slicing: Kernels = {
 }
 
 export const lacksStrides = ({ strides }: Attributes): boolean => strides === undefined
+
+/** Batch norms with all that there can be: their gradient wants it. */
+export const batchNorms: Kernels = {
+  FusedBatchNorm: (inputs, attributes) => {
+    complete(inputs as unknown as BatchNormInputs)
+    return run("FusedBatchNorm", inputs, attributes)
+  }
+}
+
+export const lacksScaleOrOffset = (_: Attributes, { offset, scale }: Partial<Inputs>): boolean =>
+  scale === undefined || scale === null || offset === undefined || offset === null

@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import type { Backend } from "../load.ts"
-import { countsFromTheBack, gathering, lacksStrides, slicing } from "./arguments.ts"
+import { batchNorms, countsFromTheBack, gathering, lacksScaleOrOffset, lacksStrides, slicing } from "./arguments.ts"
 import { convolutions } from "./convolution.ts"
 import { depthwise, maxima } from "./depthwise.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
@@ -21,6 +21,7 @@ export const registerKernels = (backendName: string): void => {
   replace(backendName, resizings, enlargesBlocks)
   replace(backendName, gathering, countsFromTheBack)
   replace(backendName, slicing, lacksStrides)
+  replace(backendName, batchNorms, lacksScaleOrOffset)
   replace(backendName, sums, addsMany)
 }
 
