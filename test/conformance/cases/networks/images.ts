@@ -9,5 +9,5 @@ import type { Shape } from "../../reference/index.ts"
 export const around: Range = { low: -2, high: 2 }
 export const of = (seed: number, shape: Shape) => float(values(seed, shape, around))
 export const small = fc.integer({ min: 1, max: 3 })
-const side = fc.integer({ min: 3, max: 6 })
+export const side = fc.integer({ min: 3, max: 6 })
 export const images = fc.tuple(small, side, side, small)

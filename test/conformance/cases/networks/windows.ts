@@ -8,7 +8,7 @@ import { distinctValues, seeds } from "../../arbitraries.ts"
 import { type Case, float, instance } from "../../Case.ts"
 import * as reference from "../../reference/index.ts"
 import { type NdArray, type Padding, sizeOf } from "../../reference/index.ts"
-import { images, of, small } from "./images.ts"
+import { images, of, side, small } from "./images.ts"
 
 const paddings: fc.Arbitrary<Padding> = fc.oneof(
   fc.constantFrom<Padding>("same", "valid", 0, 1),
@@ -70,6 +70,28 @@ const depthwise: ReadonlyArray<Case> = [
       instance(
         `depthwiseConv2d with stride ${strides}, padding ${JSON.stringify(padding)}`,
         { x: of(seed, shape), filter: of(seed + 1, [kernel, kernel, shape[3], multiplier]) },
+        ({ filter, x }) => [
+          tf.depthwiseConv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, tfjsPadding(padding) as "same")
+        ],
+        ({ filter, x }) => [reference.depthwiseConv2d(x!, filter!, { strides, padding })],
+        ["x", "filter"]
+      )
+    )
+  },
+  {
+    // As many channels as a processor takes at once, or twice that.
+    name: "depthwiseConv2d of many channels",
+    instances: fc.record({
+      batch: fc.constantFrom(1, 2),
+      size: fc.tuple(side, side),
+      channels: fc.constantFrom(8, 16, 32),
+      strides: fc.constantFrom(1, 2),
+      padding: paddings,
+      seed: seeds
+    }).map(({ batch, channels, padding, seed, size, strides }) =>
+      instance(
+        `depthwiseConv2d with stride ${strides}, padding ${JSON.stringify(padding)}`,
+        { x: of(seed, [batch, ...size, channels]), filter: of(seed + 1, [3, 3, channels, 1]) },
         ({ filter, x }) => [
           tf.depthwiseConv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, tfjsPadding(padding) as "same")
         ],

@@ -133,6 +133,8 @@ export type Operation =
   | { readonly kind: "convolutionFilterGradient"; readonly window: Window }
   /** (x NHWC, filter HWIM): channel i gives results i M to i M + M - 1, each by a filter of its own. */
   | { readonly kind: "depthwiseConvolution"; readonly window: Window }
+  /** (x NHWC, gradient of the output NHWC): the gradient of the filter that is each example's, [batch, ...HWIM]. */
+  | { readonly kind: "depthwiseFilterGradient"; readonly window: Window }
   /** The largest in each window; padding does not count. */
   | { readonly kind: "maxPool"; readonly window: Window; readonly size: readonly [number, number] }
   /** The mean over windows; padding does not count. */

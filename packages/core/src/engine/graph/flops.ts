@@ -26,6 +26,8 @@ export const flopsOfNode = ({ inputs, operation, outputs }: Node): number => {
       return 2 * size(1) * sizeOf(outputs[0]!.shape) / outputs[0]!.shape[3]!
     case "depthwiseConvolution":
       return 2 * sizeOf(outputs[0]!.shape) * inputs[1]!.shape[0]! * inputs[1]!.shape[1]!
+    case "depthwiseFilterGradient":
+      return 2 * size(1) * outputs[0]!.shape[1]! * outputs[0]!.shape[2]!
     case "matMul":
       return 2 * sizeOf(outputs[0]!.shape) * inputs[0]!.shape.at(operation.transposeA ? -2 : -1)!
     // Two products forward and four backward, each of queries x keys x depth.

@@ -49,18 +49,6 @@ export const lowerInputGradient = (
   model.place(output, model.node("ConvTranspose", [dy, model.inOrder(filter, filterOrder)], attributes), image)
 }
 
-export const lowerDepthwiseConvolution = (
-  model: ModelBuilder,
-  node: Node,
-  { window }: Of<"depthwiseConvolution">
-): void => {
-  const [x, filter] = node.inputs as [Value, Value]
-  const [height, width, channels, multiplier] = filter.shape as Shape4
-  const weights = model.reshape(model.inOrder(filter, [2, 3, 0, 1]), [channels * multiplier, 1, height, width])
-  const attributes = { ...windowAttributes(window), group: channels }
-  model.place(node.outputs[0]!, model.node("Conv", [model.inOrder(x, image), weights], attributes), image)
-}
-
 /** Pooling, by the operator of ONNX that has the window as its attributes. */
 const pooling =
   (operator: "AveragePool" | "MaxPool") =>

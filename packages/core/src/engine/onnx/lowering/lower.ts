@@ -16,12 +16,12 @@ import {
   lowerAveragePool,
   lowerAveragePoolGradient,
   lowerConvolution,
-  lowerDepthwiseConvolution,
   lowerInputGradient,
   lowerMaxPool,
   lowerUpsample,
   lowerUpsampleGradient
 } from "./convolution.ts"
+import { lowerDepthwiseConvolution, lowerDepthwiseFilterGradient } from "./depthwise.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
@@ -184,6 +184,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerFilterGradient(model, node, operation)
     case "depthwiseConvolution":
       return lowerDepthwiseConvolution(model, node, operation)
+    case "depthwiseFilterGradient":
+      return lowerDepthwiseFilterGradient(model, node, operation)
     case "maxPool":
       return lowerMaxPool(model, node, operation)
     case "averagePool":

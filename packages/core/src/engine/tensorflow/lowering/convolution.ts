@@ -9,7 +9,8 @@ import type { Node, Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
-import { pad, slice, stridedSlice } from "./shapes.ts"
+import { preciseSum } from "./reductions.ts"
+import { concat, pad, slice, stridedSlice } from "./shapes.ts"
 
 type Shape4 = readonly [number, number, number, number]
 
@@ -93,6 +94,36 @@ export const lowerDepthwiseConvolution = (
   if (isEven) return model.place(output, convolved)
   const end = [batch, (rows - 1) * down + 1, (columns - 1) * across + 1, results]
   model.place(output, stridedSlice(model, convolved, { begin: [0, 0, 0, 0], end, strides: [1, down, across, 1] }))
+}
+
+/**
+ * The sums of products with what meets an element of the filter, element by element. TensorFlow has the gradient as one, but
+ * not on a GPU where it is to be the same each time.
+ */
+export const lowerDepthwiseFilterGradient = (
+  model: ModelBuilder,
+  node: Node,
+  { window: { dilations, padding: [top, bottom, left, right], strides } }: { readonly window: Window }
+): void => {
+  const [x, gradient] = node.inputs as [Value, Value]
+  const output = node.outputs[0]!
+  const [batch, height, width, channels, multiplier] = output.shape as [...Shape4, number]
+  const [, rows, columns] = gradient.shape as Shape4
+  const padded = pad(model, model.tensor(x), [[0, 0], [top, bottom], [left, right], [0, 0]])
+  const shape = [batch, rows, columns, channels, multiplier]
+  const dy = model.reshape(model.tensor(gradient), shape)
+  const sums = Array.from({ length: height * width }, (_, i) => {
+    const [down, across] = [Math.floor(i / width) * dilations[0], (i % width) * dilations[1]]
+    const met = stridedSlice(model, padded, {
+      begin: [0, down, across, 0],
+      end: [batch, down + (rows - 1) * strides[0] + 1, across + (columns - 1) * strides[1] + 1, channels],
+      strides: [1, ...strides, 1]
+    })
+    const products = model.node("Mul", [model.reshape(met, [batch, rows, columns, channels, 1]), dy], { T: "float32" })
+    const sum = preciseSum(model, products, { of: "sum", shape, axes: [1, 2], result: [batch, channels, multiplier] })
+    return model.reshape(sum, [batch, 1, channels, multiplier])
+  })
+  model.place(output, model.reshape(concat(model, sums, 1), output.shape))
 }
 
 /** TensorFlow's name for the window's padding, if it has one. */

@@ -4,7 +4,13 @@
 import type { Graph, Node, Value } from "../../graph/Graph.ts"
 import { economize, optimize } from "../../graph/optimize.ts"
 import type { TensorflowModel } from "../Model.ts"
-import { lowerConvolution, lowerDepthwiseConvolution, lowerFilterGradient, lowerInputGradient } from "./convolution.ts"
+import {
+  lowerConvolution,
+  lowerDepthwiseConvolution,
+  lowerDepthwiseFilterGradient,
+  lowerFilterGradient,
+  lowerInputGradient
+} from "./convolution.ts"
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerAttention, lowerAttentionGradient, lowerMatMul } from "./matMul.ts"
@@ -127,6 +133,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerFilterGradient(model, node, operation)
     case "depthwiseConvolution":
       return lowerDepthwiseConvolution(model, node, operation)
+    case "depthwiseFilterGradient":
+      return lowerDepthwiseFilterGradient(model, node, operation)
     case "maxPool":
       return lowerMaxPool(model, node, operation)
     case "averagePool":

@@ -4,7 +4,7 @@
 import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation, ReduceFunction } from "../../graph/Operation.ts"
-import { needsFloat64, sumInFloat64, type SumOperations, type SumType } from "../../graph/sums.ts"
+import { needsFloat64, type Sum, sumInFloat64, type SumOperations, type SumType } from "../../graph/sums.ts"
 import { cast } from "./elementwise.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { pad } from "./shapes.ts"
@@ -38,6 +38,12 @@ const sumOperations = (model: ModelBuilder): SumOperations<string> => ({
   narrow: (name) => cast(model, name, "float64", "float32"),
   divide: (name, divisor) => model.node("RealDiv", [name, model.scalar(divisor, "float64")], { T: "float64" })
 })
+
+/** The sum over some axes of float32 elements, with float64 where there are many. */
+export const preciseSum = (model: ModelBuilder, name: string, given: Sum): string =>
+  needsFloat64(sizeOf(given.axes.map((axis) => given.shape[axis]!)), sizeOf(given.result))
+    ? sumInFloat64(sumOperations(model), name, given)
+    : sum(model, name, given.axes)
 
 /** The sum over some axes. */
 export const sum = (

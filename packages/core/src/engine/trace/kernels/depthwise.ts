@@ -6,7 +6,7 @@ import type { Value } from "../../graph/Graph.ts"
 import type { Recorder } from "../Tracer.ts"
 import type { Attributes, Kernels } from "./kernel.ts"
 import { numbersOf } from "./kernel.ts"
-import { apart, convolutionGeometry, paddedShape, seen, type Shape4, type Windows, withoutPadding } from "./windows.ts"
+import { apart, convolutionGeometry, paddedShape, type Shape4, type Windows, withoutPadding } from "./windows.ts"
 
 export const depthwise: Kernels = {
   DepthwiseConv2dNative: ({ attributes, input, recorder }) => {
@@ -53,15 +53,10 @@ export const depthwise: Kernels = {
   DepthwiseConv2dNativeBackpropFilter: ({ attributes, input, recorder }) => {
     const x = input("x")
     const shape = numbersOf(attributes, "filterShape")
-    const gradient = byChannel(recorder, input("dy"), shape)
-    const sums = seen(recorder, x, windowsOf(attributes, x.shape, shape), 0).map((part) =>
-      sumOver(recorder, recorder.binary("mul", recorder.reshape(part, [...part.shape, 1]), gradient), [0, 1, 2])
-    )
-    const rows = sums.map((sum) => recorder.reshape(sum, [1, ...sum.shape]))
-    const stacked = rows.length === 1
-      ? rows[0]!
-      : recorder.append({ kind: "concat", axis: 0 }, rows, rows[0]!.shape.with(0, rows.length), "float32")
-    return recorder.reshape(stacked, shape)
+    const { window } = convolutionGeometry(attributes, x.shape, shape, true)
+    const operation = { kind: "depthwiseFilterGradient", window } as const
+    const each = recorder.append(operation, [x, input("dy")], [x.shape[0]!, ...shape], "float32")
+    return sumOver(recorder, each, [0])
   }
 }
 
@@ -69,10 +64,6 @@ const windowsOf = (attributes: Attributes, image: ReadonlyArray<number>, filter:
   const { info, window } = convolutionGeometry(attributes, image, filter, true)
   return { window, size: [filter[0]!, filter[1]!], image, count: [info.outHeight, info.outWidth] }
 }
-
-/** [batch, height, width, channels, results of each channel]. */
-const byChannel = (recorder: Recorder, dy: Value, filter: ReadonlyArray<number>): Value =>
-  recorder.reshape(dy, [...dy.shape.slice(0, 3), ...filter.slice(2)])
 
 const sumOver = (recorder: Recorder, x: Value, axes: ReadonlyArray<number>): Value => {
   const shape = x.shape.filter((_, axis) => !axes.includes(axis))
