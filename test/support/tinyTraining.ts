@@ -24,14 +24,17 @@ export const tinyUNet = UNet.Config.make({
 const x0 = float32([2, 8, 8, 1], Float32Array.from({ length: 128 }, (_, i) => Math.sin(i)))
 
 /** The program, its first state, and the input of a step. */
-export const tinyTrainingProgram = Effect.gen(function*() {
+export const tinyTrainingProgramOf = Effect.fnUntraced(function*({ accumulate }: { readonly accumulate: number }) {
   const stage = Pipeline.fuse(yield* pipelineOf(UNet.layer(tinyUNet), 1000))
   const optimizer = chain(clipByGlobalNorm(1), adam({ learningRate: 1e-3 }))
   const average = ema({ decay: 0.9 })
-  const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
+  const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average, accumulate })
   return {
     program,
     state: place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
     input: (step: number) => input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step }), step)
   }
 })
+
+/** The same with a batch a step. */
+export const tinyTrainingProgram = tinyTrainingProgramOf({ accumulate: 1 })

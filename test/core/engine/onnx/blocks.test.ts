@@ -14,7 +14,7 @@ import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import { values } from "../../../conformance/arbitraries.ts"
 import { property } from "../../../conformance/check.ts"
 import { bits, f32, type NamedHost } from "../../../conformance/tests.ts"
-import { tinyTrainingProgram } from "../../../support/tinyTraining.ts"
+import { tinyTrainingProgram, tinyTrainingProgramOf } from "../../../support/tinyTraining.ts"
 import { copyingWorker, node, runtimeLayer, TestRuntime } from "./models.ts"
 
 type Tensors = { readonly [name: string]: Tensor }
@@ -192,14 +192,16 @@ describe("overwritable", () => {
     assert.deepStrictEqual([...overwritable(modelOf(swapped, "a", "b"))], [])
   })
 
-  it.effect("are all states of a training step", () =>
+  it.effect("are all states of a training step, of one batch or of several", () =>
     Effect.gen(function*() {
-      const { program } = yield* tinyTrainingProgram
-      const graph = yield* trace(program, "onnx")
-      for (const stateBlock of [undefined, 64]) {
-        for (const rematerialize of [false, true]) {
-          const model = lower(graph, { stateBlock, rematerialize })
-          assert.sameMembers([...overwritable(model)], Object.keys(program.state))
+      for (const accumulate of [1, 2]) {
+        const { program } = yield* tinyTrainingProgramOf({ accumulate })
+        const graph = yield* trace(program, "onnx")
+        for (const stateBlock of [undefined, 64]) {
+          for (const rematerialize of [false, true]) {
+            const model = lower(graph, { stateBlock, rematerialize })
+            assert.sameMembers([...overwritable(model)], Object.keys(program.state))
+          }
         }
       }
     }))

@@ -23,6 +23,8 @@ const simplify = (node: Node, context: RewriteContext): Value | undefined => {
   switch (operation.kind) {
     case "binary":
       return simplifyBinary(node, context)
+    case "select":
+      return narrowed(node, context)
     case "cast":
       return input.dtype === output.dtype ? input : undefined
     case "reshape": {
@@ -86,17 +88,25 @@ const simplifyBinary = (node: Node, context: RewriteContext): Value | undefined 
     return broadcastTo(square, output, context)
   }
 
-  // What is only repeated to match need not be repeated: the operation broadcasts.
-  const narrowLeft = narrow(left, right, output, context)
-  const narrowRight = narrow(right, narrowLeft, output, context)
-  return narrowLeft === left && narrowRight === right
-    ? undefined
-    : context.builder.append(node.operation, [narrowLeft, narrowRight], output.shape, output.dtype)
+  return narrowed(node, context)
 }
 
-/** The value before it was broadcast, where the other operand alone gives the output its shape. */
-const narrow = (value: Value, other: Value, output: Value, context: RewriteContext): Value => {
-  if (!sameShape(other.shape, output.shape)) return value
+/** What is only repeated to match need not be repeated: the operation broadcasts. */
+const narrowed = ({ inputs, operation, outputs }: Node, context: RewriteContext): Value | undefined => {
+  const output = outputs[0]!
+  const operands = [...inputs]
+  operands.forEach((value, i) => {
+    if (operands.some((other, j) => j !== i && sameShape(other.shape, output.shape))) {
+      operands[i] = narrow(value, context)
+    }
+  })
+  return operands.every((value, i) => value === inputs[i])
+    ? undefined
+    : context.builder.append(operation, operands, output.shape, output.dtype)
+}
+
+/** The value before it was broadcast. */
+const narrow = (value: Value, context: RewriteContext): Value => {
   const number = fillOf(value, context)
   if (number !== undefined) return value.shape.length === 0 ? value : fill(context, number, [], value.dtype)
   const before = context.producer(value)
