@@ -151,6 +151,12 @@ const dense = stateless("dense", { x: { shape: [2, 64], dtype: "float32" } }, ({
   return { y: tf.add(tf.matMul(x, tf.tensor2d(numbers(4096), [64, 64])), tf.tensor1d(numbers(64))) }
 })
 
+/** A convolution with many channels. */
+const wide = stateless("wide", {
+  x: { shape: [4, 16, 16, 128], dtype: "float32" },
+  filter: { shape: [3, 3, 128, 128], dtype: "float32" }
+}, ({ filter, x }) => ({ y: tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, "same") }))
+
 describe("switching an optimization off", () => {
   it.effect("changes what a program is lowered to, or how it is run", () =>
     Effect.gen(function*() {
@@ -160,10 +166,11 @@ describe("switching an optimization off", () => {
         const asParts = composed(optimizations)
         const step = lower(yield* trace(program, "onnx", { composed: asParts }), options)
         const turned = lower(yield* trace(turning, "onnx"), options)
+        const widened = lower(yield* trace(wide, "onnx"), options)
         const { inPlace, overwritten = [] } = settingsOf(step, optimizations)
         // Weights as constants are what the runtime's optimizer is for.
         const { optimize } = settingsOf(lower(yield* trace(dense, "onnx"), options), optimizations)
-        return JSON.stringify([step.nodes, turned.nodes, [...overwritten], optimize, inPlace])
+        return JSON.stringify([step.nodes, turned.nodes, widened.nodes, [...overwritten], optimize, inPlace])
       })
       const [withAll, withNone] = [yield* compiled(all), yield* compiled(none)]
       for (const name of names) {

@@ -54,6 +54,11 @@ export interface Optimizations {
   /** Convolutions with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
   readonly blockedConvolutions: boolean
   /**
+   * Of these, those with filters of 3x3 and many channels by Winograd's algorithm (`lowering/winograd.ts`), which takes less
+   * than half of the products.
+   */
+  readonly winogradConvolutions: boolean
+  /**
    * The gradient of a convolution's input is a convolution with the filter turned by 180 degrees, where there is one; else
    * it is a transposed convolution.
    */
@@ -93,6 +98,7 @@ export const names = [
   "viewsFromOrigin",
   "hiddenShapes",
   "blockedConvolutions",
+  "winogradConvolutions",
   "inputGradientsByConvolution",
   "filterGradientsByConvolution",
   "overwrittenStates",

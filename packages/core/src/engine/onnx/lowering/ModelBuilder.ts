@@ -23,6 +23,9 @@ export interface Placement {
 /** Microsoft's operators, which ONNX Runtime brings along. */
 export const microsoft = "com.microsoft"
 
+/** Its domain of operators on channels in blocks. */
+export const blockedDomain = "com.microsoft.nchwc"
+
 export const float = (value: number): OnnxAttribute => ({ type: "float", value })
 export const text = (value: string): OnnxAttribute => ({ type: "string", value })
 

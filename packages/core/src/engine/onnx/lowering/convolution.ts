@@ -3,10 +3,10 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { convolve, filterOf, turnedFilterOf, turnedWindow, windowAttributes } from "./convolve.ts"
+import { convolve, filterOf, type Image, turnedFilterOf, turnedWindow, windowAttributes } from "./convolve.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
-import { channelsFirst, filterOrder } from "./order.ts"
+import { arrange, channelsFirst, filterOrder } from "./order.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -16,7 +16,7 @@ const image = channelsFirst(4)
 
 export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
   const [x, filter] = node.inputs as [Value, Value]
-  model.place(node.outputs[0]!, convolve(model, model.inOrder(x, image), filterOf(model, filter), window), image)
+  model.place(node.outputs[0]!, convolve(model, imageOf(model, x), filterOf(model, filter), window), image)
 }
 
 /**
@@ -31,11 +31,10 @@ export const lowerInputGradient = (
   const [gradient, filter] = node.inputs as [Value, Value]
   const output = node.outputs[0]!
   const [filterHeight, filterWidth] = filter.shape as Shape4
-  const dy = model.inOrder(gradient, image)
 
   const turned = model.optimizations.inputGradientsByConvolution ? turnedWindow(window, filter.shape) : undefined
   if (turned !== undefined) {
-    return model.place(output, convolve(model, dy, turnedFilterOf(model, filter), turned), image)
+    return model.place(output, convolve(model, imageOf(model, gradient), turnedFilterOf(model, filter), turned), image)
   }
 
   const { dilations, padding: [top, bottom, left, right], strides } = window
@@ -46,8 +45,14 @@ export const lowerInputGradient = (
     width - (strides[1] * (outputWidth - 1) + dilations[1] * (filterWidth - 1) + 1 - left - right)
   ]
   const attributes = { ...windowAttributes(window), output_padding: extra }
-  model.place(output, model.node("ConvTranspose", [dy, model.inOrder(filter, filterOrder)], attributes), image)
+  const operands = [model.inOrder(gradient, image), model.inOrder(filter, filterOrder)]
+  model.place(output, model.node("ConvTranspose", operands, attributes), image)
 }
+
+const imageOf = (model: ModelBuilder, value: Value): Image => ({
+  name: model.inOrder(value, image),
+  shape: arrange(value.shape, image)
+})
 
 /** Pooling, by the operator of ONNX that has the window as its attributes. */
 const pooling =

@@ -6,14 +6,13 @@
  * graph. The size of a block depends on the processor, so it is probed when the engine starts (see `probe.ts`), and
  * without an answer the plain convolution is used.
  */
+import type { Shape } from "../../../tensor/HostTensor.ts"
 import type { Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
-import type { ModelBuilder } from "./ModelBuilder.ts"
+import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
-
-/** The runtime's domain of operators on blocked channels. */
-export const blockedDomain = "com.microsoft.nchwc"
+import { convolveByWinograd, filterSums, isFasterByWinograd } from "./winograd.ts"
 
 type FilterShape = readonly [height: number, width: number, inputs: number, outputs: number]
 
@@ -24,18 +23,52 @@ export interface Filter {
   readonly plain: () => string
   /** The same in name; its innermost axes are blocks of inputs and outputs. */
   readonly inBlocks: (block: number) => string
+  /** Of a filter of 3x3, the 16 sums that Winograd's algorithm takes, each a filter of 1x1 in blocks. */
+  readonly sumsInBlocks: () => ReadonlyArray<string>
 }
 
-/** Appends a convolution of x, [batch, inputs, height, width]; gives the name of its result, NCHW. */
-export const convolve = (model: ModelBuilder, x: string, filter: Filter, window: Window): string => {
+/** An image, [batch, channels, height, width]. */
+export interface Image {
+  readonly name: string
+  readonly shape: Shape
+}
+
+/** The operator of ONNX, channels in blocks, or fewer products of these. */
+export type Way = "plain" | "blocks" | "winograd"
+
+/** Appends a convolution; gives the name of its result, NCHW. */
+export const convolve = (model: ModelBuilder, image: Image, filter: Filter, window: Window): string =>
+  convolveBy(wayOf(model, image, filter, window), model, image, filter, window)
+
+const wayOf = (
+  { convolutionBlock, optimizations }: ModelBuilder,
+  { shape }: Image,
+  filter: Filter,
+  window: Window
+): Way => {
   const [, , inputs, outputs] = filter.shape
-  const block = model.convolutionBlock
-  if (block === undefined || outputs % block !== 0 || inputs % block !== 0) {
-    return model.node("Conv", [x, filter.plain()], windowAttributes(window))
+  if (convolutionBlock === undefined || outputs % convolutionBlock !== 0 || inputs % convolutionBlock !== 0) {
+    return "plain"
   }
-  const operands = [inBlocks(model, x), filter.inBlocks(block)]
-  const result = model.node("Conv", operands, windowAttributes(window), blockedDomain)
-  return model.node("ReorderOutput", [result], { channels: outputs }, blockedDomain)
+  const isFaster = optimizations.winogradConvolutions &&
+    isFasterByWinograd({ image: shape, filter: filter.shape, window })
+  return isFaster ? "winograd" : "blocks"
+}
+
+/** Appends a convolution in a certain way. Other ways than the plain one need channels that come in whole blocks. */
+export const convolveBy = (
+  way: Way,
+  model: ModelBuilder,
+  { name, shape }: Image,
+  filter: Filter,
+  window: Window
+): string => {
+  if (way === "plain") return model.node("Conv", [name, filter.plain()], windowAttributes(window))
+  const x = inBlocks(model, name)
+  const result = way === "winograd"
+    ? convolveByWinograd(model, x, filter.sumsInBlocks(), { image: shape, filter: filter.shape, window })
+    : model.node("Conv", [x, filter.inBlocks(model.convolutionBlock!)], windowAttributes(window), blockedDomain)
+  return model.node("ReorderOutput", [result], { channels: filter.shape[3] }, blockedDomain)
 }
 
 /**
@@ -56,6 +89,11 @@ export const filterOf = (model: ModelBuilder, value: Value): Filter => {
         const blocks = model.reshape(model.node("ReorderInput", [rows], { channels_last: 1 }, blockedDomain), split)
         return model.reshape(transpose(model, blocks, split, [0, 2, 1, 3]), [outputs, inputs, height, width])
       })
+    },
+    sumsInBlocks: () => {
+      const sums = filterSums(model, model.reshape(model.plain(value), [9, inputs * outputs]), { turned: false })
+      const rows = model.reshape(sums, [16, inputs, 1, outputs])
+      return apart(model, model.node("ReorderInput", [rows], { channels_last: 1 }, blockedDomain), [outputs, inputs])
     }
   }
 }
@@ -79,8 +117,23 @@ export const turnedFilterOf = (model: ModelBuilder, value: Value): Filter => {
       const split = [elements, inputs * outputs / block ** 2, block * block]
       const blocks = model.reshape(turned(model.node("ReorderInput", [images], {}, blockedDomain)), split)
       return model.reshape(transpose(model, blocks, split, [1, 0, 2]), [inputs, outputs, height, width])
+    },
+    sumsInBlocks: () => {
+      const sums = filterSums(model, model.reshape(model.plain(value), [9, inputs * outputs]), { turned: true })
+      const images = model.reshape(sums, [16, inputs, outputs, 1])
+      return apart(model, model.node("ReorderInput", [images], {}, blockedDomain), [inputs, outputs])
     }
   }
+}
+
+/** 16 filters of 1x1 that lie one after the other. */
+const apart = (
+  model: ModelBuilder,
+  filters: string,
+  [outputs, inputs]: readonly [number, number]
+): ReadonlyArray<string> => {
+  const together = model.reshape(filters, [16 * outputs, inputs, 1, 1])
+  return model.nodeMany("Split", [together, model.integers(Array.from({ length: 16 }, () => outputs))], 16, { axis: 0 })
 }
 
 /**

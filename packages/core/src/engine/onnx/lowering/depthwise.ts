@@ -3,8 +3,8 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { blockedDomain, windowAttributes } from "./convolve.ts"
-import type { ModelBuilder } from "./ModelBuilder.ts"
+import { windowAttributes } from "./convolve.ts"
+import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst } from "./order.ts"
 import { slice } from "./shapes.ts"
 

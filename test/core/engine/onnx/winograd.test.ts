@@ -1,0 +1,163 @@
+/**
+ * Convolutions by Winograd's algorithm are the same convolutions. (The engine conformance suite has none that is large enough to
+ * be computed so.)
+ */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { float32, type Shape, sizeOf } from "@effusion/core/tensor"
+import { Context, Effect, Layer } from "effect"
+import * as fc from "fast-check"
+import type { Graph, Value } from "../../../../packages/core/src/engine/graph/Graph.ts"
+import type { Window } from "../../../../packages/core/src/engine/graph/Operation.ts"
+import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx/internal/probe.ts"
+import { makeRuntime, type Runtime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
+import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { isFasterByWinograd } from "../../../../packages/core/src/engine/onnx/lowering/winograd.ts"
+import { without } from "../../../../packages/core/src/engine/onnx/Optimizations.ts"
+import { hash, seeds } from "../../../conformance/arbitraries.ts"
+import { property } from "../../../conformance/check.ts"
+
+/** A runtime, and the channels of a block of its blocked convolution. */
+class Blocks extends Context.Service<Blocks, { readonly runtime: Runtime; readonly block: number | undefined }>()(
+  "test/core/engine/onnx/winograd/Blocks"
+) {
+  static readonly layer = Layer.effect(
+    Blocks,
+    Effect.gen(function*() {
+      const runtime = yield* makeRuntime({ threads: 2 })
+      return { runtime, block: yield* probeConvolutionBlock(runtime) }
+    })
+  )
+}
+
+interface Sizes {
+  readonly batch: number
+  readonly image: readonly [height: number, width: number]
+  readonly inputs: number
+  readonly outputs: number
+}
+
+const same: Window = { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] }
+
+/** A convolution of x, and the gradient of its input where that of its output is dy. */
+const convolution = ({ batch, image, inputs, outputs }: Sizes): Graph => {
+  const value = (...shape: Shape): Value => ({ shape, dtype: "float32" })
+  const values = {
+    x: value(batch, ...image, inputs),
+    dy: value(batch, ...image, outputs),
+    filter: value(3, 3, inputs, outputs),
+    y: value(batch, ...image, outputs),
+    dx: value(batch, ...image, inputs)
+  }
+  const { dx, dy, filter, x, y } = values
+  const named = (role: "input" | "output", names: ReadonlyArray<keyof typeof values>) =>
+    names.map((name) => ({ role, name, value: values[name] }))
+  const specs = (names: ReadonlyArray<keyof typeof values>) =>
+    Object.fromEntries(names.map((name) => [name, { shape: values[name].shape, dtype: "float32" } as const]))
+  return {
+    name: "convolution",
+    signature: { state: {}, input: specs(["x", "dy", "filter"]), output: specs(["y", "dx"]) },
+    arguments: named("input", ["x", "dy", "filter"]),
+    nodes: [
+      { operation: { kind: "convolution", window: same }, inputs: [x, filter], outputs: [y] },
+      { operation: { kind: "convolutionInputGradient", window: same }, inputs: [dy, filter], outputs: [dx] }
+    ],
+    results: named("output", ["y", "dx"])
+  }
+}
+
+const lowered = (graph: Graph, convolutionBlock: number | undefined, byWinograd: boolean) =>
+  lower(graph, { convolutionBlock, optimizations: without(byWinograd ? [] : ["winogradConvolutions"]) })
+
+/** Both results on numbers that `element` makes, by Winograd's algorithm and without. */
+const bothWays = Effect.fnUntraced(function*(sizes: Sizes, element: (name: string, i: number) => number) {
+  const { block, runtime } = yield* Blocks
+  const graph = convolution(sizes)
+  const { signature } = graph
+  const input = Object.fromEntries(
+    Object.entries(signature.input).map(([name, { shape }]) =>
+      [name, float32(shape, Float32Array.from({ length: sizeOf(shape) }, (_, i) => element(name, i)))] as const
+    )
+  )
+  const run = Effect.fnUntraced(function*(byWinograd: boolean) {
+    const model = lowered(graph, block, byWinograd)
+    const executable = yield* runtime.compileModel({ program: graph.name, signature, model })
+    const { dx, y } = yield* (yield* executable.start({})).step(input)
+    return { y: Float64Array.from(y!.data), dx: Float64Array.from(dx!.data) }
+  }, Effect.scoped)
+  return [yield* run(true), yield* run(false)] as const
+})
+
+/** Sizes from which it pays, and a little below. */
+const sizes: fc.Arbitrary<Sizes> = fc.record({
+  batch: fc.constantFrom(2, 4, 5, 8),
+  image: fc.constantFrom<Sizes["image"]>([16, 16], [16, 18], [22, 12], [32, 8], [8, 34]),
+  inputs: fc.constantFrom(64, 96, 128, 144),
+  outputs: fc.constantFrom(96, 112, 128)
+})
+
+const cases = fc.record({ drawn: sizes, seed: seeds })
+
+const largest: Sizes = { batch: 4, image: [16, 16], inputs: 128, outputs: 112 }
+
+layer(Blocks.layer)("a convolution by Winograd's algorithm", (it) => {
+  it.effect("is exact on numbers whose sums are, at every edge and corner", () =>
+    property(cases, ({ drawn, seed }) =>
+      Effect.gen(function*() {
+        // Multiples of 4 in a filter, of which it takes quarters; sums stay below 2^24.
+        const element = (name: string, i: number) =>
+          Math.floor(9 * hash(seed + name.length, i) - 4) * (name === "filter" ? 4 : 1)
+        const [actual, expected] = yield* bothWays(drawn, element)
+        assert.deepStrictEqual(actual, expected)
+      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }]] }))
+
+  it.effect("loses no more than rounding does", () =>
+    property(cases, ({ drawn, seed }) =>
+      Effect.gen(function*() {
+        const [actual, expected] = yield* bothWays(drawn, (name, i) => 2 * hash(seed + name.length, i) - 1)
+        for (const [name, terms] of [["y", 9 * drawn.inputs], ["dx", 9 * drawn.outputs]] as const) {
+          // Each is a sum of so many products, of variance 1/9 each.
+          const typical = Math.sqrt(terms) / 3
+          const furthest = actual[name].reduce(
+            (most, value, i) => Math.max(most, Math.abs(value - expected[name][i]!)),
+            0
+          )
+          assert.isAtMost(furthest, 1e-5 * typical, `${name} of ${JSON.stringify(drawn)}`)
+        }
+      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }]] }))
+})
+
+describe("Winograd's algorithm", () => {
+  const operators = (graph: Graph, byWinograd: boolean) =>
+    lowered(graph, 16, byWinograd).nodes.filter(({ op }) => op === "Conv").length
+
+  it("is what large convolutions, and the gradients of their inputs, are lowered to", () => {
+    // 16 sums of the image and 16 products, in both.
+    assert.strictEqual(operators(convolution(largest), true), 64)
+    assert.strictEqual(operators(convolution(largest), false), 2)
+    assert.strictEqual(operators(convolution({ ...largest, inputs: 64, outputs: 64 }), true), 2)
+  })
+
+  it("is for 3x3 filters that keep the size of images with an even height and width", () => {
+    const [height, width] = largest.image
+    const convolution = {
+      image: [largest.batch, largest.inputs, height, width],
+      filter: [3, 3, largest.inputs, largest.outputs],
+      window: same
+    } as const
+    assert.isTrue(isFasterByWinograd(convolution))
+    for (
+      const other of [
+        { image: [4, 128, 17, 16] },
+        { image: [4, 128, 16, 17] },
+        { filter: [1, 3, 128, 112] },
+        { filter: [3, 1, 128, 112] },
+        { window: { ...same, strides: [2, 2] } },
+        { window: { ...same, dilations: [1, 2] } },
+        { window: { ...same, padding: [0, 0, 1, 1] } },
+        { window: { ...same, padding: [1, 1, 1, 0] } }
+      ] as const
+    ) {
+      assert.isFalse(isFasterByWinograd({ ...convolution, ...other }), JSON.stringify(other))
+    }
+  })
+})
