@@ -40,8 +40,8 @@ export const isFasterByWinograd = (
 const fewestChannels = 112
 
 /**
- * Appends the convolution of an image in blocks with the 16 filters that {@link winogradFilters} makes; gives the name of its
- * result, in blocks.
+ * Appends the convolution of an image in blocks with 16 filters of 1x1 in blocks, the {@link filterSums} of a filter; gives the
+ * name of its result, in blocks.
  */
 export const convolveByWinograd = (
   model: ModelBuilder,
