@@ -117,6 +117,7 @@ const exact = [
   "commonSubexpressions",
   "groupedTransposes",
   "viewsFromOrigin",
+  "constantMoves",
   "hiddenShapes",
   "overwrittenStates",
   "statesInPlace"

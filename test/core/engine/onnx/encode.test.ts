@@ -7,7 +7,14 @@ import {
   type OnnxType
 } from "@effusion/core/engine/onnx"
 import * as fc from "fast-check"
-import { loadSessions, type Port } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import { encodeApart } from "../../../../packages/core/src/engine/onnx/encode.ts"
+import {
+  loadCopyingSessions,
+  loadSessions,
+  loadSessionsInPlace,
+  type Port
+} from "../../../../packages/core/src/engine/onnx/internal/session.ts"
+import { inOrder, permuted } from "../../../../packages/core/src/engine/onnx/Reading.ts"
 import type { Elements } from "../../../../packages/core/src/engine/worker/protocol.ts"
 import { node } from "./models.ts"
 import { readModel } from "./wire.ts"
@@ -101,12 +108,108 @@ describe("encode", () => {
     assert.strictEqual(model.initializers[0]!.data.length, data.length)
   })
 
+  it("writes elements in the order in which they are to be read", () => {
+    fc.assert(fc.property(movedInitializer, ({ expected, initializer }) => {
+      const { model } = readModel(
+        encode({ name: "m", inputs: [], outputs: [], nodes: [], initializers: [initializer] })
+      )
+      assert.deepStrictEqual(model.initializers, [expected])
+    }))
+  })
+
   it("refuses an initializer whose elements do not fill its shape", () => {
     const initializers = [{ name: "w", dtype: "float32" as const, shape: [2, 3], data: [1, 2] }]
     assert.throws(
       () => encode({ name: "m", inputs: [], outputs: [], initializers, nodes: [] }),
       `initializer "w" has 2 elements, and its shape asks for 6`
     )
+  })
+})
+
+/** An initializer that is read with its axes permuted, and how it is then. */
+const movedInitializer = fc.tuple(initializer, fc.gen()).map(([{ data, shape, ...rest }, gen]) => {
+  const axes = shape.map((_, axis) => axis)
+  const permutation = gen(() => fc.shuffledSubarray(axes, { minLength: axes.length }))
+  const result = permutation.map((axis) => shape[axis]!)
+  const strides = inOrder(shape).map(({ stride }) => stride)
+  const moved = Array.from(data, (_, i) => {
+    const source = inOrder(result).reduce(
+      (at, { size, stride }, axis) => at + (Math.floor(i / stride) % size) * strides[permutation[axis]!]!,
+      0
+    )
+    return data[source]!
+  })
+  const reading = permuted(inOrder(shape), shape, permutation)
+  return {
+    initializer: { ...rest, shape: result, data, ...(reading === undefined ? {} : { reading }) },
+    expected: { ...rest, shape: result, data: moved }
+  }
+})
+
+describe("encodeApart", () => {
+  /** Some of them just below a kibibyte, some just above. */
+  const large: fc.Arbitrary<OnnxInitializer> = fc.record({
+    name,
+    dtype: fc.constantFrom<OnnxType>("float32", "int64", "float64"),
+    length: fc.integer({ min: 250, max: 260 })
+  }).map(({ dtype, length, name }) => ({
+    name,
+    dtype,
+    shape: [length],
+    data: Array.from({ length }, (_, i) => i)
+  }))
+
+  it("writes every model so that a reader of the model and its weights finds the same model", () => {
+    const some = fc.tuple(model, fc.array(fc.oneof(large, initializer)))
+    fc.assert(fc.property(some, ([model, initializers]) => {
+      const whole = { ...model, initializers }
+      const encoded = encodeApart(whole)
+      assert.deepStrictEqual(readModel(encoded.model, encoded.weights).model, whole)
+    }))
+  })
+
+  it("keeps large float32 initializers out of the model, and no others", () => {
+    const sizes = (dtype: OnnxType, length: number) => {
+      const data = Array.from({ length }, (_, i) => i)
+      const initializers = [{ name: "c", dtype, shape: [length], data }]
+      return encodeApart({ name: "m", inputs: [], outputs: [], nodes: [], initializers })
+    }
+    assert.strictEqual(sizes("float32", 256).weights.byteLength, 1024)
+    assert.isBelow(sizes("float32", 256).model.byteLength, 256)
+    assert.strictEqual(sizes("float32", 255).weights.byteLength, 0)
+    // The runtime reads shapes before it has read any file.
+    assert.strictEqual(sizes("int64", 1000).weights.byteLength, 0)
+  })
+
+  it("moves elements as it writes them, for the runtime to find in their place", async () => {
+    const filters = Float32Array.from({ length: 3 * 4 * 5 * 8 }, (_, i) => i)
+    const reading = permuted(inOrder([3, 4, 5, 8]), [3, 4, 5, 8], [3, 1, 0, 2])!
+    const constant = { name: "c", dtype: "float32", shape: [8, 4, 15], data: filters, reading } as const
+    const output: Port = { name: "y", dtype: "float32", shape: [8, 4, 15] }
+    const model = { inputs: [], outputs: [output], initializers: [constant] }
+    const source = encodeApart({ name: "m", ...model, nodes: [node("Neg", ["c"], ["y"])] })
+    assert.strictEqual(source.weights.byteLength, filters.byteLength)
+    const expected = Array.from({ length: 480 }, (_, i) => {
+      const [o, n, p, q] = [Math.floor(i / 60), Math.floor(i / 15) % 4, Math.floor(i / 5) % 3, i % 5]
+      return -filters[((p * 4 + n) * 5 + q) * 8 + o]!
+    })
+    for (const sessions of [loadSessionsInPlace()!, loadCopyingSessions()]) {
+      const weights = source.weights.slice()
+      const session = await sessions.create({
+        ...source,
+        ...model,
+        weights,
+        threads: 1,
+        optimize: true,
+        outputs: [output]
+      })
+      // They are the session's own from then on.
+      weights.fill(0)
+      const y = new Float32Array(480)
+      await session.run({}, { y })
+      await session.release()
+      assert.deepStrictEqual(Array.from(y), expected)
+    }
   })
 })
 

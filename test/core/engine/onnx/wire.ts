@@ -50,9 +50,18 @@ const valueInfo = (info: Message) => {
   }
 }
 
-const initializer = (tensor: Message) => {
+/** The bytes of an initializer: its own, or those of the file that it names. */
+const bytesOf = (tensor: Message, weights: Uint8Array): Uint8Array => {
+  if (!tensor.has(14)) return (tensor.get(9)?.[0] ?? new Uint8Array()) as Uint8Array
+  const place = Object.fromEntries(messages(tensor, 13).map((entry) => [string(entry, 1), string(entry, 2)]))
+  if (place["location"] !== "weights" || tensor.has(9)) throw new Error("an initializer is elsewhere")
+  const offset = Number(place["offset"])
+  return weights.subarray(offset, offset + Number(place["length"]))
+}
+
+const initializer = (weights: Uint8Array) => (tensor: Message) => {
   const dtype = dtypes[signed(tensor.get(2)![0])]!
-  const raw = (tensor.get(9)?.[0] ?? new Uint8Array()) as Uint8Array
+  const raw = bytesOf(tensor, weights)
   return { name: string(tensor, 8), dtype, shape: ints(tensor, 1), data: elements(dtype, raw) }
 }
 
@@ -82,14 +91,14 @@ const node = (node: Message) => ({
   attributes: Object.fromEntries(messages(node, 5).map((field) => [string(field, 1), attribute(field)]))
 })
 
-/** What a `ModelProto` holds. */
-export const readModel = (bytes: Uint8Array) => {
+/** What a `ModelProto` holds, with the file of its weights where they are apart. */
+export const readModel = (bytes: Uint8Array, weights = new Uint8Array()) => {
   const model = read(bytes)
   const graph = message(model, 7)
   const contents: OnnxModel = {
     name: string(graph, 2),
     nodes: messages(graph, 1).map(node),
-    initializers: messages(graph, 5).map(initializer),
+    initializers: messages(graph, 5).map(initializer(weights)),
     inputs: messages(graph, 11).map(valueInfo),
     outputs: messages(graph, 12).map(valueInfo)
   }

@@ -3,6 +3,7 @@
  * Names and meanings are those of the ONNX specification (https://onnx.ai/onnx/repo-docs/IR.html).
  */
 import type { Shape } from "../../tensor/HostTensor.ts"
+import type { Reading } from "./Reading.ts"
 
 /** Element types, by their ONNX names. */
 export type OnnxType = "float32" | "float64" | "int32" | "int64" | "bool"
@@ -19,6 +20,8 @@ export interface OnnxValueInfo {
 /** A constant stored in the model; `int64` elements are given as numbers and must be safe integers. */
 export interface OnnxInitializer extends OnnxValueInfo {
   readonly data: ArrayLike<number>
+  /** The order in which its elements are read out of `data`; as they lie unless given. */
+  readonly reading?: Reading
 }
 
 /** An attribute; `int` and `float` are told apart because ONNX does. */

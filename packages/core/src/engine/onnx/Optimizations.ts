@@ -47,6 +47,11 @@ export interface Optimizations {
   /** A view of a view is a view of what the first one shows. Keeps every bit. */
   readonly viewsFromOrigin: boolean
   /**
+   * Constants are written in the order in which they are used (`Reading.ts`): the runtime has nothing to move, of which it
+   * would hold copies. Keeps every bit.
+   */
+  readonly constantMoves: boolean
+  /**
    * Shapes are hidden from the runtime until it runs, so that it plans no room ahead (`lowering/hiddenShapes.ts`), where its
    * optimizer does not rewrite the program. Keeps every bit.
    */
@@ -96,6 +101,7 @@ export const names = [
   "axisOrders",
   "groupedTransposes",
   "viewsFromOrigin",
+  "constantMoves",
   "hiddenShapes",
   "blockedConvolutions",
   "winogradConvolutions",

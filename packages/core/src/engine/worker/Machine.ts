@@ -10,7 +10,7 @@ import type { Arrays, Facts } from "./protocol.ts"
 export interface Machine<Source> {
   /** What the engine is told of the runtime when it has loaded. */
   readonly facts?: Facts
-  /** Compiles; what it throws leaves nothing behind. */
+  /** Compiles; what it throws leaves nothing behind. The buffers of the source are the machine's from now on. */
   readonly compile: (source: Source) => Promise<Compiled>
   /**
    * What lives in the runtime, by its own count, beyond the compiled programs and the states that were not released:

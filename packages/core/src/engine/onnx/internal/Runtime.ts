@@ -14,7 +14,7 @@ import { CompilationFailed, EngineUnavailable } from "../../EngineError.ts"
 import type { Signature } from "../../graph/Graph.ts"
 import type { Tensors } from "../../Program.ts"
 import * as Worker from "../../worker/index.ts"
-import { encode } from "../encode.ts"
+import { encodeApart } from "../encode.ts"
 import type { OnnxModel, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import type { Port, SessionSource } from "./session.ts"
@@ -101,21 +101,24 @@ const compileModel = Effect.fnUntraced(
     const failed = (reason: string) => new CompilationFailed({ program, engine, reason })
     const fault = faultOf(model, signature)
     if (fault !== undefined) return yield* failed(fault)
-    const bytes = yield* Effect.try({ try: () => encode(model), catch: (cause) => failed(Worker.messageOf(cause)) })
+    const encoded = yield* Effect.try({
+      try: () => encodeApart(model),
+      catch: (cause) => failed(Worker.messageOf(cause))
+    })
     return yield* runtime.compile({
       program,
       signature,
       identity,
       inputs: namesOf("input", model.inputs),
       source: {
-        model: bytes,
+        ...encoded,
         inputs: model.inputs as ReadonlyArray<Port>,
         outputs: model.outputs as ReadonlyArray<Port>,
         threads,
         ...settingsOf(model, optimizations),
         profile
       },
-      transfer: [bytes.buffer]
+      transfer: [encoded.model.buffer, encoded.weights.buffer]
     })
   }
 )

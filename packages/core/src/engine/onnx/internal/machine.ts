@@ -14,11 +14,18 @@ import type { Port, Session, Sessions, SessionSource } from "./session.ts"
 export const makeMachine = (sessions: Sessions): Machine<SessionSource> => ({
   compile: async (source): Promise<Compiled> => {
     const session = await sessions.create(source)
+    discard(source.model.buffer)
+    if (source.weights !== undefined) discard(source.weights.buffer)
     const { inPlace = true, inputs, outputs, overwritten = new Set<string>() } = source
     const program = { session, inputs, outputs, overwritten, inPlace }
     return { start: async (state) => hold(program, state), release: () => session.release() }
   }
 })
+
+/** Gives the memory of a buffer back at once, where Node can; else it is gone when it is collected. */
+const discard = (buffer: ArrayBuffer & { readonly transfer?: (byteLength: number) => ArrayBuffer }): void => {
+  if (buffer.byteLength > 0) buffer.transfer?.(0)
+}
 
 interface Program {
   readonly session: Session

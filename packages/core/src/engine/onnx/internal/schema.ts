@@ -12,13 +12,16 @@ import type { OnnxAttribute, OnnxType } from "../Model.ts"
 export const dataTypes: { readonly [T in OnnxType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 }
 
 /** Bytes of one element in `TensorProto.raw_data`. */
-export const bytesPerElement: { readonly [T in OnnxType]: number } = {
+export const bytesPerElement: { readonly [T in OnnxType]: 1 | 4 | 8 } = {
   float32: 4,
   int32: 4,
   int64: 8,
   bool: 1,
   float64: 8
 }
+
+/** `TensorProto.DataLocation`: elements are in a file of their own. */
+export const external = 1
 
 /** `AttributeProto.AttributeType`. */
 export const attributeTypes: { readonly [T in OnnxAttribute["type"]]: number } = {
@@ -79,7 +82,15 @@ const messages: { readonly [name: string]: IType } = {
       dims: { rule: "repeated", type: "int64", id: 1 },
       dataType: { type: "int32", id: 2 },
       name: { type: "string", id: 8 },
-      rawData: { type: "bytes", id: 9 }
+      rawData: { type: "bytes", id: 9 },
+      externalData: { rule: "repeated", type: "StringStringEntryProto", id: 13 },
+      dataLocation: { type: "int32", id: 14 }
+    }
+  },
+  StringStringEntryProto: {
+    fields: {
+      key: { type: "string", id: 1 },
+      value: { type: "string", id: 2 }
     }
   },
   ValueInfoProto: {

@@ -13,7 +13,7 @@
 import { createRequire } from "node:module"
 import type * as OnnxRuntime from "onnxruntime-node"
 import { type Arrays, type Elements, messageOf } from "../../worker/protocol.ts"
-import { encode, irVersion, opsets } from "../encode.ts"
+import { encode, irVersion, opsets, weightsFile } from "../encode.ts"
 import type { OnnxValueInfo } from "../Model.ts"
 import { modelProto } from "./schema.ts"
 
@@ -25,6 +25,8 @@ export interface Port extends OnnxValueInfo {
 /** An encoded model with what goes in and out of it. */
 export interface SessionSource {
   readonly model: Uint8Array<ArrayBuffer>
+  /** The elements that the model does not have itself (`encodeApart`); none unless given. A session copies them. */
+  readonly weights?: Uint8Array<ArrayBuffer> | undefined
   readonly inputs: ReadonlyArray<Port>
   readonly outputs: ReadonlyArray<Port>
   readonly threads: number
@@ -176,13 +178,16 @@ export const loadCopyingSessions = (): Sessions => {
  * operation would disagree.
  */
 const sessionOptions = (
-  { optimize, profile, threads }: Pick<SessionSource, "optimize" | "profile" | "threads">
+  { optimize, profile, threads, weights }: Pick<SessionSource, "optimize" | "profile" | "threads" | "weights">
 ): OnnxRuntime.InferenceSession.SessionOptions => ({
   intraOpNumThreads: threads,
   graphOptimizationLevel: optimize ? "all" : "disabled",
   // A plan of all allocations saved no time that could be told from noise, and took half as much memory again.
   enableMemPattern: false,
   logSeverityLevel: 4,
+  ...(weights === undefined || weights.byteLength === 0
+    ? {}
+    : { externalData: [{ path: weightsFile, data: weights }] }),
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
   // Threads that spin between operations save 2 %, and 7 % on a busy machine; if they go on spinning after a run, the
   // next run of another session takes 1.8 times as long.

@@ -7,6 +7,7 @@ import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
+import { inOrder, permuted } from "../Reading.ts"
 import type { Order } from "./order.ts"
 import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
@@ -42,11 +43,14 @@ export class ModelBuilder {
   readonly convolutionBlock: number | undefined
   readonly optimizations: Optimizations.Optimizations
   readonly nodes: Array<OnnxNode> = []
+  /** Constants by name. */
   readonly initializers = new Map<string, OnnxInitializer>()
   /** The node of the graph that each node here was appended for, by name. */
   readonly sources = new Map<string, Node>()
   /** The node of the graph that is being lowered. */
   source: Node | undefined
+  /** The names of small constants by content. */
+  private readonly known = new Map<string, string>()
   private readonly placements = new Map<Value, Placement>()
   private readonly fills = new Map<Value, number>()
   private readonly rearranged = new Map<string, string>()
@@ -86,13 +90,43 @@ export class ModelBuilder {
 
   /** A constant tensor; small ones with the same content are shared. */
   constant(data: ArrayLike<number>, shape: Shape, dtype: OnnxType): string {
-    const key = data.length <= 64
-      ? `${dtype}[${shape.join()}]:${Array.from(data, exactly).join()}`
-      : `#${this.counter++}`
-    const known = this.initializers.get(key)
-    if (known !== undefined) return known.name
+    if (data.length > 64) return this.store({ dtype, shape, data })
+    const key = `${dtype}[${shape.join()}]:${Array.from(data, exactly).join()}`
+    const known = this.known.get(key)
+    if (known !== undefined) return known
+    const name = this.store({ dtype, shape, data })
+    this.known.set(key, name)
+    return name
+  }
+
+  /**
+   * A constant with its axes moved, and then in another shape; undefined where the tensor is no constant, or is not to be
+   * moved ahead. Its elements are moved when the model is encoded.
+   *
+   * @param shape the shape whose axes are moved; the constant's own may be another one of the same size
+   */
+  movedConstant(
+    name: string,
+    shape: Shape,
+    permutation: ReadonlyArray<number>,
+    result: Shape = permutation.map((axis) => shape[axis]!)
+  ): string | undefined {
+    const constant = this.movable(name)
+    const reading = constant && permuted(constant.reading ?? inOrder(constant.shape), shape, permutation)
+    if (reading === undefined) return undefined
+    return this.once(
+      `${name} [${shape.join()}] moved ${permutation.join()} [${result.join()}]`,
+      () => this.store({ ...constant!, shape: result, reading })
+    )
+  }
+
+  private movable(name: string): OnnxInitializer | undefined {
+    return this.optimizations.constantMoves ? this.initializers.get(name) : undefined
+  }
+
+  private store(constant: Omit<OnnxInitializer, "name">): string {
     const name = `constant_${this.initializers.size}`
-    this.initializers.set(key, { name, dtype, shape, data })
+    this.initializers.set(name, { ...constant, name })
     return name
   }
 
@@ -166,6 +200,8 @@ export class ModelBuilder {
 
   /** The same elements in another shape. Of a tensor that was reshaped before, what it was then is reshaped instead. */
   reshape(name: string, shape: Shape): string {
+    const constant = this.movable(name)
+    if (constant !== undefined) return this.once(`${name} [${shape.join()}]`, () => this.store({ ...constant, shape }))
     const source = this.optimizations.viewsFromOrigin ? this.unshaped.get(name) ?? name : name
     return this.once(`${source} [${shape.join()}]`, () => {
       const reshaped = this.node("Reshape", [source, this.integers(shape)])

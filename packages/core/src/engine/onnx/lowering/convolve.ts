@@ -83,6 +83,10 @@ export const filterOf = (model: ModelBuilder, value: Value): Filter => {
     plain: () => model.inOrder(value, filterOrder),
     inBlocks: (block) => {
       const plain = model.plain(value)
+      // What a constant is moved to at once.
+      const inBlocks = [elements, inputs / block, block, outputs / block, block]
+      const constant = model.movedConstant(plain, inBlocks, [3, 1, 0, 2, 4], [outputs, inputs, height, width])
+      if (constant !== undefined) return constant
       return model.once(`${plain} as a filter in blocks`, () => {
         const rows = model.reshape(plain, [1, elements * inputs, 1, outputs])
         const split = [outputs / block, elements, inputs / block, block * block]

@@ -19,6 +19,8 @@ export const transpose = (
   shape: Shape,
   permutation: ReadonlyArray<number>
 ): string => {
+  const constant = model.movedConstant(name, shape, permutation)
+  if (constant !== undefined) return constant
   // In a reshape, a size of 0 would mean that of the tensor before.
   if (!model.optimizations.groupedTransposes || shape.includes(0)) {
     return model.node("Transpose", [name], { perm: permutation })
