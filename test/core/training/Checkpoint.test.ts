@@ -33,6 +33,13 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
         const { checkpoint, damaged } = yield* Checkpoint.latest(folder)
         assert.deepStrictEqual(bitsOf(checkpoint!.state), bitsOf(state))
         assert.deepStrictEqual(damaged, [])
+
+        const weights = yield* Checkpoint.loadWeights(path)
+        const { average, parameters, step } = state
+        const asState = (parameters: typeof state.parameters) => bitsOf({ step, parameters, optimizer: {} })
+        assert.deepStrictEqual(asState(weights.parameters), asState(average ?? parameters))
+        assert.deepStrictEqual([weights.path, weights.step], [path, step])
+        assert.deepStrictEqual(yield* Checkpoint.latestWeights(folder), { weights, damaged: [] })
       }),
       { numRuns: 40 }
     ))
@@ -207,6 +214,8 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
       assert.include(error.message, missing)
       assert.deepStrictEqual(yield* Checkpoint.latest(missing), { checkpoint: undefined, damaged: [] })
       assert.deepStrictEqual(yield* Checkpoint.latest(folder), { checkpoint: undefined, damaged: [] })
+      assert.deepStrictEqual(yield* Checkpoint.latestWeights(folder), { weights: undefined, damaged: [] })
+      assert.deepStrictEqual(yield* Effect.flip(Checkpoint.loadWeights(missing)), error)
     }))
 
   it.effect("latest passes over damaged ones, reports each by name, and leaves them alone", () =>
@@ -268,12 +277,17 @@ layer(NodeServices.layer)("Checkpoint", (it) => {
 
 /** Loading fails and names the file (that of a checksum is the manifest's); `latest` falls back to the one before. */
 const assertRefused = Effect.fnUntraced(function*(path: string, file: string) {
-  const error = yield* Effect.flip(Checkpoint.load(path))
-  assert(error instanceof CheckpointDamaged)
-  assert.strictEqual(error.path, path)
-  assert.include([file, file.replace(".sha256", "")], error.file)
+  for (const load of [Checkpoint.load, Checkpoint.loadWeights]) {
+    const error = yield* Effect.flip(load(path) as Effect.Effect<unknown, unknown, FileSystem.FileSystem | Path.Path>)
+    assert(error instanceof CheckpointDamaged)
+    assert.strictEqual(error.path, path)
+    assert.include([file, file.replace(".sha256", "")], error.file)
+  }
   const { dirname } = yield* Path.Path
   const { checkpoint, damaged } = yield* Checkpoint.latest(dirname(path))
   assert.strictEqual(checkpoint?.state.step, 1)
   assert.strictEqual(damaged.length, 1)
+  const latest = yield* Checkpoint.latestWeights(dirname(path))
+  assert.strictEqual(latest.weights?.step, 1)
+  assert.deepStrictEqual(latest.damaged, damaged)
 })

@@ -18,7 +18,7 @@ import { requireWritable, writeWhole } from "../files.ts"
 import type { BoundReport } from "../report/boundReport.ts"
 import { describeBound, toCsv, toJson, unitOf } from "../report/boundReport.ts"
 import { Reporter } from "../report/Reporter.ts"
-import { latestCheckpoint, NoCheckpoint } from "../run/checkpoints.ts"
+import { latestWeights, type NoCheckpoint } from "../run/checkpoints.ts"
 import type { DatasetError, WrongExampleShape } from "../run/datasets.ts"
 import { arePoints, loadData, requireShape } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
@@ -145,10 +145,7 @@ const measure = Effect.fnUntraced(function*(
 ): Effect.fn.Return<BoundReport, EvaluateError, Reporter | FileSystem.FileSystem | Path.Path> {
   const { report } = yield* Reporter
   const { config, folder } = yield* RunFolder.open(input.run)
-  const { checkpoint, damaged } = yield* latestCheckpoint(folder)
-  yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
-  if (checkpoint === undefined) return yield* new NoCheckpoint({ path: input.run })
-  const { average, parameters, step } = checkpoint.state
+  const { parameters, step } = yield* latestWeights(folder, input.run)
   const settings = yield* settingsOf(config, input)
   yield* Effect.forEach(outputs, requireWritable, { discard: true })
   const { test } = yield* loadData(config.data)
@@ -157,7 +154,7 @@ const measure = Effect.fnUntraced(function*(
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),
-    parameters: average ?? parameters,
+    parameters,
     seed: input.seed,
     onProgress: (done, count) => report({ event: "evaluatingBound", done, count })
   }).pipe(

@@ -22,7 +22,7 @@ import type { DrawOptions, UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
 import { readImage, type UnusableImage } from "../picture/readImage.ts"
 import { Reporter } from "../report/Reporter.ts"
-import { guideOf, latestCheckpoint, NoCheckpoint, NoGuide } from "../run/checkpoints.ts"
+import { guideOf, latestWeights, type NoCheckpoint, NoGuide } from "../run/checkpoints.ts"
 import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { classesFlag, pairFlag } from "./lists.ts"
@@ -168,23 +168,20 @@ const drawRun = Effect.fnUntraced(function*(
   const { report } = yield* Reporter
   const startedAt = yield* Clock.currentTimeMillis
   const { config, folder } = yield* RunFolder.open(input.run)
-  const { checkpoint, damaged } = yield* latestCheckpoint(folder)
-  yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
-  if (checkpoint === undefined) return yield* new NoCheckpoint({ path: input.run })
+  const { parameters, step } = yield* latestWeights(folder, input.run)
 
   const { classes, exampleShape } = denoiserOf(config)
   const flag = classFlags.find(([name]) => Option.isSome<unknown>(input[name]))?.[1]
   if (classes === undefined && flag !== undefined) return yield* new NoClasses({ path: input.run, flag })
   yield* requireEffect(input)
   const settings = yield* settingsOf(config, input, exampleShape)
-  const guide = yield* guideOf(folder, settings.guidance, checkpoint.state.step)
+  const guide = yield* guideOf(folder, settings.guidance, step)
   if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
     return yield* new NoGuide({ reason: "the run keeps none (its configuration has no guidance, or it is too short)" })
   }
   yield* requirePictures(input, guide !== undefined)
   const starts = yield* startsOf(input, exampleShape)
   const schedule = yield* otherSchedule(config, input)
-  const parameters = checkpoint.state.average ?? checkpoint.state.parameters
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
@@ -198,7 +195,7 @@ const drawRun = Effect.fnUntraced(function*(
       : drawing
     return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
   }).pipe(Effect.provide(servicesOf(config, input)))
-  const title = `${settings.count} samples after ${checkpoint.state.step} steps`
+  const title = `${settings.count} samples after ${step} steps`
   yield* writePicture(path, { title, frames, labels: Option.isSome(input.to) ? undefined : labels })
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
   yield* report({ event: "drawn", count: settings.count, seconds, path })

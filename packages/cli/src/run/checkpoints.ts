@@ -40,7 +40,7 @@ export const withoutGuide = Effect.fnUntraced(function*(reason: string) {
  *
  * @param step how far the run is
  * @example
- * const guide = yield* guideOf(folder, config.guidance, checkpoint.state.step)
+ * const guide = yield* guideOf(folder, config.guidance, weights.step)
  */
 export const guideOf = Effect.fnUntraced(function*(
   folder: RunFolder,
@@ -56,13 +56,13 @@ export const guideOf = Effect.fnUntraced(function*(
     return yield* withoutGuide(`the run is at step ${step}, and its guide would be that of ${guidance.step}`)
   }
   const path = yield* Checkpoint.pathOf(folder.checkpoints, guidance.step)
-  const { state } = yield* Checkpoint.load(path).pipe(
+  const { parameters } = yield* Checkpoint.loadWeights(path).pipe(
     Effect.catchTags({
       CheckpointNotFound: (error) => new NoGuide({ reason: error.message }),
       CheckpointDamaged: (error) => new NoGuide({ reason: error.message })
     })
   )
-  return { parameters: state.average ?? state.parameters, scale: guidance.scale }
+  return { parameters, scale: guidance.scale }
 })
 
 /**
@@ -80,3 +80,26 @@ export const latestCheckpoint = (
     ({ checkpoint, damaged }) => checkpoint !== undefined || damaged.length === 0,
     ({ damaged }) => damaged[0]!
   )
+
+/**
+ * The weights of {@link latestCheckpoint}, for commands that use them. Damaged checkpoints that were passed over are reported
+ * as warnings; a run that has no checkpoint fails with {@link NoCheckpoint}.
+ *
+ * @param path the run, as the user called it
+ * @example
+ * const { parameters, step } = yield* latestWeights(folder, input.run)
+ */
+export const latestWeights = Effect.fnUntraced(function*(
+  folder: RunFolder,
+  path: string
+): Effect.fn.Return<
+  Checkpoint.Weights,
+  CheckpointDamaged | CheckpointUnreadable | NoCheckpoint,
+  FileSystem.FileSystem | Path.Path | Reporter
+> {
+  const { report } = yield* Reporter
+  const { damaged, weights } = yield* Checkpoint.latestWeights(folder.checkpoints)
+  if (weights === undefined) return yield* damaged[0] ?? new NoCheckpoint({ path })
+  yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
+  return weights
+})

@@ -56,6 +56,23 @@ export interface Latest {
   readonly damaged: ReadonlyArray<CheckpointDamaged>
 }
 
+/** The weights of a checkpoint, for whoever samples or evaluates. */
+export interface Weights {
+  /** The checkpoint's folder. */
+  readonly path: string
+  readonly step: number
+  /** The averaged parameters, where the run averages; else the trained ones. */
+  readonly parameters: HostTensors
+}
+
+/** The weights that there are in a folder of checkpoints. */
+export interface LatestWeights {
+  /** Those of the newest whole checkpoint, if there is one. */
+  readonly weights: Weights | undefined
+  /** The checkpoints newer than it that had to be passed over, newest first. */
+  readonly damaged: ReadonlyArray<CheckpointDamaged>
+}
+
 /** What is saved, and where. */
 export interface SaveOptions {
   /** The folder of the run's checkpoints; made if it is not there. One process at a time may write to it. */
@@ -120,17 +137,36 @@ export const load = Effect.fnUntraced(function*(
   CheckpointNotFound | CheckpointDamaged | CheckpointUnreadable,
   FileSystem.FileSystem | Path.Path
 > {
-  const fs = yield* FileSystem.FileSystem
-  const isThere = yield* Effect.mapError(fs.exists(checkpoint), (error) => unreadable(checkpoint, error))
-  if (!isThere) return yield* new CheckpointNotFound({ path: checkpoint })
   const manifest = yield* readManifest(checkpoint)
   const groups: { [group: string]: HostTensors } = {}
-  for (const [group, expected] of Object.entries(manifest.groups)) {
-    groups[group] = yield* readGroup(checkpoint, fileOf(group), expected)
-  }
+  for (const group of Object.keys(manifest.groups)) groups[group] = yield* readGroup(checkpoint, manifest, group)
   const state = stateOf(manifest.step, groups, checkpoint)
-  if (state === undefined) return yield* damaged(checkpoint, manifestFile, "lists no parameters")
+  if (state === undefined) return yield* lacksParameters(checkpoint)
   return { path: checkpoint, state, config: manifest.config }
+})
+
+/**
+ * {@link load}, but of the state only the weights to sample or to evaluate with are kept: a quarter of what Adam trains with.
+ * Every byte of the checkpoint is checked all the same.
+ *
+ * Fails with {@link CheckpointNotFound}, {@link CheckpointDamaged} and {@link CheckpointUnreadable}.
+ *
+ * @example
+ * const { parameters, step } = yield* Checkpoint.loadWeights("runs/digits/checkpoints/step-00002000")
+ */
+export const loadWeights = Effect.fnUntraced(function*(
+  checkpoint: string
+): Effect.fn.Return<
+  Weights,
+  CheckpointNotFound | CheckpointDamaged | CheckpointUnreadable,
+  FileSystem.FileSystem | Path.Path
+> {
+  const manifest = yield* readManifest(checkpoint)
+  const groups = Object.keys(manifest.groups)
+  if (!groups.includes("parameters")) return yield* lacksParameters(checkpoint)
+  const wanted = groups.includes("average") ? "average" : "parameters"
+  for (const group of groups) if (group !== wanted) yield* readBytes(checkpoint, manifest, group)
+  return { path: checkpoint, step: manifest.step, parameters: yield* readGroup(checkpoint, manifest, wanted) }
 })
 
 /**
@@ -151,20 +187,23 @@ export const pathOf = (folder: string, step: number): Effect.Effect<string, neve
  * @example
  * const { checkpoint, damaged } = yield* Checkpoint.latest("runs/digits/checkpoints")
  */
-export const latest = Effect.fnUntraced(function*(
+export const latest = (
   folder: string
-): Effect.fn.Return<Latest, CheckpointUnreadable, FileSystem.FileSystem | Path.Path> {
-  const path = yield* Path.Path
-  const found = yield* Effect.mapError(list(folder), (error) => unreadable(folder, error))
-  const passedOver: Array<CheckpointDamaged> = []
-  for (const { name } of found) {
-    const result = yield* Effect.result(load(path.join(folder, name)))
-    if (Result.isSuccess(result)) return { checkpoint: result.success, damaged: passedOver }
-    if (result.failure._tag === "CheckpointUnreadable") return yield* result.failure
-    if (result.failure._tag === "CheckpointDamaged") passedOver.push(result.failure)
-  }
-  return { checkpoint: undefined, damaged: passedOver }
-})
+): Effect.Effect<Latest, CheckpointUnreadable, FileSystem.FileSystem | Path.Path> =>
+  Effect.map(newest(folder, load), ({ damaged, whole }) => ({ checkpoint: whole, damaged }))
+
+/**
+ * The weights of {@link latest}, without the rest of the state.
+ *
+ * Fails with {@link CheckpointUnreadable}.
+ *
+ * @example
+ * const { damaged, weights } = yield* Checkpoint.latestWeights("runs/digits/checkpoints")
+ */
+export const latestWeights = (
+  folder: string
+): Effect.Effect<LatestWeights, CheckpointUnreadable, FileSystem.FileSystem | Path.Path> =>
+  Effect.map(newest(folder, loadWeights), ({ damaged, whole }) => ({ weights: whole, damaged }))
 
 /**
  * Makes sure that a run resumes with the configuration it began with. What JSON leaves out (`undefined`) does not count.
@@ -285,7 +324,33 @@ const list = Effect.fnUntraced(function*(folder: string) {
     .sort((a, b) => b.step - a.step || Number(a.isReplaced) - Number(b.isReplaced))
 })
 
+/** The newest checkpoint that can be read, and the damaged ones that were passed over for it. */
+const newest = Effect.fnUntraced(function*<A>(
+  folder: string,
+  read: (
+    checkpoint: string
+  ) => Effect.Effect<
+    A,
+    CheckpointNotFound | CheckpointDamaged | CheckpointUnreadable,
+    FileSystem.FileSystem | Path.Path
+  >
+) {
+  const path = yield* Path.Path
+  const found = yield* Effect.mapError(list(folder), (error) => unreadable(folder, error))
+  const damaged: Array<CheckpointDamaged> = []
+  for (const { name } of found) {
+    const result = yield* Effect.result(read(path.join(folder, name)))
+    if (Result.isSuccess(result)) return { whole: result.success, damaged }
+    if (result.failure._tag === "CheckpointUnreadable") return yield* result.failure
+    if (result.failure._tag === "CheckpointDamaged") damaged.push(result.failure)
+  }
+  return { whole: undefined, damaged }
+})
+
 const readManifest = Effect.fnUntraced(function*(checkpoint: string) {
+  const fs = yield* FileSystem.FileSystem
+  const isThere = yield* Effect.mapError(fs.exists(checkpoint), (error) => unreadable(checkpoint, error))
+  if (!isThere) return yield* new CheckpointNotFound({ path: checkpoint })
   const bytes = yield* readFile(checkpoint, manifestFile)
   const sum = new TextDecoder().decode(yield* readFile(checkpoint, manifestSumFile))
   if (sum !== manifestSum(yield* sha256(bytes))) {
@@ -312,11 +377,18 @@ const readManifest = Effect.fnUntraced(function*(checkpoint: string) {
   )
 })
 
-const readGroup = Effect.fnUntraced(function*(
-  checkpoint: string,
-  file: string,
-  expected: { readonly bytes: number; readonly sha256: string }
-) {
+const readGroup = Effect.fnUntraced(function*(checkpoint: string, manifest: Manifest, group: string) {
+  const bytes = yield* readBytes(checkpoint, manifest, group)
+  const { tensors } = yield* Effect.fromResult(Safetensors.decode(bytes)).pipe(
+    Effect.mapError(({ reason }) => damaged(checkpoint, fileOf(group), `is not a safetensors file: ${reason}`))
+  )
+  return tensors
+})
+
+/** The file of a group, which is what the manifest says. */
+const readBytes = Effect.fnUntraced(function*(checkpoint: string, manifest: Manifest, group: string) {
+  const file = fileOf(group)
+  const expected = manifest.groups[group]!
   const bytes = yield* readFile(checkpoint, file)
   if (bytes.length !== expected.bytes) {
     return yield* damaged(checkpoint, file, `has ${bytes.length} bytes, not ${expected.bytes}`)
@@ -324,10 +396,7 @@ const readGroup = Effect.fnUntraced(function*(
   if ((yield* sha256(bytes)) !== expected.sha256) {
     return yield* damaged(checkpoint, file, "does not have the checksum that the manifest says")
   }
-  const { tensors } = yield* Effect.fromResult(Safetensors.decode(bytes)).pipe(
-    Effect.mapError(({ reason }) => damaged(checkpoint, file, `is not a safetensors file: ${reason}`))
-  )
-  return tensors
+  return bytes
 })
 
 const readFile = Effect.fnUntraced(function*(checkpoint: string, file: string) {
@@ -346,6 +415,8 @@ const readFile = Effect.fnUntraced(function*(checkpoint: string, file: string) {
 
 const damaged = (path: string, file: string, reason: string): CheckpointDamaged =>
   new CheckpointDamaged({ path, file, reason })
+
+const lacksParameters = (path: string): CheckpointDamaged => damaged(path, manifestFile, "lists no parameters")
 
 const unreadable = (path: string, error: PlatformError.PlatformError): CheckpointUnreadable =>
   new CheckpointUnreadable({ path, reason: error.message })
