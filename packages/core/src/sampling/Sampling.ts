@@ -4,7 +4,7 @@
  * The network's parameters are compiled into the program as constants, once, before the first step; whoever passes
  * averaged parameters samples with averaged parameters. On the onnx engine that makes a step 1.7 to 1.9 times as fast
  * (3x3 convolutions, measured), because the filters are laid out beforehand. It costs memory and start-up: beside the
- * parameters on the host, 136 MiB of them took 300 MiB while they were compiled, in 0.3 seconds, and 170 from then on
+ * parameters on the host, 136 MiB of them took 450 MiB while they were compiled, in half a second, and 310 from then on
  * (measured), and other parameters mean compiling again. An engine that does not trace builds its constants anew at every
  * step.
  */
