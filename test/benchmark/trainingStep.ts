@@ -3,7 +3,7 @@
  */
 import { Engine } from "@effusion/core/engine"
 import { Pipeline } from "@effusion/core/pipeline"
-import { initialState, trainingProgram } from "@effusion/core/training"
+import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -56,20 +56,17 @@ export const timeTrainingStep = (
     const engine = yield* Engine
     const stage = Pipeline.fuse(yield* stages)
     const x0 = cleanImages(subject)
-    const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
+    const { begin, input, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
 
-    const begin = yield* now
+    const begun = yield* now
     const executable = yield* engine.compile(program)
-    const instance = yield* executable.start(
-      place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
-      { donate: true }
-    )
+    const instance = yield* executable.start(begin({ seed: 0 }), { donate: true })
     const step = (index: number) => {
       const values = input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step: index }), index)
       return Effect.map(timed(instance.step(values)), ({ milliseconds }) => milliseconds)
     }
     yield* step(0)
-    const firstStep = (yield* now) - begin
+    const firstStep = (yield* now) - begun
     yield* step(1)
     const times = yield* Effect.forEach(Array.from({ length: steps }, (_, i) => i + 2), step)
     const peak = yield* peakMemory

@@ -4,7 +4,7 @@
 import { adam, chain, clipByGlobalNorm, ema } from "@effusion/core/optimizer"
 import { Pipeline } from "@effusion/core/pipeline"
 import { float32 } from "@effusion/core/tensor"
-import { initialState, trainingProgram } from "@effusion/core/training"
+import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Effect } from "effect"
 import { pipelineOf } from "./simplifiedObjective.ts"
@@ -28,10 +28,10 @@ export const tinyTrainingProgramOf = Effect.fnUntraced(function*({ accumulate }:
   const stage = Pipeline.fuse(yield* pipelineOf(UNet.layer(tinyUNet), 1000))
   const optimizer = chain(clipByGlobalNorm(1), adam({ learningRate: 1e-3 }))
   const average = ema({ decay: 0.9 })
-  const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average, accumulate })
+  const { begin, input, program } = trainingProgram({ stage, input: { x0 }, optimizer, average, accumulate })
   return {
     program,
-    state: place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 })),
+    state: begin({ seed: 0 }),
     input: (step: number) => input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step }), step)
   }
 })

@@ -17,7 +17,7 @@ import {
 import { Distribution, draw, Key } from "@effusion/core/random"
 import { ddim, Sampling } from "@effusion/core/sampling"
 import { NoiseSchedule } from "@effusion/core/schedule"
-import { initialState, trainingProgram } from "@effusion/core/training"
+import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Effect, Layer, Stream } from "effect"
 import { closeAll } from "../support/close.ts"
@@ -36,11 +36,9 @@ const train = Effect.gen(function*() {
   const stage = Pipeline.fuse(
     yield* Pipeline.make(scheduleSampling, forwardNoising, noisePrediction, meanSquaredError)
   )
-  const { input, place, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
+  const { begin, input, program } = trainingProgram({ stage, input: { x0 }, optimizer, average })
   const executable = yield* engine.compile(program)
-  const instance = yield* executable.start(
-    place(initialState({ parameters: stage.parameters, optimizer, average }, { seed: 0 }))
-  )
+  const instance = yield* executable.start(begin({ seed: 0 }))
   const losses: Array<number> = []
   for (let step = 0; step < 3; step++) {
     const { loss } = yield* instance.step(input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step }), step))
@@ -49,10 +47,7 @@ const train = Effect.gen(function*() {
   return { losses, state: yield* instance.read }
 }).pipe(Effect.scoped)
 
-const parameters = initialState(
-  { parameters: UNet.make(config).parameters, optimizer, average },
-  { seed: 0 }
-).parameters
+const parameters = Pipeline.initialize(UNet.make(config).parameters, { seed: 0 })
 
 const sample = Sampling.run({ sampler: ddim(), steps: 4, count: 2, seed: 7, parameters }).pipe(
   Stream.runCollect,

@@ -20,7 +20,7 @@ import { DataEnded, InvalidTrainingOption, NothingToTrain } from "./TrainingErro
 import type { NonFiniteLoss, StateMismatch } from "./TrainingError.ts"
 import { trainingProgram } from "./trainingProgram.ts"
 import type { Trainable } from "./trainingProgram.ts"
-import { initialState, stateMismatch } from "./TrainingState.ts"
+import { stateMismatch } from "./TrainingState.ts"
 import type { CheckpointPolicy, TrainingState } from "./TrainingState.ts"
 
 /** What a run is made of. */
@@ -111,7 +111,7 @@ export const start = Effect.fnUntraced(function*<
   StartError | PE | DE | BatchError,
   Engine | Scope.Scope | PR | DR | SR
 > {
-  // The state to go on from is large, and not needed once it is placed: no closure below may refer to `options` or `from`,
+  // The state to go on from is large, and not needed once it is placed: no closure below may refer to `options` or `resumed`,
   // for all closures of a function keep alive what any of them refers to.
   const { accumulate = 1, average, optimizer, prefetch: capacity = 2, seed, steps } = options
   yield* requireOptions(options)
@@ -126,10 +126,17 @@ export const start = Effect.fnUntraced(function*<
     ...(adaptation === undefined ? {} : { adaptation })
   }
   if (Object.keys(rule.parameters).length === 0) return yield* new NothingToTrain({ pipeline: stage.name })
-  const from = options.resumeFrom ?? initialState(rule, { seed })
-  const mismatch = stateMismatch(rule, from)
-  if (mismatch !== undefined) return yield* mismatch
-  if (from.step === steps) return complete(from)
+  const resumed = options.resumeFrom
+  if (resumed !== undefined) {
+    const mismatch = stateMismatch(rule, resumed)
+    if (mismatch !== undefined) return yield* mismatch
+    if (resumed.step === steps) return complete(resumed)
+  }
+  const from = {
+    step: resumed?.step ?? 0,
+    adaptation: resumed?.adaptation ?? adaptation?.initial,
+    checkpoint: resumed?.checkpoint
+  }
 
   const needed = steps * accumulate
   const firstIndex = from.step * accumulate
@@ -149,7 +156,10 @@ export const start = Effect.fnUntraced(function*<
   )
   const training = trainingProgram({ ...rule, stage, input: specsOf(first.batch), accumulate })
   const executable = yield* engine.compile(training.program)
-  const instance = yield* executable.start(training.place(from), { donate: true })
+  const instance = yield* executable.start(
+    resumed === undefined ? training.begin({ seed }) : training.place(resumed),
+    { donate: true }
+  )
 
   let taken = firstIndex
   const take = Effect.gen(function*() {

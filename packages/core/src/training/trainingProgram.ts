@@ -8,10 +8,10 @@ import type { HostOf, Program, SpecsOf, Tensor, Tensors } from "../engine/Progra
 import { follow, globalNorm } from "../optimizer/index.ts"
 import type { GradientTransformation, WeightAverage } from "../optimizer/index.ts"
 import type { Stage } from "../pipeline/index.ts"
-import { tablesOf } from "../pipeline/Pipeline.ts"
+import { initialize, tablesOf } from "../pipeline/Pipeline.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { drawnSpec } from "../random/Distribution.ts"
-import { float32, scalar } from "../tensor/HostTensor.ts"
+import { float32, scalar, zeros } from "../tensor/HostTensor.ts"
 import type { HostTensor, TensorSpec } from "../tensor/HostTensor.ts"
 import { join, layoutOf, pack, split, unpack } from "./internal/parameterVector.ts"
 import type { VectorLayout } from "./internal/parameterVector.ts"
@@ -45,7 +45,12 @@ export type TrainingOutput = {
 /** A training program, and how a state and a micro-batch are laid out for it. */
 export interface TrainingProgram<In extends Tensors> {
   readonly program: Program<Tensors, Tensors, TrainingOutput>
-  /** The program's state, of a state after a whole optimiser step. */
+  /**
+   * The program's state that a run begins with: that of `initialState`, without its tensors beside it. The arrays are fresh
+   * and no one else's, so that the state can be donated.
+   */
+  readonly begin: (options: { readonly seed: number }) => HostTensors
+  /** The program's state, of a state after a whole optimiser step. The arrays are copies. */
   readonly place: (state: TrainingState) => HostTensors
   /** A state after a whole optimiser step, of the program's state and of what the pipeline has learnt from the losses. */
   readonly restore: (step: number, state: HostTensors, adaptation?: HostTensors) => TrainingState
@@ -67,16 +72,18 @@ export interface TrainingProgram<In extends Tensors> {
  * gradient 0.
  *
  * @example
- * const { input, place, program } = trainingProgram({ stage: Pipeline.fuse(pipeline), input: specs, optimizer })
+ * const { begin, input, program } = trainingProgram({ stage: Pipeline.fuse(pipeline), input: specs, optimizer })
  * const executable = yield* engine.compile(program)
- * const instance = yield* executable.start(place(state))
+ * const instance = yield* executable.start(begin({ seed: 7 }), { donate: true })
  * const { loss } = yield* instance.step(input(batch, draws, 0))
  */
 export const trainingProgram = <In extends Tensors>(options: TrainingProgramOptions<In>): TrainingProgram<In> => {
   const { accumulate = 1, average, optimizer, stage } = options
   const layout = layoutOf(stage.parameters)
   const vector: TensorSpec = { shape: [layout.size], dtype: "float32" }
-  const hostVector = (tensors: HostTensors) => float32(vector.shape, pack(layout, tensors))
+  const hostVector = (tensorOf: (name: string) => HostTensor) => float32(vector.shape, pack(layout, tensorOf))
+  const placed = (tensors: HostTensors) => hostVector((name) => tensors[name]!)
+  const nothing = () => zeros(vector.shape)
   const named = ({ data }: HostTensor) => unpack(layout, data as Float32Array)
 
   return {
@@ -123,11 +130,20 @@ export const trainingProgram = <In extends Tensors>(options: TrainingProgramOpti
         }
       }
     },
+    begin: (options) => {
+      const parameters = hostVector((name) => initialize({ [name]: stage.parameters[name]! }, options)[name]!)
+      return {
+        parameters,
+        ...(average === undefined ? {} : { average: float32(vector.shape, parameters.data.slice() as Float32Array) }),
+        ...(accumulate === 1 ? {} : { gradient: nothing() }),
+        ...qualify("optimizer", Object.fromEntries(optimizer.vectors.map((name) => [name, nothing()])))
+      }
+    },
     place: (state) => ({
-      parameters: hostVector(state.parameters),
-      ...(state.average === undefined ? {} : { average: hostVector(state.average) }),
-      ...(accumulate === 1 ? {} : { gradient: float32(vector.shape, new Float32Array(layout.size)) }),
-      ...qualify("optimizer", Record.map(state.optimizer, hostVector))
+      parameters: placed(state.parameters),
+      ...(state.average === undefined ? {} : { average: placed(state.average) }),
+      ...(accumulate === 1 ? {} : { gradient: nothing() }),
+      ...qualify("optimizer", Record.map(state.optimizer, placed))
     }),
     restore: (step, state, adaptation) => ({
       step,

@@ -22,6 +22,13 @@ export interface MicroBatch {
   readonly input: (adaptation: HostTensors | undefined) => HostTensors
 }
 
+/** Where a run begins: what there is of a state besides its tensors of the size of the parameters. */
+export interface Position {
+  readonly step: number
+  readonly adaptation: HostTensors | undefined
+  readonly checkpoint: string | undefined
+}
+
 export interface LoopOptions<TakeError, SaveError> {
   readonly instance: Instance<Tensors, Tensors, TrainingOutput>
   readonly restore: (step: number, state: HostTensors, adaptation: HostTensors | undefined) => TrainingState
@@ -32,8 +39,8 @@ export interface LoopOptions<TakeError, SaveError> {
   readonly optimizer: GradientTransformation
   readonly accumulate: number
   readonly steps: number
-  /** The state that the instance was started with. */
-  readonly from: TrainingState
+  /** Of the state that the instance was started with. */
+  readonly from: Position
 }
 
 export interface Loop<E> {
@@ -48,15 +55,12 @@ const historyLength = 20
 export const makeLoop = <TakeError, SaveError>(
   options: LoopOptions<TakeError, SaveError>
 ): Loop<TakeError | SaveError> => {
-  // The state to begin with is large, and not needed for longer: nothing below may hold on to the options.
   const { accumulate, adaptation: learning, checkpoints, from, instance, optimizer, restore, steps, take } = options
   // Whoever steps or reads the instance holds this, so that a snapshot's step number is that of its tensors.
   const turn = Semaphore.makeUnsafe(1)
   const history: Array<number> = []
-  let step = from.step
-  let savedStep = from.step
-  let lastCheckpoint = from.checkpoint
-  let adaptation = from.adaptation
+  let { adaptation, checkpoint: lastCheckpoint, step } = from
+  let savedStep = step
   let failure: NonFiniteLoss | undefined
 
   const nonFinite = (

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs"
 import type { Tensor, Tensors } from "../../engine/Program.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
 import { float32, sizeOf } from "../../tensor/HostTensor.ts"
-import type { Shape } from "../../tensor/HostTensor.ts"
+import type { HostTensor, Shape } from "../../tensor/HostTensor.ts"
 
 interface Entry {
   readonly name: string
@@ -31,10 +31,10 @@ export const layoutOf = (specs: { readonly [name: string]: { readonly shape: Sha
   return { entries, size: offset }
 }
 
-/** Copies named tensors into a vector. They must have the names and shapes of the layout. */
-export const pack = (layout: VectorLayout, tensors: HostTensors): Float32Array => {
+/** Copies named tensors, which must have the shapes of the layout, into a vector. Each is asked for when its turn comes. */
+export const pack = (layout: VectorLayout, tensorOf: (name: string) => HostTensor): Float32Array => {
   const vector = new Float32Array(layout.size)
-  for (const { name, offset } of layout.entries) vector.set(tensors[name]!.data, offset)
+  for (const { name, offset } of layout.entries) vector.set(tensorOf(name).data, offset)
   return vector
 }
 
