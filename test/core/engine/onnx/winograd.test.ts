@@ -38,27 +38,28 @@ interface Sizes {
 
 const same: Window = { strides: [1, 1], dilations: [1, 1], padding: [1, 1, 1, 1] }
 
-/** A convolution of x, and the gradient of its input where that of its output is dy. */
+/** A convolution of x with a bias, and the gradient of its input where that of its output is dy. */
 const convolution = ({ batch, image, inputs, outputs }: Sizes): Graph => {
   const value = (...shape: Shape): Value => ({ shape, dtype: "float32" })
   const values = {
     x: value(batch, ...image, inputs),
     dy: value(batch, ...image, outputs),
     filter: value(3, 3, inputs, outputs),
+    bias: value(outputs),
     y: value(batch, ...image, outputs),
     dx: value(batch, ...image, inputs)
   }
-  const { dx, dy, filter, x, y } = values
+  const { bias, dx, dy, filter, x, y } = values
   const named = (role: "input" | "output", names: ReadonlyArray<keyof typeof values>) =>
     names.map((name) => ({ role, name, value: values[name] }))
   const specs = (names: ReadonlyArray<keyof typeof values>) =>
     Object.fromEntries(names.map((name) => [name, { shape: values[name].shape, dtype: "float32" } as const]))
   return {
     name: "convolution",
-    signature: { state: {}, input: specs(["x", "dy", "filter"]), output: specs(["y", "dx"]) },
-    arguments: named("input", ["x", "dy", "filter"]),
+    signature: { state: {}, input: specs(["x", "dy", "filter", "bias"]), output: specs(["y", "dx"]) },
+    arguments: named("input", ["x", "dy", "filter", "bias"]),
     nodes: [
-      { operation: { kind: "convolution", window: same }, inputs: [x, filter], outputs: [y] },
+      { operation: { kind: "convolution", window: same }, inputs: [x, filter, bias], outputs: [y] },
       { operation: { kind: "convolutionInputGradient", window: same }, inputs: [dy, filter], outputs: [dx] }
     ],
     results: named("output", ["y", "dx"])

@@ -125,7 +125,7 @@ export type Operation =
   /** (a, b) over the last two axes, the others broadcast. */
   | { readonly kind: "matMul"; readonly transposeA: boolean; readonly transposeB: boolean }
   | { readonly kind: "softmax" | "logSoftmax" }
-  /** (x NHWC, filter HWIO). */
+  /** (x NHWC, filter HWIO); after the pass `biases` some have a third input, what is added to each output of the filter. */
   | { readonly kind: "convolution"; readonly window: Window }
   /** (gradient of the output NHWC, filter HWIO): the gradient of x. */
   | { readonly kind: "convolutionInputGradient"; readonly window: Window }

@@ -58,6 +58,8 @@ export interface Optimizations {
   readonly hiddenShapes: boolean
   /** Convolutions with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
   readonly blockedConvolutions: boolean
+  /** A convolution adds its bias itself (`graph/passes/biases.ts`). */
+  readonly biasesByConvolution: boolean
   /**
    * Of these, those with filters of 3x3 and many channels by Winograd's algorithm (`lowering/winograd.ts`), which takes less
    * than half of the products.
@@ -105,6 +107,7 @@ export const names = [
   "hiddenShapes",
   "blockedConvolutions",
   "winogradConvolutions",
+  "biasesByConvolution",
   "inputGradientsByConvolution",
   "filterGradientsByConvolution",
   "overwrittenStates",

@@ -15,9 +15,14 @@ type Shape4 = readonly [number, number, number, number]
 const image = channelsFirst(4)
 
 export const lowerConvolution = (model: ModelBuilder, node: Node, { window }: Of<"convolution">): void => {
-  const [x, filter] = node.inputs as [Value, Value]
-  model.place(node.outputs[0]!, convolve(model, imageOf(model, x), filterOf(model, filter), window), image)
+  const [x, filter, bias] = node.inputs as [Value, Value, Value?]
+  const begin = bias === undefined ? undefined : byChannel(model, bias)
+  model.place(node.outputs[0]!, convolve(model, imageOf(model, x), filterOf(model, filter), window, begin), image)
 }
+
+/** What is one number a channel, whatever axes of size 1 are before it, as [channels]. */
+const byChannel = (model: ModelBuilder, value: Value): string =>
+  value.shape.length === 1 ? model.plain(value) : model.reshape(model.plain(value), [value.shape.at(-1)!])
 
 /**
  * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees. With strides,

@@ -36,9 +36,13 @@ export interface Image {
 /** The operator of ONNX, channels in blocks, or fewer products of these. */
 export type Way = "plain" | "blocks" | "winograd"
 
-/** Appends a convolution; gives the name of its result, NCHW. */
-export const convolve = (model: ModelBuilder, image: Image, filter: Filter, window: Window): string =>
-  convolveBy(wayOf(model, image, filter, window), model, image, filter, window)
+/**
+ * Appends a convolution; gives the name of its result, NCHW.
+ *
+ * @param bias what is added to each output, [outputs]
+ */
+export const convolve = (model: ModelBuilder, image: Image, filter: Filter, window: Window, bias?: string): string =>
+  convolveBy(wayOf(model, image, filter, window), model, image, filter, window, bias)
 
 const wayOf = (
   { convolutionBlock, optimizations }: ModelBuilder,
@@ -61,13 +65,22 @@ export const convolveBy = (
   model: ModelBuilder,
   { name, shape }: Image,
   filter: Filter,
-  window: Window
+  window: Window,
+  bias?: string
 ): string => {
-  if (way === "plain") return model.node("Conv", [name, filter.plain()], windowAttributes(window))
+  const biases = bias === undefined ? [] : [bias]
+  if (way === "plain") return model.node("Conv", [name, filter.plain(), ...biases], windowAttributes(window))
   const x = inBlocks(model, name)
+  const blocked = () =>
+    model.node(
+      "Conv",
+      [x, filter.inBlocks(model.convolutionBlock!), ...biases],
+      windowAttributes(window),
+      blockedDomain
+    )
   const result = way === "winograd"
-    ? convolveByWinograd(model, x, filter.sumsInBlocks(), { image: shape, filter: filter.shape, window })
-    : model.node("Conv", [x, filter.inBlocks(model.convolutionBlock!)], windowAttributes(window), blockedDomain)
+    ? convolveByWinograd(model, x, filter.sumsInBlocks(), { image: shape, filter: filter.shape, window }, bias)
+    : blocked()
   return model.node("ReorderOutput", [result], { channels: filter.shape[3] }, blockedDomain)
 }
 

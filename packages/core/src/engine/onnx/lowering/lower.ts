@@ -6,6 +6,7 @@
  */
 import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
 import { economize, optimize } from "../../graph/optimize.ts"
+import { biases } from "../../graph/passes/biases.ts"
 import { blockElements, blocks } from "../../graph/passes/blocks.ts"
 import { deadCode } from "../../graph/passes/deadCode.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
@@ -91,7 +92,8 @@ const withBlocks = (
   recorded: Graph,
   { optimizations = Optimizations.all, stateBlock = blockElements }: LoweringOptions
 ): Graph => {
-  const simplified = optimize(recorded, optimizations)
+  const optimized = optimize(recorded, optimizations)
+  const simplified = optimizations.biasesByConvolution ? biases(optimized) : optimized
   if (!optimizations.stateBlocks) return simplified
   const inBlocks = blocks(stateBlock)(simplified)
   return optimizations.deadCode ? deadCode(inBlocks) : inBlocks

@@ -42,19 +42,22 @@ const fewestChannels = 112
 /**
  * Appends the convolution of an image in blocks with 16 filters of 1x1 in blocks, the {@link filterSums} of a filter; gives the
  * name of its result, in blocks.
+ *
+ * @param bias what is added to each output, [outputs]
  */
 export const convolveByWinograd = (
   model: ModelBuilder,
   x: string,
   filters: ReadonlyArray<string>,
-  { filter: [, , inputs, outputs], image: [batch, , height, width] }: Convolution
+  { filter: [, , inputs, outputs], image: [batch, , height, width] }: Convolution,
+  bias?: string
 ): string => {
   const block = model.convolutionBlock!
   const pointwise = { strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] }
   /** The product at a place of the 4x4, added to what is given. */
-  const product = (row: number, column: number, addend?: string): string => {
+  const product = (row: number, column: number, addend?: string, bias = ""): string => {
     const sums = tileSums(model, x, inputs, [row, column])
-    const operands = [sums, filters[4 * row + column]!, ...(addend === undefined ? [] : ["", addend])]
+    const operands = [sums, filters[4 * row + column]!, ...(addend === undefined ? [] : [bias, addend])]
     return model.node("Conv", operands, pointwise, blockedDomain)
   }
   const add = (a: string, b: string) => model.node("Add", [a, b])
@@ -69,8 +72,8 @@ export const convolveByWinograd = (
   const results = ([[0, 0], [1, 3]] as const).map(([result, row]) => {
     const [second, third] = [product(row, 1, middles[1]![result]), product(row, 2, middles[2]![result])]
     return [
-      product(row, 0, add(middles[0]![result], add(second, third))),
-      product(row, 3, add(middles[3]![result], subtract(second, third)))
+      product(row, 0, add(middles[0]![result], add(second, third)), bias),
+      product(row, 3, add(middles[3]![result], subtract(second, third)), bias)
     ] as const
   })
 
