@@ -231,6 +231,11 @@ export class ModelBuilder {
       : this.rearrange(this.reshape(name, padded), padded, plain, order)
   }
 
+  /** Says that what would be appended under a key is there already, by another way. */
+  know(key: string, name: string): void {
+    if (this.optimizations.commonSubexpressions) this.rearranged.set(key, name)
+  }
+
   /** Appends what `make` appends, unless it was appended under the same key before. */
   once(key: string, make: () => string): string {
     if (!this.optimizations.commonSubexpressions) return make()

@@ -3,7 +3,7 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { convolve, filterOf, type Image, turnedFilterOf, turnedWindow, windowAttributes } from "./convolve.ts"
+import { average, convolve, filterOf, type Image, turnedFilterOf, turnedWindow, windowAttributes } from "./convolve.ts"
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
 import { arrange, channelsFirst, filterOrder } from "./order.ts"
@@ -59,18 +59,20 @@ const imageOf = (model: ModelBuilder, value: Value): Image => ({
   shape: arrange(value.shape, image)
 })
 
-/** Pooling, by the operator of ONNX that has the window as its attributes. */
-const pooling =
-  (operator: "AveragePool" | "MaxPool") =>
-  (model: ModelBuilder, node: Node, { size, window }: Of<"averagePool" | "maxPool">): void => {
-    const { pads, strides } = windowAttributes(window)
-    const pooled = model.node(operator, [model.inOrder(node.inputs[0]!, image)], { kernel_shape: size, strides, pads })
-    model.place(node.outputs[0]!, pooled, image)
-  }
+export const lowerMaxPool = (model: ModelBuilder, node: Node, operation: Of<"maxPool">): void => {
+  const largest = model.node("MaxPool", [model.inOrder(node.inputs[0]!, image)], poolAttributes(operation))
+  model.place(node.outputs[0]!, largest, image)
+}
 
-export const lowerMaxPool = pooling("MaxPool")
+export const lowerAveragePool = (model: ModelBuilder, node: Node, operation: Of<"averagePool">): void => {
+  const means = average(model, imageOf(model, node.inputs[0]!), poolAttributes(operation))
+  model.place(node.outputs[0]!, means, image)
+}
 
-export const lowerAveragePool = pooling("AveragePool")
+const poolAttributes = ({ size, window }: Of<"averagePool" | "maxPool">) => {
+  const { pads, strides } = windowAttributes(window)
+  return { kernel_shape: size, strides, pads }
+}
 
 /** Each element's share of every window that it is in: a transposed convolution with ones, channel by channel. */
 export const lowerAveragePoolGradient = (
@@ -130,9 +132,7 @@ export const lowerUpsampleGradient = (
   node: Node,
   { factor }: Of<"upsampleNearestGradient">
 ): void => {
-  const mean = model.node("AveragePool", [model.inOrder(node.inputs[0]!, image)], {
-    kernel_shape: [factor, factor],
-    strides: [factor, factor]
-  })
+  const attributes = { kernel_shape: [factor, factor], strides: [factor, factor] }
+  const mean = average(model, imageOf(model, node.inputs[0]!), attributes)
   model.place(node.outputs[0]!, model.node("Mul", [mean, model.scalar(factor * factor)]), image)
 }

@@ -9,7 +9,7 @@
 import type { Shape } from "../../../tensor/HostTensor.ts"
 import type { Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
-import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
+import { type Attributes, blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst, filterOrder, plainOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
 import { convolveByWinograd, filterSums, isFasterByWinograd } from "./winograd.ts"
@@ -68,20 +68,30 @@ export const convolveBy = (
   window: Window,
   bias?: string
 ): string => {
-  const biases = bias === undefined ? [] : [bias]
-  if (way === "plain") return model.node("Conv", [name, filter.plain(), ...biases], windowAttributes(window))
+  if (way === "plain") return model.node("Conv", [name, filter.plain(), ...given(bias)], windowAttributes(window))
   const x = inBlocks(model, name)
-  const blocked = () =>
-    model.node(
-      "Conv",
-      [x, filter.inBlocks(model.convolutionBlock!), ...biases],
-      windowAttributes(window),
-      blockedDomain
-    )
   const result = way === "winograd"
     ? convolveByWinograd(model, x, filter.sumsInBlocks(), { image: shape, filter: filter.shape, window }, bias)
-    : blocked()
-  return model.node("ReorderOutput", [result], { channels: filter.shape[3] }, blockedDomain)
+    : convolveBlocks(model, x, filter.inBlocks(model.convolutionBlock!), window, bias)
+  return outOfBlocks(model, result, filter.shape[3])
+}
+
+/** Appends a convolution of an image in blocks with a filter in blocks; gives the name of its result, in blocks. */
+export const convolveBlocks = (model: ModelBuilder, x: string, filter: string, window: Window, bias?: string): string =>
+  model.node("Conv", [x, filter, ...given(bias)], windowAttributes(window), blockedDomain)
+
+const given = (bias: string | undefined): ReadonlyArray<string> => bias === undefined ? [] : [bias]
+
+/**
+ * Appends the means of windows; gives the name of its result, NCHW. In blocks it takes a fifth of the time, the way there and
+ * back included, or less. (Maxima do not: they are as fast without.)
+ */
+export const average = (model: ModelBuilder, { name, shape }: Image, attributes: Attributes): string => {
+  const block = model.convolutionBlock
+  const channels = shape[1]!
+  return block === undefined || channels % block !== 0
+    ? model.node("AveragePool", [name], attributes)
+    : outOfBlocks(model, model.node("AveragePool", [inBlocks(model, name)], attributes, blockedDomain), channels)
 }
 
 /**
@@ -173,8 +183,18 @@ export const turn = (model: ModelBuilder, filters: string, axis: number, element
   return elements === 1 ? filters : model.node("Gather", [filters, model.integers(backwards)], { axis })
 }
 
-const inBlocks = (model: ModelBuilder, x: string): string =>
-  model.once(`${x} in blocks`, () => model.node("ReorderInput", [x], {}, blockedDomain))
+/** An image NCHW in blocks of channels. */
+export const inBlocks = (model: ModelBuilder, x: string): string =>
+  model.once(blocksOf(x), () => model.node("ReorderInput", [x], {}, blockedDomain))
+
+/** An image in blocks as NCHW; who wants it in blocks takes what it comes from. */
+export const outOfBlocks = (model: ModelBuilder, blocks: string, channels: number): string => {
+  const image = model.node("ReorderOutput", [blocks], { channels }, blockedDomain)
+  model.know(blocksOf(image), blocks)
+  return image
+}
+
+const blocksOf = (image: string): string => `${image} in blocks`
 
 /**
  * An image as NHWC, by way of blocks where there are any: unlike the runtime's transpose, the way there and back uses all
