@@ -56,18 +56,18 @@ export interface Optimizations {
    * optimizer does not rewrite the program. Keeps every bit.
    */
   readonly hiddenShapes: boolean
-  /** Convolutions with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
+  /** Convolutions, and averages over windows, with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
   readonly blockedConvolutions: boolean
-  /** A convolution adds its bias itself (`graph/passes/biases.ts`). */
-  readonly biasesByConvolution: boolean
   /**
    * Of these, those with filters of 3x3 and many channels by Winograd's algorithm (`lowering/winograd.ts`), which takes less
    * than half of the products.
    */
   readonly winogradConvolutions: boolean
+  /** A convolution adds its bias itself (`graph/passes/biases.ts`). */
+  readonly biasesByConvolution: boolean
   /**
-   * The gradient of a convolution's input is a convolution with the filter turned by 180 degrees, where there is one; else
-   * it is a transposed convolution.
+   * The gradient of a convolution's input is a convolution with the filter turned by 180 degrees, where there is one, or with
+   * strides several whose results are interleaved (`lowering/stridedInputGradient.ts`); else it is a transposed convolution.
    */
   readonly inputGradientsByConvolution: boolean
   /**

@@ -7,6 +7,7 @@ import { average, convolve, filterOf, type Image, turnedFilterOf, turnedWindow, 
 import type { ModelBuilder } from "./ModelBuilder.ts"
 import { text } from "./ModelBuilder.ts"
 import { arrange, channelsFirst, filterOrder } from "./order.ts"
+import { stridedInputGradient } from "./stridedInputGradient.ts"
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { readonly kind: Kind }>
 type Shape4 = readonly [number, number, number, number]
@@ -25,8 +26,8 @@ const byChannel = (model: ModelBuilder, value: Value): string =>
   value.shape.length === 1 ? model.plain(value) : model.reshape(model.plain(value), [value.shape.at(-1)!])
 
 /**
- * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees. With strides,
- * or where that is switched off, it is a transposed convolution.
+ * The gradient of the input: a convolution of the output's gradient with the filter turned by 180 degrees, or with strides
+ * several. Where neither exists, or that is switched off, it is a transposed convolution.
  */
 export const lowerInputGradient = (
   model: ModelBuilder,
@@ -37,9 +38,12 @@ export const lowerInputGradient = (
   const output = node.outputs[0]!
   const [filterHeight, filterWidth] = filter.shape as Shape4
 
-  const turned = model.optimizations.inputGradientsByConvolution ? turnedWindow(window, filter.shape) : undefined
-  if (turned !== undefined) {
-    return model.place(output, convolve(model, imageOf(model, gradient), turnedFilterOf(model, filter), turned), image)
+  if (model.optimizations.inputGradientsByConvolution) {
+    const turned = turnedWindow(window, filter.shape)
+    const dx = turned === undefined
+      ? stridedInputGradient(model, node, window)
+      : convolve(model, imageOf(model, gradient), turnedFilterOf(model, filter), turned)
+    if (dx !== undefined) return model.place(output, dx, image)
   }
 
   const { dilations, padding: [top, bottom, left, right], strides } = window
