@@ -83,7 +83,7 @@ describe("a configuration", () => {
       batchSize: count,
       seed: fc.maxSafeNat(),
       threads: count,
-      rematerialize: fc.boolean(),
+      rematerialize: fc.constantFrom(true, false, "all" as const),
       data: fc.constantFrom("digits", "idx:a folder/x", "points:checkerboard"),
       timesteps,
       averaging: fc.record({ decay: part, warmUp: fc.constantFrom("none", "ratio", { power: 0.75 }) }),
@@ -374,7 +374,7 @@ describe("flags", () => {
     batchSize: fc.nat(),
     seed: fc.nat(),
     threads: fc.nat(),
-    rematerialize: fc.boolean(),
+    rematerialize: fc.constantFrom(true, false, "all" as const),
     learningRate: fc.double({ min: 1e-9, max: 1, noNaN: true }),
     data: fc.string(),
     schedule: fc.constantFrom(...scheduleTypes)

@@ -2,6 +2,7 @@
  * Computing again in place of keeping: that what a flag or a configuration says gets to the engine, whichever way it is
  * taken. What the engine makes of it changes no number, so nothing else would show that it was lost.
  */
+import type { Rematerialize } from "@effusion/core/engine"
 import type * as onnx from "@effusion/core/engine/onnx"
 import type * as tensorflow from "@effusion/core/engine/tensorflow"
 import { join } from "node:path"
@@ -17,7 +18,7 @@ env["EFFUSION_ENGINES"] = join(folder.path, "engines")
 env["EFFUSION_TENSORFLOW"] = ""
 
 interface Told {
-  readonly rematerialize?: boolean | undefined
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /** What engines were told, each time that one was made. */
@@ -49,7 +50,7 @@ vi.mock("@effusion/core/engine/onnx", async (original) => {
   }
 })
 
-const train = async (...args: ReadonlyArray<string>): Promise<ReadonlyArray<boolean | undefined>> => {
+const train = async (...args: ReadonlyArray<string>): Promise<ReadonlyArray<Rematerialize | undefined>> => {
   const { code, stderr } = await cli("train", ...args)
   assert.strictEqual(code, 0, stderr)
   return told.map((options) => options?.rematerialize)
@@ -85,14 +86,21 @@ describe("effusion train --rematerialize", () => {
 
   it("reaches the engine of an estimate, and the one that is profiled", async () => {
     assert.deepStrictEqual(await train("--config", config, "--dry-run", "--rematerialize"), [true])
+    assert.deepStrictEqual(await train("--config", config, "--dry-run", "--rematerialize-all"), [true, "all"])
     const out = join(folder.path, "profile")
-    assert.deepStrictEqual(await train("--config", config, "--profile", "--out", out, "--rematerialize"), [true, true])
+    assert.deepStrictEqual(await train("--config", config, "--profile", "--out", out, "--rematerialize"), [
+      true,
+      "all",
+      true
+    ])
   })
 
   it("can be said by the configuration, and be taken back", async () => {
     const rematerializing = tinyConfig(folder.path, { rematerialize: true })
     assert.deepStrictEqual(await train("--config", rematerializing, "--dry-run"), [true])
     assert.deepStrictEqual(await train("--config", rematerializing, "--dry-run", "--no-rematerialize"), [true, false])
+    const all = tinyConfig(folder.path, { rematerialize: "all" })
+    assert.deepStrictEqual(await train("--config", all, "--dry-run"), [true, false, "all"])
   })
 
   it("is not what an engine is told otherwise", async () => {

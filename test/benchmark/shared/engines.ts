@@ -1,7 +1,7 @@
 /**
  * The engines that can be timed, by name.
  */
-import { Engine, EngineUnavailable } from "@effusion/core/engine"
+import { Engine, EngineUnavailable, type Rematerialize } from "@effusion/core/engine"
 import { OnnxEngine, Optimizations } from "@effusion/core/engine/onnx"
 import { TensorflowEngine } from "@effusion/core/engine/tensorflow"
 import { Layer } from "effect"
@@ -19,8 +19,8 @@ export interface EngineChoice {
   readonly threads?: number | undefined
   /** The optimizations of onnx that are switched off; none unless given. */
   readonly without?: ReadonlyArray<Optimizations.Name> | undefined
-  /** Whether it computes again what is cheap, in place of keeping it. */
-  readonly rematerialize?: boolean | undefined
+  /** What it computes again in place of keeping it. */
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 type EngineOptions = Omit<EngineChoice, "engine">
@@ -60,7 +60,7 @@ export const engineFlags = (
   ...(mode === undefined ? [] : ["--mode", mode]),
   ...(threads === undefined ? [] : ["--threads", String(threads)]),
   ...(without.length === 0 ? [] : ["--without", without.join()]),
-  ...(rematerialize === true ? ["--rematerialize"] : [])
+  ...(rematerialize === true ? ["--rematerialize"] : rematerialize === "all" ? ["--rematerialize-all"] : [])
 ]
 
 const refusal = (engine: string, reason: string, remedy: string): Layer.Layer<Engine, EngineUnavailable> =>

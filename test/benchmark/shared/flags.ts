@@ -48,6 +48,10 @@ const engine = {
   rematerialize: Flag.Boolean("rematerialize").pipe(
     Flag.withDefault(false),
     Flag.withDescription("Compute again what is cheap, in place of keeping it")
+  ),
+  rematerializeAll: Flag.Boolean("rematerialize-all").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Compute convolutions and products again as well")
   )
 }
 
@@ -66,19 +70,20 @@ export const common = { ...engine, config, json }
 
 /** The engine that flags choose. */
 export const engineOf = (
-  { engine, mode, rematerialize, threads, without }: {
+  { engine, mode, rematerialize, rematerializeAll, threads, without }: {
     readonly engine: EngineChoice["engine"]
     readonly mode: Option.Option<NonNullable<EngineChoice["mode"]>>
     readonly threads: Option.Option<number>
     readonly without: ReadonlyArray<Optimizations.Name>
     readonly rematerialize: boolean
+    readonly rematerializeAll: boolean
   }
 ): EngineChoice => ({
   engine,
   mode: Option.getOrUndefined(mode),
   threads: Option.getOrUndefined(threads),
   without,
-  rematerialize
+  rematerialize: rematerializeAll ? "all" : rematerialize
 })
 
 /** The configurations that a flag leaves. */

@@ -82,6 +82,10 @@ const flags = {
     Flag.withDescription("Compute again what is cheap, in place of keeping it: less memory, somewhat more time"),
     Flag.optional
   ),
+  rematerializeAll: Flag.Boolean("rematerialize-all").pipe(
+    Flag.withDescription("Compute convolutions and products again as well: the least memory, and more time"),
+    Flag.withDefault(false)
+  ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("folder"),
     Flag.withDescription("The run's folder; runs/<preset>-<n> when not given"),
@@ -175,7 +179,7 @@ const resolveFlags = (flags: Flags) =>
   })
 
 const overridesOf = (flags: Flags): Overrides => {
-  const { batchSize, data, learningRate, rematerialize, schedule, seed, steps, threads } = flags
+  const { batchSize, data, learningRate, rematerialize, rematerializeAll, schedule, seed, steps, threads } = flags
   return {
     ...Option.match(data, { onNone: () => ({}), onSome: (data) => ({ data }) }),
     ...Option.match(steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
@@ -184,7 +188,9 @@ const overridesOf = (flags: Flags): Overrides => {
     ...Option.match(schedule, { onNone: () => ({}), onSome: (schedule) => ({ schedule }) }),
     ...Option.match(seed, { onNone: () => ({}), onSome: (seed) => ({ seed }) }),
     ...Option.match(threads, { onNone: () => ({}), onSome: (threads) => ({ threads }) }),
-    ...Option.match(rematerialize, { onNone: () => ({}), onSome: (rematerialize) => ({ rematerialize }) })
+    ...rematerializeAll
+      ? { rematerialize: "all" }
+      : Option.match(rematerialize, { onNone: () => ({}), onSome: (rematerialize) => ({ rematerialize }) })
   }
 }
 

@@ -169,8 +169,10 @@ export const RunConfig = Schema.Struct({
   seed: Natural,
   /** Threads of the engine; as many as it finds good when absent. */
   threads: Schema.optionalKey(Count),
-  /** Whether the engine computes again what is cheap to compute, in place of keeping it; not when absent. */
-  rematerialize: Schema.optionalKey(Schema.Boolean),
+  /** What the engine computes again in place of keeping it: what is cheap to compute (true), or anything; nothing when absent. */
+  rematerialize: Schema.optionalKey(
+    Schema.Union([Schema.Boolean, Schema.Literal("all")]).annotate({ expected: `true, false or "all"` })
+  ),
   checkpoints: Schema.Struct({
     /** Steps from one checkpoint to the next. */
     every: Count,

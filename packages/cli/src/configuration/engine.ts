@@ -2,7 +2,7 @@
  * The engine of a command: what its flags say, and the layer that they stand for. An engine is no part of a run: what one
  * has begun another can go on with.
  */
-import { Engine, type EngineUnavailable } from "@effusion/core/engine"
+import { Engine, type EngineUnavailable, type Rematerialize } from "@effusion/core/engine"
 import { AutoEngine, EngineChoice, engines } from "@effusion/core/engine/auto"
 import { Context, Effect, Layer, Option } from "effect"
 import { Flag } from "effect/cli"
@@ -35,8 +35,8 @@ export const threadsFlag = Flag.Int("threads").pipe(
 export interface EngineSettings {
   /** Threads of the processor; all unless given. */
   readonly threads: number | undefined
-  /** Whether it computes again what is cheap to compute, in place of keeping it. */
-  readonly rematerialize?: boolean | undefined
+  /** What it computes again in place of keeping it. */
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /** What the flags say. */

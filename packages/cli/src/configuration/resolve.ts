@@ -1,6 +1,7 @@
 /**
  * From what somebody typed to the configuration of a run: a preset, overridden by a file, overridden by flags.
  */
+import type { Rematerialize } from "@effusion/core/engine"
 import { Data, Effect, FileSystem, Path, Predicate } from "effect"
 import type { FileProblem } from "../files.ts"
 import { fileProblem } from "../files.ts"
@@ -20,7 +21,7 @@ export interface Overrides {
   readonly seed?: number
   readonly schedule?: ScheduleType
   readonly threads?: number
-  readonly rematerialize?: boolean
+  readonly rematerialize?: Rematerialize
 }
 
 /** There is no preset of this name. */

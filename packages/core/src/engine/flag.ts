@@ -28,5 +28,6 @@ export const checkedFlag = (
       })
     )
 
-const show = (value: unknown): string =>
+/** What an option was set to, for an error. */
+export const show = (value: unknown): string =>
   typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 0, breakLength: Infinity })

@@ -4,14 +4,22 @@
 import { assert, it, layer } from "@effect/vitest"
 import type { Tensor } from "@effusion/core/engine"
 import { stateless } from "@effusion/core/engine"
+import { Distribution, draw, Key } from "@effusion/core/random"
+import { float32 } from "@effusion/core/tensor"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as fc from "fast-check"
+import { flopsOf } from "../../../../packages/core/src/engine/graph/flops.ts"
 import type { Graph } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import { fullestMoment } from "../../../../packages/core/src/engine/graph/liveness.ts"
 import { economize, optimize } from "../../../../packages/core/src/engine/graph/optimize.ts"
 import { reductionsFirst } from "../../../../packages/core/src/engine/graph/passes/reductionsFirst.ts"
-import { emptied, rematerialization } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
+import {
+  emptied,
+  rematerialization,
+  spendings
+} from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
+import { runningOrder } from "../../../../packages/core/src/engine/graph/passes/runningOrder.ts"
 import { lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import type { Instance } from "../../../conformance/Case.ts"
@@ -56,23 +64,37 @@ const kindsOf = ({ nodes }: Graph): ReadonlyArray<string> => nodes.map(({ operat
 
 const copiesIn = (graph: Graph): number => kindsOf(graph).filter((kind) => kind === "after").length
 
+/** The gradient of twelve convolutions, of whose results the gradients of the activations between are made. */
+const deep = stateless<Tensors, Tensors>("deep", { x: f32(4, 16, 16, 16), filter: f32(3, 3, 16, 16) }, (given) => {
+  const { filter, x } = given as { readonly [name: string]: tf.Tensor4D }
+  const layer = (image: tf.Tensor4D, filter: tf.Tensor): tf.Tensor4D =>
+    tf.tanh(tf.mul(tf.conv2d(image, filter as tf.Tensor4D, 1, "same"), 0.1))
+  const layers = Array.from({ length: 12 }, () => layer)
+  const loss = (filter: tf.Tensor) => tf.sum(layers.reduce((image, layer) => layer(image, filter), x!)) as tf.Scalar
+  return { gradient: tf.grad(loss)(filter!) }
+})
+
+const normal = (shape: ReadonlyArray<number>) =>
+  float32(shape, draw(Key.make(0), { distribution: Distribution.normal, shape }).data)
+
 layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
+  const spending = fc.record({ price: fc.constantFrom(Infinity, 1e-2, 1e-6), segment: fc.constantFrom(2, 3, Infinity) })
   const instances = fc.oneof(...expressions.map((expression) => expression.instances))
 
   it.effect("changes no bit, at whatever moment of whatever expression as little as possible is kept", () =>
     property(
-      fc.tuple(instances, fc.double({ min: 0, max: 1, noNaN: true })),
-      ([instance, moment]) =>
+      fc.tuple(instances, fc.double({ min: 0, max: 1, noNaN: true }), spending),
+      ([instance, moment, spending]) =>
         Effect.gen(function*() {
           const summed = { ...instance, program: (given: Tensors) => withSums(instance.program(given)) }
           const graph = optimize(yield* record(summed))
           const inputs = Object.fromEntries(
             Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
           )
-          const once = emptied(Math.round(moment * graph.nodes.length), 0)(graph)
+          const once = emptied(Math.round(moment * graph.nodes.length), 0, spending)(graph)
           const expected = yield* run(graph, {}, [inputs])
           assert.deepStrictEqual(yield* run(once, {}, [inputs]), expected)
-          const twice = emptied(Math.round(moment * moment * once.nodes.length), 0)(once)
+          const twice = emptied(Math.round(moment * moment * once.nodes.length), 0, spending)(once)
           assert.deepStrictEqual(yield* run(twice, {}, [inputs]), expected)
         }),
       { numRuns: 60 }
@@ -81,22 +103,26 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
   it.effect("changes no bit with reductions first, nor with both as they are repeated", () =>
     Effect.gen(function*() {
       let waits = 0
-      yield* property(fc.tuple(instances, fc.constantFrom(0, 8, 64)), ([instance, small]) =>
-        Effect.gen(function*() {
-          const summed = { ...instance, program: (given: Tensors) => withSums(instance.program(given)) }
-          const graph = optimize(yield* record(summed))
-          const inputs = Object.fromEntries(
-            Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
-          )
-          const expected = yield* run(graph, {}, [inputs])
-          const first = reductionsFirst(0, 1)(graph)
-          waits += copiesIn(first)
-          assert.deepStrictEqual(yield* run(first, {}, [inputs]), expected)
-          assert.deepStrictEqual(
-            yield* run(reductionsFirst(0, 1)(rematerialization(small)(graph)), {}, [inputs]),
-            expected
-          )
-        }), { numRuns: 60 })
+      yield* property(
+        fc.tuple(instances, fc.constantFrom(0, 8, 64), fc.array(spending, { maxLength: 2 })),
+        ([instance, small, spendings]) =>
+          Effect.gen(function*() {
+            const summed = { ...instance, program: (given: Tensors) => withSums(instance.program(given)) }
+            const graph = optimize(yield* record(summed))
+            const inputs = Object.fromEntries(
+              Object.entries(instance.inputs).map(([name, argument]) => [name, toHost(argument)])
+            )
+            const expected = yield* run(graph, {}, [inputs])
+            const first = reductionsFirst(0, 1)(graph)
+            waits += copiesIn(first)
+            assert.deepStrictEqual(yield* run(first, {}, [inputs]), expected)
+            assert.deepStrictEqual(
+              yield* run(reductionsFirst(0, 1)(rematerialization(small, spendings)(runningOrder(graph))), {}, [inputs]),
+              expected
+            )
+          }),
+        { numRuns: 60 }
+      )
       assert.isAbove(waits, 0)
     }))
 
@@ -104,14 +130,30 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
     Effect.gen(function*() {
       const { input, program, state } = yield* tinyTrainingProgram
       const graph = optimize(yield* trace(program, "onnx"))
-      const emptier = reductionsFirst(1024)(rematerialization(64)(graph))
-      assert.isAbove(copiesIn(emptier), 0)
-      assert.isBelow(fullestMoment(emptier).bytes, 0.8 * fullestMoment(graph).bytes)
       const inputs = [0, 1, 2].map(input)
-      assert.deepStrictEqual(
-        yield* run(emptier, state as NamedHost, inputs),
-        yield* run(graph, state as NamedHost, inputs)
-      )
+      const expected = yield* run(graph, state as NamedHost, inputs)
+      for (const given of [[], spendings]) {
+        const emptier = reductionsFirst(1024)(rematerialization(64, given)(runningOrder(graph)))
+        assert.isAbove(copiesIn(emptier), 0)
+        assert.isBelow(fullestMoment(emptier).bytes, 0.8 * fullestMoment(graph).bytes)
+        assert.deepStrictEqual(yield* run(emptier, state as NamedHost, inputs), expected)
+      }
+    }))
+
+  it.effect("keeps fewer convolutions than there are where these may be computed again, and no bit differs", () =>
+    Effect.gen(function*() {
+      const graph = optimize(yield* trace(deep, "onnx"))
+      const cheap = economize(true)(graph)
+      const all = economize("all")(graph)
+      assert.strictEqual(flopsOf(cheap), flopsOf(graph))
+      assert.isAbove(flopsOf(all), flopsOf(graph))
+      // All of the forward half once more would be a third.
+      assert.isAtMost(flopsOf(all), 4 / 3 * flopsOf(graph))
+      assert.isBelow(fullestMoment(all).bytes, 0.75 * fullestMoment(cheap).bytes)
+      const inputs = [{ x: normal([4, 16, 16, 16]), filter: normal([3, 3, 16, 16]) }]
+      const expected = yield* run(graph, {}, inputs)
+      assert.deepStrictEqual(yield* run(cheap, {}, inputs), expected)
+      assert.deepStrictEqual(yield* run(all, {}, inputs), expected)
     }))
 })
 
@@ -120,7 +162,7 @@ it.effect("ends on a graph that keeps nothing at all", () =>
     const one = stateless("one", { x: f32(64) }, ({ x }) => ({ y: tf.add(x, x) }))
     const graph = optimize(yield* trace(one, "onnx"))
     assert.strictEqual(fullestMoment(graph).bytes, 0)
-    assert.strictEqual(economize(graph), graph)
+    for (const rematerialize of [true, "all"] as const) assert.strictEqual(economize(rematerialize)(graph), graph)
   }))
 
 it.effect("leaves a graph alone that keeps nothing it could compute again", () =>

@@ -105,7 +105,7 @@ describe("OnnxEngine.layer", () => {
           assert.strictEqual(error._tag, "EngineUnavailable")
           assert.strictEqual(
             error.message,
-            `the engine "onnx" does not work here: its rematerialize was set to ${shown}; say true or false`
+            `the engine "onnx" does not work here: its rematerialize was set to ${shown}; say true, false or "all"`
           )
         }
       }

@@ -291,7 +291,7 @@ describe("lowering", () => {
   it("has what is computed again wait, and nothing else, where that is asked for", () => {
     const graph = record(Effect.runSync(tinyTrainingProgram).program)
     /** What hands on a tensor after another one is there; replacing the state waits otherwise. */
-    const waiting = (rematerialize: boolean | undefined) => {
+    const waiting = (rematerialize: boolean | "all" | undefined) => {
       const model = lower(graph, { xla: false, rematerialize })
       checkWellFormed(model)
       return model.nodes.filter(({ inputs, op }) => op === "Identity" && inputs.some(isControl))
@@ -299,5 +299,6 @@ describe("lowering", () => {
     assert.isEmpty(waiting(undefined))
     assert.isEmpty(waiting(false))
     assert.isNotEmpty(waiting(true))
+    assert.isNotEmpty(waiting("all"))
   })
 })

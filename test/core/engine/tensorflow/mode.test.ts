@@ -50,7 +50,7 @@ describe("rematerialization", () => {
     for (const mode of ["auto", "eager", "graph", "xla"] as const) {
       assert.strictEqual(
         (await refusal({ mode, rematerialize: "yes" })).message,
-        "the engine \"tensorflow\" does not work here: its rematerialize was set to \"yes\"; say true or false"
+        "the engine \"tensorflow\" does not work here: its rematerialize was set to \"yes\"; say true, false or \"all\""
       )
     }
   })

@@ -5,12 +5,13 @@
 import { Effect, Layer } from "effect"
 import type { Engine } from "../Engine.ts"
 import { EngineUnavailable } from "../EngineError.ts"
+import type { Rematerialize } from "../Rematerialize.ts"
 import type { FindOptions, Settings } from "../tensorflow/installation/index.ts"
 
 /** What every engine is told. */
 export interface EngineOptions extends Settings, Pick<FindOptions, "package"> {
-  /** Whether a step computes again what is cheap to compute, in place of keeping it. Default false. */
-  readonly rematerialize?: boolean | undefined
+  /** What a step computes again in place of keeping it. Default false: nothing. */
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /** The engines by name. */

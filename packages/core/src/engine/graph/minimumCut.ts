@@ -25,24 +25,32 @@ export interface FlowNetwork {
  */
 export const sinkSide = (network: FlowNetwork): ReadonlySet<number> => {
   const { nodes, sink, source } = network
-  // Edge 2i is edge i of the network and 2i + 1 its reverse: what flows can be taken back.
+  // Edge 2i is edge i of the network and 2i + 1 its reverse: what flows can be taken back. The edges that leave a node are a
+  // chain: the first, and for each the next.
   const heads = new Int32Array(2 * network.edges.length)
   const rest = new Float64Array(2 * network.edges.length)
-  const leaving: ReadonlyArray<Array<number>> = Array.from({ length: nodes }, () => [])
+  const first = new Int32Array(nodes).fill(-1)
+  const next = new Int32Array(2 * network.edges.length)
+  const leave = (edge: number, from: number, to: number): void => {
+    heads[edge] = to
+    next[edge] = first[from]!
+    first[from] = edge
+  }
   network.edges.forEach(({ capacity, from, to }, i) => {
-    heads[2 * i] = to
-    heads[2 * i + 1] = from
     rest[2 * i] = capacity
-    leaving[from]!.push(2 * i)
-    leaving[to]!.push(2 * i + 1)
+    leave(2 * i, from, to)
+    leave(2 * i + 1, to, from)
   })
+
+  const reachedBy = new Int32Array(nodes)
+  const queue = [source]
 
   /** The edge by which each node is reached first from the source; undefined when the sink is not. */
   const shortestPath = (): Int32Array | undefined => {
-    const reachedBy = new Int32Array(nodes).fill(-1)
-    const queue = [source]
+    reachedBy.fill(-1)
+    queue.length = 1
     for (const node of queue) {
-      for (const edge of leaving[node]!) {
+      for (let edge = first[node]!; edge !== -1; edge = next[edge]!) {
         const head = heads[edge]!
         if (rest[edge] === 0 || head === source || reachedBy[head] !== -1) continue
         reachedBy[head] = edge
@@ -66,7 +74,7 @@ export const sinkSide = (network: FlowNetwork): ReadonlySet<number> => {
 
   const side = new Set([sink])
   for (const node of side) {
-    for (const edge of leaving[node]!) if (rest[edge ^ 1]! > 0) side.add(heads[edge]!)
+    for (let edge = first[node]!; edge !== -1; edge = next[edge]!) if (rest[edge ^ 1]! > 0) side.add(heads[edge]!)
   }
   return side
 }

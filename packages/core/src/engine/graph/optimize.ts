@@ -1,12 +1,14 @@
 /**
  * The passes, in order. Each is held to the graph before it by a property: same results for all inputs.
  */
+import type { Rematerialize } from "../Rematerialize.ts"
 import type { Graph } from "./Graph.ts"
 import { algebra } from "./passes/algebra.ts"
 import { commonSubexpressions } from "./passes/commonSubexpressions.ts"
 import { deadCode } from "./passes/deadCode.ts"
 import { largeBytes, reductionsFirst } from "./passes/reductionsFirst.ts"
-import { rematerialization, smallBytes } from "./passes/rematerialization.ts"
+import { rematerialization, smallBytes, spendings } from "./passes/rematerialization.ts"
+import { runningOrder } from "./passes/runningOrder.ts"
 import { transposes } from "./passes/transposes.ts"
 import { uniformValues } from "./passes/uniformValues.ts"
 import type { Pass } from "./rewrite.ts"
@@ -36,9 +38,15 @@ export const optimize = (graph: Graph, on?: { readonly [Name in PassName]: boole
   passes.reduce((simpler: Graph, [name, pass]) => on?.[name] === false ? simpler : pass(simpler), graph)
 
 /**
- * An equivalent graph that takes less memory, and somewhat more time, to compute; of a graph that is optimised already.
+ * An equivalent graph that takes less memory, and more time, to compute; of a graph that is optimised already.
  *
+ * @param rematerialize whether what is cheap to compute is computed again (true), or anything ("all")
  * @example
- * economize(optimize(graph))
+ * economize(true)(optimize(graph))
  */
-export const economize: Pass = (graph) => reductionsFirst(largeBytes)(rematerialization(smallBytes)(graph))
+export const economize = (rematerialize: Exclude<Rematerialize, false>): Pass => (graph) =>
+  reductionsFirst(largeBytes)(
+    rematerialize === "all"
+      ? rematerialization(smallBytes, spendings)(runningOrder(graph))
+      : rematerialization(smallBytes)(graph)
+  )

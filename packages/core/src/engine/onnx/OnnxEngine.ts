@@ -8,7 +8,7 @@ import { Context, Effect, type FileSystem, Layer, type Path } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { Engine } from "../Engine.ts"
 import type { EngineUnavailable } from "../EngineError.ts"
-import { checkedFlag } from "../flag.ts"
+import { checkedRematerialize, type Rematerialize } from "../Rematerialize.ts"
 import { engineOf } from "./internal/engine.ts"
 import { complete } from "./internal/optimizations.ts"
 import { probeConvolutionBlock } from "./internal/probe.ts"
@@ -23,10 +23,11 @@ export interface Options {
   /** Optimizations to switch off, for finding out what each does; all are on unless given. */
   readonly optimizations?: Optimizations.Choice | undefined
   /**
-   * Whether a step computes again what is cheap to compute, in place of keeping it: a training step takes less memory and
-   * somewhat more time, and gives the same bits (`docs/performance.md` has figures). Default false.
+   * What a step computes again in place of keeping it: what is cheap to compute (true), or convolutions and products as well
+   * ("all"). A training step takes less memory and more time, and gives the same bits (`docs/performance.md` has figures).
+   * Default false.
    */
-  readonly rematerialize?: boolean | undefined
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /**
@@ -71,7 +72,7 @@ export const profilingLayer = (
 const makeEngine = Effect.fnUntraced(function*(options: Options, recording?: Recording) {
   const { optimizations: choice = {} } = options
   const optimizations = yield* complete(choice, engine)
-  const rematerialize = yield* checkedFlag(engine, "rematerialize", options.rematerialize)
+  const rematerialize = yield* checkedRematerialize(engine, options.rematerialize)
   const runtime = yield* makeRuntime({ threads: options.threads })
   const convolutionBlock = optimizations.blockedConvolutions ? yield* probeConvolutionBlock(runtime) : undefined
   return engineOf(runtime, { convolutionBlock, optimizations, rematerialize }, recording)

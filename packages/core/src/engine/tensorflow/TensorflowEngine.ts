@@ -5,7 +5,7 @@
 import { Effect, Layer, type Scope } from "effect"
 import { Engine } from "../Engine.ts"
 import { EngineUnavailable } from "../EngineError.ts"
-import { checkedFlag } from "../flag.ts"
+import { checkedRematerialize, type Rematerialize } from "../Rematerialize.ts"
 import { makeEager } from "./eager/index.ts"
 import { deviceOf } from "./installation/device.ts"
 import { type FindOptions, load, prepare, type Prepared, type Settings } from "./installation/index.ts"
@@ -31,14 +31,14 @@ export interface Options extends Settings, Pick<FindOptions, "package"> {
   /** How programs are run. Default `auto`. */
   readonly mode?: Mode | undefined
   /**
-   * Whether a step computes again what is cheap to compute, in place of keeping it: less memory and somewhat more time for a
-   * training step. Default false.
+   * What a step computes again in place of keeping it: what is cheap to compute (true), or convolutions and products as well
+   * ("all"). Less memory and more time for a training step. Default false.
    *
    * Modes `graph` and `auto` do so, but for what `auto` runs operation by operation, as the `warning` then says. With the
    * others the layer fails: XLA keeps to no order beyond that of the data and joins what is computed twice, and mode
    * `eager` runs a program as it is written.
    */
-  readonly rematerialize?: boolean | undefined
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /**
@@ -65,8 +65,8 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineUnavaila
     Engine,
     Effect.gen(function*() {
       const mode = yield* Effect.mapError(checkedMode(options.mode ?? "auto"), unavailable)
-      const rematerialize = yield* checkedFlag(engine, "rematerialize", options.rematerialize)
-      if (rematerialize && (mode === "eager" || mode === "xla")) return yield* keepsEverything(mode)
+      const rematerialize = yield* checkedRematerialize(engine, options.rematerialize)
+      if (rematerialize !== false && (mode === "eager" || mode === "xla")) return yield* keepsEverything(mode)
       const prepared = yield* Effect.mapError(prepare(options), unavailable)
       return yield* make(prepared, mode, rematerialize).pipe(
         Effect.tap(prepared.keep),
@@ -101,7 +101,7 @@ const keepsEverything = (mode: Mode): EngineUnavailable =>
 const make = (
   prepared: Prepared,
   mode: Mode,
-  rematerialize: boolean
+  rematerialize: Rematerialize
 ): Effect.Effect<Engine["Service"], EngineUnavailable, Scope.Scope> => {
   switch (mode) {
     case "eager":
@@ -112,7 +112,7 @@ const make = (
     case "auto":
       return Effect.flatMap(
         makeCompiled(prepared, { xla: false, rematerialize }),
-        (compiled) => withFallback(compiled, eager(prepared), { keepsAll: rematerialize })
+        (compiled) => withFallback(compiled, eager(prepared), { keepsAll: rematerialize !== false })
       )
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Computes again what is cheap to compute, in place of keeping it: less memory for a little more time.
+ * Computes again in place of keeping: less memory for more time.
  *
  * A training step holds the most when its forward half has ended: whatever the gradients need is there. The pass finds that
  * moment in the recorded order, and the smallest set of values, in bytes, from which all that is needed after it can be
@@ -9,8 +9,14 @@
  * kept; the others are computed again, each when it is first needed, and not before the values are there that it is needed
  * together with.
  *
+ * Expensive operations too are computed again where they have a price: the cut is then the smallest sum of what is kept, in bytes,
+ * and what is paid. All that is computed again for one use is there at once, so that too low a price moves the fullest moment in
+ * place of emptying it, and of layers that are all alike either none or all are computed again, unless some are kept between.
+ * What is right differs from graph to graph, and is found by trying.
+ *
  * Every element is computed by the same operations on the same elements.
  */
+import { flopsOf, flopsOfNode } from "../flops.ts"
 import type { Graph, Node, Value } from "../Graph.ts"
 import { GraphBuilder } from "../Graph.ts"
 import { bytesOf, fullestMoment } from "../liveness.ts"
@@ -23,33 +29,74 @@ import { deadCode } from "./deadCode.ts"
 /** Bytes under which a value is not worth a wait: 4 KiB. */
 export const smallBytes = 4096
 
+/** How far expensive operations are computed again. */
+export interface Spending {
+  /** What a floating-point operation costs, in bytes that need not be kept for it; `Infinity` for none at all. */
+  readonly price: number
+  /** Of so many expensive operations one is never computed again, so that not all are computed again at once. */
+  readonly segment: number
+}
+
+/** No expensive operation is computed again. */
+const nothing: Spending = { price: Infinity, segment: 1 }
+
 /**
- * The pass, with the bytes under which a value is kept. It is repeated as long as the fullest moment becomes emptier by a
- * twentieth, for then another one is the fullest; it changes nothing where nothing of size is kept that could be computed
+ * What {@link rematerialization} tries. The output of a convolution takes some hundreds of operations a byte, those of products
+ * and attention some tens.
+ */
+export const spendings: ReadonlyArray<Spending> = [150, 300].flatMap((operations) =>
+  [4, 16].map((segment) => ({ price: 1 / operations, segment }))
+)
+
+/**
+ * The pass, with the bytes under which a value is kept. It changes nothing where nothing of size is kept that could be computed
  * again.
  *
+ * @param spendings ways to compute expensive operations again; they are not unless given. Of all graphs that are had so, the one
+ *   is taken whose bytes at the fullest moment, times its floating-point operations, are the least: a tenth less to keep is
+ *   worth a tenth more to compute.
  * @example
  * rematerialization(smallBytes)(optimize(graph))
  */
-export const rematerialization = (small: number): Pass => (graph) => {
+export const rematerialization = (small: number, spendings: ReadonlyArray<Spending> = []): Pass => (graph) => {
+  // One after the other: all together they would be the fullest moment of the process.
+  let best = repeated(small, nothing)(graph)
+  for (const spending of spendings) {
+    const other = repeated(small, spending)(graph)
+    if (cost(other) < cost(best)) best = other
+  }
+  return best
+}
+
+const cost = (graph: Graph): number => fullestMoment(graph).bytes * flopsOf(graph)
+
+/** {@link emptied} at the fullest moment, as long as that becomes emptier by a twentieth, for then another one is the fullest. */
+const repeated = (small: number, spending: Spending): Pass => (graph) => {
   const { bytes, place } = fullestMoment(graph)
   // What is computed again late need not be computed early, unless something early needs it.
-  const emptier = deadCode(emptied(place, small)(graph))
-  return fullestMoment(emptier).bytes >= 0.95 * bytes ? graph : rematerialization(small)(emptier)
+  const emptier = deadCode(emptied(place, small, spending)(graph))
+  return fullestMoment(emptier).bytes >= 0.95 * bytes ? graph : repeated(small, spending)(emptier)
 }
 
 /**
  * The pass for one moment, that when `place` nodes have run: as little as possible is kept past it.
  *
  * @example
- * emptied(fullestMoment(graph).place, smallBytes)(graph)
+ * emptied(fullestMoment(graph).place, smallBytes, { price: 1 / 150, segment: 16 })(graph)
  */
-export const emptied = (place: number, small: number): Pass => (graph) => {
+export const emptied = (place: number, small: number, { price, segment }: Spending = nothing): Pass => (graph) => {
+  const early = graph.nodes.slice(0, place)
+  const ends = new Set(early.filter((node) => flopsOfNode(node) > 0).filter((_, i) => i % segment === 0))
   const halves: Halves = {
     graph,
-    early: graph.nodes.slice(0, place),
+    early,
     late: graph.nodes.slice(place),
-    isSmall: (value) => bytesOf(value) < small
+    isSmall: (value) => bytesOf(value) < small,
+    priceOf: (node) => {
+      if (isCheap(node.operation)) return 0
+      const flops = flopsOfNode(node)
+      return flops === 0 || ends.has(node) ? Infinity : price * flops
+    }
   }
   return withLateCopies(halves, valuesToKeep(halves))
 }
@@ -63,10 +110,12 @@ interface Halves {
   readonly late: ReadonlyArray<Node>
   /** What is kept anyway. */
   readonly isSmall: (value: Value) => boolean
+  /** What it costs to compute again, in bytes. */
+  readonly priceOf: (node: Node) => number
 }
 
 /** The values to keep, of those that the early nodes have made and the late ones need. */
-const valuesToKeep = ({ early, graph, isSmall, late }: Halves): ReadonlySet<Value> => {
+const valuesToKeep = ({ early, graph, isSmall, late, priceOf }: Halves): ReadonlySet<Value> => {
   // Every value is two nodes of a flow network; the edge between them is cut where the value is kept.
   const values = [...graph.arguments.map(({ value }) => value), ...early.flatMap(({ outputs }) => outputs)]
   const numbers = new Map(values.map((value, i) => [value, i]))
@@ -84,10 +133,11 @@ const valuesToKeep = ({ early, graph, isSmall, late }: Halves): ReadonlySet<Valu
   const costOf = (value: Value): number => isThere.has(value) || isSmall(value) ? 0 : bytesOf(value)
   for (const value of values) edge(before(value), after(value), costOf(value))
   for (const { value } of graph.arguments) edge(source, before(value))
-  for (const { inputs, operation, outputs } of early) {
-    for (const output of outputs) {
-      for (const input of operandsToCopy(operation, inputs)) edge(after(input), before(output))
-      if (!isCheap(operation)) edge(source, before(output))
+  for (const node of early) {
+    const price = priceOf(node)
+    for (const output of node.outputs) {
+      if (price < Infinity) { for (const input of operandsToCopy(node)) edge(after(input), before(output)) }
+      if (price > 0) edge(source, before(output), price)
     }
   }
   const needed = new Set(late.flatMap(({ inputs }) => inputs).filter((input) => numbers.has(input)))
@@ -100,8 +150,8 @@ const valuesToKeep = ({ early, graph, isSmall, late }: Halves): ReadonlySet<Valu
 const isConstant = ({ operation }: Node): boolean => operation.kind === "constant"
 
 /** The operands that a copy of a cheap operation needs. Of what waited for something, the copy waits for something else. */
-const operandsToCopy = (operation: Operation, inputs: ReadonlyArray<Value>): ReadonlyArray<Value> =>
-  operation.kind === "after" ? inputs.slice(0, 1) : isCheap(operation) ? inputs : []
+const operandsToCopy = ({ inputs, operation }: Node): ReadonlyArray<Value> =>
+  operation.kind === "after" ? inputs.slice(0, 1) : inputs
 
 /** What takes a pass over its elements, and no more. */
 const isCheap = ({ kind }: Operation): boolean => cheap.has(kind)

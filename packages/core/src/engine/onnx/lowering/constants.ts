@@ -4,6 +4,9 @@
 import type { OnnxModel } from "../Model.ts"
 import type { Optimizations } from "../Optimizations.ts"
 
+/** Elements from which on a constant may be weights. */
+export const largeConstant = 1024
+
 /**
  * Whether a model's weights are constants: it has matrices of 1,024 elements or more that are, and none of its weights is
  * state.
@@ -22,7 +25,8 @@ import type { Optimizations } from "../Optimizations.ts"
  * computesWithConstants(lower(graph))
  */
 export const computesWithConstants = (model: OnnxModel): boolean =>
-  model.initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024) && !hasStateForWeights(model)
+  model.initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= largeConstant) &&
+  !hasStateForWeights(model)
 
 /**
  * Whether ONNX Runtime rewrites a model with its optimizer. It goes by shapes then, and moves nodes as it likes: neither is

@@ -5,14 +5,16 @@
  * step does not change is not among the outputs; arguments that are not used are not among the inputs.
  */
 import type { Binding, Graph, Node, Value } from "../../graph/Graph.ts"
+import { bytesOf } from "../../graph/liveness.ts"
 import { economize, optimize } from "../../graph/optimize.ts"
 import { biases } from "../../graph/passes/biases.ts"
 import { blockElements, blocks } from "../../graph/passes/blocks.ts"
 import { deadCode } from "../../graph/passes/deadCode.ts"
+import type { Rematerialize } from "../../Rematerialize.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
-import { isRewritten } from "./constants.ts"
+import { isRewritten, largeConstant } from "./constants.ts"
 import {
   lowerAveragePool,
   lowerAveragePoolGradient,
@@ -31,6 +33,7 @@ import { lowerMatMul } from "./matMul.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
 import { writesLast } from "./overwritable.ts"
 import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
+import { asListed, isView } from "./runningOrder.ts"
 import {
   lowerAfter,
   lowerBroadcast,
@@ -51,8 +54,8 @@ import {
 export interface LoweringOptions extends ModelOptions {
   /** Elements that a block of a state vector has at least (`graph/passes/blocks.ts`). Default {@link blockElements}. */
   readonly stateBlock?: number | undefined
-  /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
-  readonly rematerialize?: boolean | undefined
+  /** What is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /**
@@ -82,11 +85,18 @@ export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {})
 
 /** The first half of lowering: an equivalent graph, with less to compute or to keep. */
 export const simplify = (recorded: Graph, options: LoweringOptions): Graph => {
+  const { optimizations = Optimizations.all, rematerialize = false } = options
   const simplified = withBlocks(recorded, options)
-  return options.rematerialize === true
-    ? economize(simplified)
-    : simplified
+  if (rematerialize === false) return simplified
+  // The runtime's optimizer joins what is computed twice, and keeps to no order.
+  const isLeft = hasLargeConstants(simplified) &&
+    isRewritten(finish(simplified, lowerNodes(simplified, options)), optimizations)
+  return isLeft ? simplified : economize(rematerialize)(simplified)
 }
+
+/** Without them it is not worth while to make a model and ask it. */
+const hasLargeConstants = ({ nodes }: Graph): boolean =>
+  nodes.some(({ operation }) => operation.kind === "constant" && operation.data.length >= largeConstant)
 
 const withBlocks = (
   recorded: Graph,
@@ -101,24 +111,54 @@ const withBlocks = (
 
 /** The second half of lowering: the model of a graph, node by node. */
 export const lowerSimplified = (graph: Graph, options: LoweringOptions): Lowered => {
+  const model = lowerNodes(graph, options)
+  return { model: arranged(finish(graph, model), model, options), graph, sources: model.sources }
+}
+
+const lowerNodes = (graph: Graph, options: LoweringOptions): ModelBuilder => {
   const model = new ModelBuilder(options)
   for (const argument of graph.arguments) model.place(argument.value, argumentInfo(argument).name)
   for (const node of graph.nodes) {
     model.source = node
     lowerNode(model, node)
   }
-  return { model: arranged(finish(graph, model), model), graph, sources: model.sources }
+  return model
 }
 
 /** The model as it takes the least memory. */
-const arranged = (lowered: OnnxModel, { optimizations, sources }: ModelBuilder): OnnxModel => {
+const arranged = (
+  lowered: OnnxModel,
+  { optimizations, sources }: ModelBuilder,
+  { rematerialize = false }: LoweringOptions
+): OnnxModel => {
   if (isRewritten(lowered, optimizations)) return lowered
   const standsFor = (added: OnnxNode, node: OnnxNode): void => {
     const source = sources.get(node.name)
     if (source !== undefined) sources.set(added.name, source)
   }
   const ordered = optimizations.overwrittenStates ? writesLast(lowered, standsFor) : lowered
-  return optimizations.hiddenShapes ? hideShapes(ordered, standsFor) : ordered
+  // What is cheap to compute again waits for what it is needed with, whatever runs before and after.
+  const listed = rematerialize === "all" ? asListed(ordered, endsLargeNode(ordered, sources), standsFor) : ordered
+  return optimizations.hiddenShapes ? hideShapes(listed, standsFor) : listed
+}
+
+/** Bytes from which on it matters when a value comes and goes: 64 KiB. */
+const placedBytes = 65_536
+
+/** Which nodes are the last that were appended for one of the graph that makes, or reads, a large value. */
+const endsLargeNode = (
+  { nodes }: OnnxModel,
+  sources: ReadonlyMap<string, Node>
+): (node: OnnxNode) => boolean => {
+  const isLarge = ({ inputs, operation: { kind }, outputs }: Node): boolean =>
+    kind !== "constant" && kind !== "after" && [...inputs, ...outputs].some((value) => bytesOf(value) >= placedBytes)
+  const last = new Map<Node, OnnxNode>()
+  for (const node of nodes) {
+    const source = sources.get(node.name)
+    if (source !== undefined && !isView(node) && isLarge(source)) last.set(source, node)
+  }
+  const ends = new Set(last.values())
+  return (node) => ends.has(node)
 }
 
 const lowerNode = (model: ModelBuilder, node: Node): void => {

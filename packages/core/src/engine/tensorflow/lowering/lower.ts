@@ -3,6 +3,7 @@
  */
 import type { Graph, Node, Value } from "../../graph/Graph.ts"
 import { economize, optimize } from "../../graph/optimize.ts"
+import type { Rematerialize } from "../../Rematerialize.ts"
 import type { TensorflowModel } from "../Model.ts"
 import {
   lowerConvolution,
@@ -46,8 +47,8 @@ export interface LoweringOptions {
   readonly xla: boolean
   /** Whether the graph is simplified first. Default true. */
   readonly optimize?: boolean
-  /** Whether what is cheap is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
-  readonly rematerialize?: boolean | undefined
+  /** What is computed again in place of being kept (`graph/passes/rematerialization.ts`). Default false. */
+  readonly rematerialize?: Rematerialize | undefined
 }
 
 /**
@@ -61,7 +62,8 @@ export interface LoweringOptions {
  */
 export const lower = (recorded: Graph, options: LoweringOptions): TensorflowModel => {
   const simplified = options.optimize === false ? recorded : optimize(recorded)
-  const graph = options.rematerialize === true ? economize(simplified) : simplified
+  const { rematerialize = false } = options
+  const graph = rematerialize === false ? simplified : economize(rematerialize)(simplified)
   const model = new ModelBuilder(graph.name, options.xla)
   const placed = placeArguments(model, graph)
   for (const node of graph.nodes) lowerNode(model, node)
