@@ -172,6 +172,24 @@ it.effect("leaves a graph alone that keeps nothing it could compute again", () =
     assert.strictEqual(rematerialization(Infinity)(graph), graph)
   }))
 
+it.effect("has no copy wait for the next elements of a state, which wait for all that reads the present ones", () =>
+  Effect.gen(function*() {
+    const program = {
+      name: "update",
+      state: { w: f32(64, 64) },
+      input: { x: f32(64, 64) },
+      apply: ({ w }: Tensors, { x }: Tensors) => {
+        const [filter, update] = [tf.sin(w!), tf.cos(x!)]
+        return { state: { w: tf.add(w!, update) }, output: { y: tf.matMul(x as tf.Tensor2D, filter as tf.Tensor2D) } }
+      }
+    }
+    const graph = optimize(yield* trace(program, "onnx"))
+    assert.deepStrictEqual(kindsOf(graph), ["unary", "unary", "binary", "matMul"])
+    const next = graph.results.find(({ role }) => role === "state")!.value
+    const { nodes } = emptied(2, 0)(graph)
+    assert.isFalse(nodes.some(({ inputs }) => inputs.includes(next)))
+  }))
+
 it.effect("has squares summed before they are averaged", () =>
   Effect.gen(function*() {
     const program = {

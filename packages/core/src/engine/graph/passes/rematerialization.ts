@@ -25,6 +25,7 @@ import type { Operation } from "../Operation.ts"
 import type { Origin } from "../Origin.ts"
 import type { Pass } from "../rewrite.ts"
 import { deadCode } from "./deadCode.ts"
+import { lastNodes } from "./runningOrder.ts"
 
 /** Bytes under which a value is not worth a wait: 4 KiB. */
 export const smallBytes = 4096
@@ -217,6 +218,8 @@ const withLateCopies = ({ early, graph, isSmall, late }: Halves, kept: ReadonlyS
     const kind = producers.get(value)?.operation.kind
     return kind !== undefined && kind !== "constant" && kind !== "fill"
   }
+  // What writes a state is no event: it waits itself for all that reads the state, copies too.
+  const isLast = lastNodes(graph)
   let latest: Value | undefined
   for (const node of late) {
     const event = node.inputs.findLast(isEvent) ?? latest
@@ -226,7 +229,7 @@ const withLateCopies = ({ early, graph, isSmall, late }: Halves, kept: ReadonlyS
     builder.nodes.push({ ...node, inputs })
     if (!node.inputs.some((input) => isEvent(input) || isComputedEarly(input))) continue
     for (const output of node.outputs) events.add(output)
-    latest = node.outputs[0]
+    if (!isLast.has(node)) latest = node.outputs[0]
   }
   return { ...graph, nodes: builder.nodes }
 }

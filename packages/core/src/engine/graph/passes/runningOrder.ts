@@ -85,8 +85,8 @@ const soon: Pass = (graph) => {
   return { ...graph, nodes: [...nodes] }
 }
 
-/** The nodes that no convolution or product depends on. */
-const lastNodes = ({ nodes }: Graph): ReadonlySet<Node> => {
+/** The nodes that no convolution or product depends on: of a training step, those of its optimiser. */
+export const lastNodes = ({ nodes }: Graph): ReadonlySet<Node> => {
   const needed = new Set<Value>()
   const last = new Set<Node>()
   for (const node of nodes.toReversed()) {
