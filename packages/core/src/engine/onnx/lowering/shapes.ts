@@ -54,6 +54,12 @@ export const lowerConcat = (model: ModelBuilder, node: Node, { axis }: Of<"conca
   model.place(output, model.node("Concat", inputs, { axis: order.indexOf(axis) }), order)
 }
 
+/** Pieces of so many elements that lie together, of each tensor one in turn. */
+export const interleave = (model: ModelBuilder, tensors: ReadonlyArray<string>, piece: number): string =>
+  tensors.length === 1
+    ? tensors[0]!
+    : model.node("Concat", tensors.map((tensor) => model.reshape(tensor, [-1, piece])), { axis: 1 })
+
 export const lowerSplit = (model: ModelBuilder, node: Node, { axis, sizes }: Of<"split">): void => {
   const { name, order } = model.placement(node.inputs[0]!)
   const parts = model.nodeMany("Split", [name, model.integers(sizes)], sizes.length, { axis: order.indexOf(axis) })

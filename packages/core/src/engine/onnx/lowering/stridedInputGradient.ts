@@ -11,6 +11,7 @@ import type { Window } from "../../graph/Operation.ts"
 import { convolveBlocks, inBlocks, outOfBlocks } from "./convolve.ts"
 import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst } from "./order.ts"
+import { interleave } from "./shapes.ts"
 import { transpose } from "./transpose.ts"
 
 type Shape4 = readonly [number, number, number, number]
@@ -84,9 +85,3 @@ const filterBlocks = (model: ModelBuilder, filter: Value, block: number): string
   const blocks = model.reshape(model.node("ReorderInput", [images], {}, blockedDomain), split)
   return transpose(model, blocks, split, [1, 0, 2])
 }
-
-/** Pieces of so many elements, one of each tensor in turn. */
-const interleave = (model: ModelBuilder, tensors: ReadonlyArray<string>, piece: number): string =>
-  tensors.length === 1
-    ? tensors[0]!
-    : model.node("Concat", tensors.map((tensor) => model.reshape(tensor, [-1, piece])), { axis: 1 })

@@ -13,6 +13,7 @@
 import type { Shape } from "../../../tensor/HostTensor.ts"
 import type { Window } from "../../graph/Operation.ts"
 import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
+import { interleave } from "./shapes.ts"
 
 /** A convolution: the image, [batch, inputs, height, width], the filter's size and channels, and the window. */
 export interface Convolution {
@@ -77,12 +78,9 @@ export const convolveByWinograd = (
     ] as const
   })
 
-  // [..., height / 2, width / 2, block] of four results, to [..., height, width, block].
-  const blocks = batch! * outputs / block
-  const joined = (parts: ReadonlyArray<string>, rows: number, elements: number) =>
-    model.node("Concat", parts.map((part) => model.reshape(part, [rows, elements])), { axis: 1 })
-  const rows = results.map((pair) => joined(pair, blocks * height! * width! / 4, block))
-  return model.reshape(joined(rows, blocks * height! / 2, width! * block), [batch!, outputs, height!, width!])
+  // A result is a block of channels, and a row all its results.
+  const rows = results.map((pair) => interleave(model, pair, block))
+  return model.reshape(interleave(model, rows, width! * block), [batch!, outputs, height!, width!])
 }
 
 /**
