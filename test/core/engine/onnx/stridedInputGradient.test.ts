@@ -3,29 +3,15 @@
  * convolution. (That this gives the right numbers is the engine conformance suite's business; here are more windows.)
  */
 import { assert, layer } from "@effect/vitest"
-import { float32, type HostTensor, type Shape, sizeOf } from "@effusion/core/tensor"
-import { Context, Effect, Layer } from "effect"
+import type { HostTensor, Shape } from "@effusion/core/tensor"
+import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph, Value } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import type { Window } from "../../../../packages/core/src/engine/graph/Operation.ts"
-import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx/internal/probe.ts"
-import { makeRuntime, type Runtime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
-import { hash, seeds } from "../../../conformance/arbitraries.ts"
+import { seeds } from "../../../conformance/arbitraries.ts"
 import { property } from "../../../conformance/check.ts"
-
-/** A runtime, and the channels of a block of its blocked convolution. */
-class Blocks extends Context.Service<Blocks, { readonly runtime: Runtime; readonly block: number | undefined }>()(
-  "test/core/engine/onnx/Blocks"
-) {
-  static readonly layer = Layer.effect(
-    Blocks,
-    Effect.gen(function*() {
-      const runtime = yield* makeRuntime({ threads: 1 })
-      return { runtime, block: yield* probeConvolutionBlock(runtime) }
-    })
-  )
-}
+import { Blocks, uniform } from "./convolutionBlocks.ts"
 
 /** Along one axis. */
 interface Axis {
@@ -74,10 +60,8 @@ const run = Effect.fnUntraced(function*(graph: Graph, convolutionBlock: number |
   const model = lower(graph, { convolutionBlock })
   const executable = yield* runtime.compileModel({ program: graph.name, signature: graph.signature, model })
   const instance = yield* executable.start({})
-  const random = ({ shape }: { readonly shape: Shape }, salt: number): HostTensor =>
-    float32(shape, Float32Array.from({ length: sizeOf(shape) }, (_, i) => 2 * hash(seed + salt, i) - 1))
   const { dy, filter } = graph.signature.input
-  const { dx } = (yield* instance.step({ dy: random(dy!, 0), filter: random(filter!, 1) })) as {
+  const { dx } = (yield* instance.step({ dy: uniform(dy!, seed, 0), filter: uniform(filter!, seed, 1) })) as {
     readonly dx: HostTensor
   }
   return Float64Array.from(dx.data)

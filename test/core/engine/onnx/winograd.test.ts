@@ -4,30 +4,16 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { float32, type Shape, sizeOf } from "@effusion/core/tensor"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph, Value } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import type { Window } from "../../../../packages/core/src/engine/graph/Operation.ts"
-import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx/internal/probe.ts"
-import { makeRuntime, type Runtime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { isFasterByWinograd } from "../../../../packages/core/src/engine/onnx/lowering/winograd.ts"
 import { without } from "../../../../packages/core/src/engine/onnx/Optimizations.ts"
 import { hash, seeds } from "../../../conformance/arbitraries.ts"
 import { property } from "../../../conformance/check.ts"
-
-/** A runtime, and the channels of a block of its blocked convolution. */
-class Blocks extends Context.Service<Blocks, { readonly runtime: Runtime; readonly block: number | undefined }>()(
-  "test/core/engine/onnx/winograd/Blocks"
-) {
-  static readonly layer = Layer.effect(
-    Blocks,
-    Effect.gen(function*() {
-      const runtime = yield* makeRuntime({ threads: 2 })
-      return { runtime, block: yield* probeConvolutionBlock(runtime) }
-    })
-  )
-}
+import { Blocks } from "./convolutionBlocks.ts"
 
 interface Sizes {
   readonly batch: number
