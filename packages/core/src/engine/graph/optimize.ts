@@ -1,7 +1,6 @@
 /**
  * The passes, in order. Each is held to the graph before it by a property: same results for all inputs.
  */
-import type { Rematerialize } from "../Rematerialize.ts"
 import type { Graph } from "./Graph.ts"
 import { algebra } from "./passes/algebra.ts"
 import { commonSubexpressions } from "./passes/commonSubexpressions.ts"
@@ -44,7 +43,7 @@ export const optimize = (graph: Graph, on?: { readonly [Name in PassName]: boole
  * @example
  * economize(true)(optimize(graph))
  */
-export const economize = (rematerialize: Exclude<Rematerialize, false>): Pass => (graph) =>
+export const economize = (rematerialize: true | "all"): Pass => (graph) =>
   reductionsFirst(largeBytes)(
     rematerialize === "all"
       ? rematerialization(smallBytes, spendings)(runningOrder(graph))
