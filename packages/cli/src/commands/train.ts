@@ -84,7 +84,7 @@ const flags = {
   ),
   rematerializeAll: Flag.Boolean("rematerialize-all").pipe(
     Flag.withDescription("Compute convolutions and products again as well: the least memory, and more time"),
-    Flag.withDefault(false)
+    Flag.optional
   ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("folder"),
@@ -178,6 +178,10 @@ const resolveFlags = (flags: Flags) =>
     overrides: overridesOf(flags)
   })
 
+/** What both flags say together: the further one, where it is set; else, where either is, whether anything is computed again. */
+const degreeOf = (cheap: Option.Option<boolean>, all: Option.Option<boolean>): Option.Option<boolean | "all"> =>
+  Option.contains(all, true) ? Option.some("all") : Option.orElse(cheap, () => all)
+
 const overridesOf = (flags: Flags): Overrides => {
   const { batchSize, data, learningRate, rematerialize, rematerializeAll, schedule, seed, steps, threads } = flags
   return {
@@ -188,9 +192,10 @@ const overridesOf = (flags: Flags): Overrides => {
     ...Option.match(schedule, { onNone: () => ({}), onSome: (schedule) => ({ schedule }) }),
     ...Option.match(seed, { onNone: () => ({}), onSome: (seed) => ({ seed }) }),
     ...Option.match(threads, { onNone: () => ({}), onSome: (threads) => ({ threads }) }),
-    ...rematerializeAll
-      ? { rematerialize: "all" }
-      : Option.match(rematerialize, { onNone: () => ({}), onSome: (rematerialize) => ({ rematerialize }) })
+    ...Option.match(degreeOf(rematerialize, rematerializeAll), {
+      onNone: () => ({}),
+      onSome: (rematerialize) => ({ rematerialize })
+    })
   }
 }
 

@@ -15,8 +15,9 @@ import { setFlagsFromString } from "node:v8"
  */
 export const keepHeapSmall = (): void => {
   keepYoungSpace()
-  // Where a heap is made, as for a worker thread, the growth of all of them is set to what is usual.
-  process.on("worker", (worker) => worker.once("online", keepYoungSpace))
+  // Where a heap is made, as for a worker thread, the growth of all of them is set to what is usual until the thread has begun;
+  // one that ends may have made another.
+  process.on("worker", (worker) => worker.once("online", keepYoungSpace).once("exit", keepYoungSpace))
 }
 
 const keepYoungSpace = (): void => setFlagsFromString("--semi-space-growth-factor=1")

@@ -9,9 +9,9 @@ import { EngineUnavailable } from "./EngineError.ts"
  * Whether an option is on; it is off where it is not given. Fails with `EngineUnavailable` where it is neither true nor
  * false: types allow nothing else, and JavaScript does.
  *
- * @param option what it is called, as the rest of a sentence about "its": `rematerialize`
+ * @param option what it is called, as the rest of a sentence about "its": `optimization "algebra"`
  * @example
- * yield* checkedFlag("onnx", "rematerialize", undefined) // => false
+ * yield* checkedFlag("onnx", "optimization \"algebra\"", undefined) // => false
  */
 export const checkedFlag = (
   engine: string,

@@ -146,7 +146,8 @@ export const load = Effect.fnUntraced(function*(
 })
 
 /**
- * {@link load}, but of the state only the weights to sample or to evaluate with are kept: a quarter of what Adam trains with.
+ * {@link load}, but of the state only the weights to sample or to evaluate with are kept: a quarter of what Adam trains with, where
+ * weights are averaged.
  * Every byte of the checkpoint is checked all the same.
  *
  * Fails with {@link CheckpointNotFound}, {@link CheckpointDamaged} and {@link CheckpointUnreadable}.

@@ -20,7 +20,10 @@ import {
   spendings
 } from "../../../../packages/core/src/engine/graph/passes/rematerialization.ts"
 import { runningOrder } from "../../../../packages/core/src/engine/graph/passes/runningOrder.ts"
-import { lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx/internal/probe.ts"
+import { lower, lowerSimplified } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
+import { overwritable } from "../../../../packages/core/src/engine/onnx/lowering/overwritable.ts"
+import type { Rematerialize } from "../../../../packages/core/src/engine/Rematerialize.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import type { Instance } from "../../../conformance/Case.ts"
 import { property, toHost } from "../../../conformance/check.ts"
@@ -30,6 +33,8 @@ import { tinyTrainingProgram } from "../../../support/tinyTraining.ts"
 import { runtimeLayer, TestRuntime } from "../onnx/models.ts"
 
 type Tensors = { readonly [name: string]: Tensor }
+
+const block = Effect.flatMap(TestRuntime, probeConvolutionBlock)
 
 /** Steps a state with a graph, as it is. */
 const run = Effect.fnUntraced(function*(graph: Graph, state: NamedHost, inputs: ReadonlyArray<NamedHost>) {
@@ -140,6 +145,22 @@ layer(runtimeLayer({ threads: 1 }))("rematerialization", (it) => {
       }
     }))
 
+  it.effect("trains to the same bits as it is lowered, in the order that ONNX Runtime is told", () =>
+    Effect.gen(function*() {
+      const { input, program, state } = yield* tinyTrainingProgram
+      const { compileModel } = yield* TestRuntime
+      const graph = yield* trace(program, "onnx")
+      const train = Effect.fnUntraced(function*(rematerialize: Rematerialize) {
+        const model = lower(graph, { rematerialize, convolutionBlock: yield* block, stateBlock: 1000 })
+        const executable = yield* compileModel({ program: graph.name, signature: graph.signature, model })
+        const instance = yield* executable.start(state)
+        const outputs = yield* Effect.forEach([0, 1, 2], (step) => instance.step(input(step)))
+        return [...outputs, yield* instance.read].map((tensors) => bits(tensors as NamedHost))
+      }, Effect.scoped)
+      const expected = yield* train(false)
+      for (const rematerialize of [true, "all"] as const) assert.deepStrictEqual(yield* train(rematerialize), expected)
+    }))
+
   it.effect("keeps fewer convolutions than there are where these may be computed again, and no bit differs", () =>
     Effect.gen(function*() {
       const graph = optimize(yield* trace(deep, "onnx"))
@@ -188,6 +209,26 @@ it.effect("has no copy wait for the next elements of a state, which wait for all
     const next = graph.results.find(({ role }) => role === "state")!.value
     const { nodes } = emptied(2, 0)(graph)
     assert.isFalse(nodes.some(({ inputs }) => inputs.includes(next)))
+  }))
+
+it.effect("has states written over, also where something is made of the next elements and of what is computed again", () =>
+  Effect.gen(function*() {
+    const program = {
+      name: "reader",
+      state: { w: f32(256, 256) },
+      input: { x: f32(256, 256) },
+      apply: ({ w }: Tensors, { x }: Tensors) => {
+        const a = tf.neg(w!)
+        const y = tf.matMul(x as tf.Tensor2D, a as tf.Tensor2D)
+        const b = tf.matMul(y, x as tf.Tensor2D)
+        const next = tf.add(w!, b)
+        return { state: { w: next }, output: { y: tf.mul(b, y), z: tf.mul(next, a) } }
+      }
+    }
+    const graph = yield* trace(program, "onnx")
+    for (const rematerialize of [false, true, "all"] as const) {
+      assert.deepStrictEqual([...overwritable(lower(graph, { rematerialize }))], ["w"], String(rematerialize))
+    }
   }))
 
 it.effect("has squares summed before they are averaged", () =>

@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph, Value } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import type { Window } from "../../../../packages/core/src/engine/graph/Operation.ts"
+import { computesWithConstants } from "../../../../packages/core/src/engine/onnx/lowering/constants.ts"
 import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { isFasterByWinograd } from "../../../../packages/core/src/engine/onnx/lowering/winograd.ts"
 import { without } from "../../../../packages/core/src/engine/onnx/Optimizations.ts"
@@ -86,6 +87,8 @@ const cases = fc.record({ drawn: sizes, seed: seeds })
 
 const largest: Sizes = { batch: 4, image: [16, 16], inputs: 128, outputs: 112 }
 
+const wide: Sizes = { batch: 4, image: [8, 34], inputs: 112, outputs: 128 }
+
 layer(Blocks.layer)("a convolution by Winograd's algorithm", (it) => {
   it.effect("is exact on numbers whose sums are, at every edge and corner", () =>
     property(cases, ({ drawn, seed }) =>
@@ -95,7 +98,7 @@ layer(Blocks.layer)("a convolution by Winograd's algorithm", (it) => {
           Math.floor(9 * hash(seed + name.length, i) - 4) * (name === "filter" ? 4 : 1)
         const [actual, expected] = yield* bothWays(drawn, element)
         assert.deepStrictEqual(actual, expected)
-      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }]] }))
+      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }], [{ drawn: wide, seed: 2 }]] }))
 
   it.effect("loses no more than rounding does", () =>
     property(cases, ({ drawn, seed }) =>
@@ -110,7 +113,7 @@ layer(Blocks.layer)("a convolution by Winograd's algorithm", (it) => {
           )
           assert.isAtMost(furthest, 1e-5 * typical, `${name} of ${JSON.stringify(drawn)}`)
         }
-      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }]] }))
+      }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }], [{ drawn: wide, seed: 2 }]] }))
 })
 
 describe("Winograd's algorithm", () => {
@@ -122,6 +125,12 @@ describe("Winograd's algorithm", () => {
     assert.strictEqual(operators(convolution(largest), true), 64)
     assert.strictEqual(operators(convolution(largest), false), 2)
     assert.strictEqual(operators(convolution({ ...largest, inputs: 64, outputs: 64 }), true), 2)
+  })
+
+  it("brings no constants that count as weights", () => {
+    const { initializers, ...model } = lowered(convolution({ ...largest, inputs: 256, outputs: 256 }), 16, true)
+    assert.isTrue(initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= 1024))
+    assert.isFalse(computesWithConstants({ ...model, initializers }))
   })
 
   it("is for 3x3 filters that keep the size of images with an even height and width", () => {

@@ -212,24 +212,26 @@ const withLateCopies = ({ early, graph, isSmall, late }: Halves, kept: ReadonlyS
   }
 
   /** What is computed late, and cannot be computed before the moment. */
+  const isLate = new Set<Value>()
+  /** Of that, what copies may wait for: not what writes a state, which waits itself for all that reads the state, copies too. */
   const events = new Set<Value>()
-  const isEvent = (value: Value): boolean => events.has(value)
+  const isLast = lastNodes(graph)
   const isComputedEarly = (value: Value): boolean => {
     const kind = producers.get(value)?.operation.kind
     return kind !== undefined && kind !== "constant" && kind !== "fill"
   }
-  // What writes a state is no event: it waits itself for all that reads the state, copies too.
-  const isLast = lastNodes(graph)
   let latest: Value | undefined
   for (const node of late) {
-    const event = node.inputs.findLast(isEvent) ?? latest
+    const event = node.inputs.findLast((input) => events.has(input)) ?? latest
     const inputs = event === undefined
       ? node.inputs
       : node.inputs.map((input) => (producers.has(input) ? copyOf(input, event) : input))
     builder.nodes.push({ ...node, inputs })
-    if (!node.inputs.some((input) => isEvent(input) || isComputedEarly(input))) continue
+    if (!node.inputs.some((input) => isLate.has(input) || isComputedEarly(input))) continue
+    for (const output of node.outputs) isLate.add(output)
+    if (isLast.has(node)) continue
     for (const output of node.outputs) events.add(output)
-    if (!isLast.has(node)) latest = node.outputs[0]
+    latest = node.outputs[0]
   }
   return { ...graph, nodes: builder.nodes }
 }

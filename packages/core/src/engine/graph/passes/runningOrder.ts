@@ -48,7 +48,7 @@ const late: Pass = (graph) => {
 
 /**
  * Puts what makes much less than it reads, and what nothing expensive waits for, after the last of its operands. What writes the
- * next elements of a state comes after all that reads the present ones, so that these may be written over.
+ * next elements of a state comes after all that reads the present ones as they are, so that these may be written over.
  */
 const soon: Pass = (graph) => {
   const bytes = bytesIn(graph)

@@ -1,7 +1,7 @@
 /**
  * Tells programs whose weights are constants from those whose weights are state.
  */
-import type { OnnxModel } from "../Model.ts"
+import type { OnnxInitializer, OnnxModel } from "../Model.ts"
 import type { Optimizations } from "../Optimizations.ts"
 
 /** Elements from which on a constant may be weights. */
@@ -25,8 +25,10 @@ export const largeConstant = 1024
  * computesWithConstants(lower(graph))
  */
 export const computesWithConstants = (model: OnnxModel): boolean =>
-  model.initializers.some(({ data, shape }) => shape.length >= 2 && data.length >= largeConstant) &&
-  !hasStateForWeights(model)
+  model.initializers.some(isLargeMatrix) && !hasStateForWeights(model)
+
+const isLargeMatrix = ({ auxiliary, data, shape }: OnnxInitializer): boolean =>
+  auxiliary !== true && shape.length >= 2 && data.length >= largeConstant
 
 /**
  * Whether ONNX Runtime rewrites a model with its optimizer. It goes by shapes then, and moves nodes as it likes: neither is
