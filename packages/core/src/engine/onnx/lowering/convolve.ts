@@ -126,8 +126,7 @@ export const filterOf = (model: ModelBuilder, value: Value): Filter => {
 }
 
 /**
- * The filter of the convolution that goes the other way: turned by 180 degrees, with inputs and outputs exchanged. In blocks,
- * each of its elements is an image whose channels are the inputs, and whose pixels are the outputs.
+ * The filter of the convolution that goes the other way: turned by 180 degrees, with inputs and outputs exchanged.
  */
 export const turnedFilterOf = (model: ModelBuilder, value: Value): Filter => {
   const [height, width, inputs, outputs] = value.shape as FilterShape
@@ -139,18 +138,33 @@ export const turnedFilterOf = (model: ModelBuilder, value: Value): Filter => {
       const exchanged = model.reshape(turned(model.inOrder(value, [0, 1, 3, 2])), [height, width, outputs, inputs])
       return model.rearrange(exchanged, [height, width, outputs, inputs], plainOrder(4), filterOrder)
     },
-    inBlocks: (block) => {
-      const images = model.reshape(model.plain(value), [elements, inputs, outputs, 1])
-      const split = [elements, inputs * outputs / block ** 2, block * block]
-      const blocks = model.reshape(turned(model.node("ReorderInput", [images], {}, blockedDomain)), split)
-      return model.reshape(transpose(model, blocks, split, [1, 0, 2]), [inputs, outputs, height, width])
-    },
+    inBlocks: (block) => model.reshape(exchangedBlocks(model, value, block, turned), [inputs, outputs, height, width]),
     sumsInBlocks: () => {
       const sums = filterSums(model, model.reshape(model.plain(value), [9, inputs * outputs]), { turned: true })
       const images = model.reshape(sums, [16, inputs, outputs, 1])
       return apart(model, model.node("ReorderInput", [images], {}, blockedDomain), [inputs, outputs])
     }
   }
+}
+
+/**
+ * A filter with inputs and outputs exchanged, in blocks of both, [blocks, elements, of a block]: each of its elements is brought
+ * into blocks as an image whose channels are the inputs, and whose pixels are the outputs.
+ *
+ * @param arranged puts the elements, which lie one after the other, in another order; they stay as they are unless given
+ */
+export const exchangedBlocks = (
+  model: ModelBuilder,
+  value: Value,
+  block: number,
+  arranged: (elements: string) => string = (elements) => elements
+): string => {
+  const [height, width, inputs, outputs] = value.shape as FilterShape
+  const elements = height * width
+  const images = model.reshape(model.plain(value), [elements, inputs, outputs, 1])
+  const split = [elements, inputs * outputs / block ** 2, block * block]
+  const blocks = model.reshape(arranged(model.node("ReorderInput", [images], {}, blockedDomain)), split)
+  return transpose(model, blocks, split, [1, 0, 2])
 }
 
 /** 16 filters of 1x1 that lie one after the other. */

@@ -3,7 +3,7 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Operation } from "../../graph/Operation.ts"
-import { windowAttributes } from "./convolve.ts"
+import { inBlocks, outOfBlocks, windowAttributes } from "./convolve.ts"
 import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst } from "./order.ts"
 import { slice } from "./shapes.ts"
@@ -52,11 +52,14 @@ export const lowerDepthwiseFilterGradient = (
       return model.node("Conv", [given, model.reshape(dy, [filters, 1, rows, columns])], attributes)
     }
     // In blocks, filters of one channel each lie as an image of so many channels does.
-    const [a, b] = [given, model.reshape(dy, [1, images, rows, columns])].map((name) =>
-      model.node("ReorderInput", [name], {}, blockedDomain)
-    ) as [string, string]
-    const inBlocks = model.node("Conv", [a, model.reshape(b, [images, 1, rows, columns])], attributes, blockedDomain)
-    return model.node("ReorderOutput", [inBlocks], { channels: images }, blockedDomain)
+    const weights = model.reshape(inBlocks(model, model.reshape(dy, [1, images, rows, columns])), [
+      images,
+      1,
+      rows,
+      columns
+    ])
+    const result = model.node("Conv", [inBlocks(model, given), weights], attributes, blockedDomain)
+    return outOfBlocks(model, result, images)
   }
 
   // Where windows leave rows or columns of the image out, there are more results than the filter has elements.

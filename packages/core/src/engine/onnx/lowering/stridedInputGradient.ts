@@ -8,11 +8,10 @@
  */
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { Window } from "../../graph/Operation.ts"
-import { convolveBlocks, inBlocks, outOfBlocks } from "./convolve.ts"
-import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
+import { convolveBlocks, exchangedBlocks, inBlocks, outOfBlocks } from "./convolve.ts"
+import type { ModelBuilder } from "./ModelBuilder.ts"
 import { channelsFirst } from "./order.ts"
 import { interleave } from "./shapes.ts"
-import { transpose } from "./transpose.ts"
 
 type Shape4 = readonly [number, number, number, number]
 
@@ -41,7 +40,7 @@ export const stridedInputGradient = (model: ModelBuilder, node: Node, window: Wi
   if (!fits || down === undefined || across === undefined) return undefined
 
   const dy = inBlocks(model, model.inOrder(gradient, channelsFirst(4)))
-  const blocks = filterBlocks(model, filter, block)
+  const blocks = exchangedBlocks(model, filter, block)
   const convolved = (rows: Phase, columns: Phase): string => {
     const elements = rows.elements.flatMap((row) => columns.elements.map((column) => row * filterWidth + column))
     const some = model.node("Gather", [blocks, model.integers(elements)], { axis: 1 })
@@ -74,14 +73,4 @@ const phases = (
   const exist = length % stride === 0 &&
     found.every(({ elements, padding }) => elements.length > 0 && padding.every((n) => n >= 0))
   return exist ? found : undefined
-}
-
-/** The filter in blocks of inputs and outputs, [blocks, elements, of a block]: each element an image, as for a turned one. */
-const filterBlocks = (model: ModelBuilder, filter: Value, block: number): string => {
-  const [height, width, inputs, outputs] = filter.shape as Shape4
-  const elements = height * width
-  const images = model.reshape(model.plain(filter), [elements, inputs, outputs, 1])
-  const split = [elements, inputs * outputs / block ** 2, block * block]
-  const blocks = model.reshape(model.node("ReorderInput", [images], {}, blockedDomain), split)
-  return transpose(model, blocks, split, [1, 0, 2])
 }
