@@ -7,6 +7,7 @@ import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import { Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
+import { releaseGarbage } from "../../packages/cli/src/internal/garbage.ts"
 import { flopsOf } from "../../packages/core/src/engine/graph/flops.ts"
 import { optimize } from "../../packages/core/src/engine/graph/optimize.ts"
 import { trace } from "../../packages/core/src/engine/trace/trace.ts"
@@ -61,6 +62,7 @@ export const timeTrainingStep = (
     const begun = yield* now
     const executable = yield* engine.compile(program)
     const instance = yield* executable.start(begin({ seed: 0 }), { donate: true })
+    yield* releaseGarbage
     const step = (index: number) => {
       const values = input({ x0 }, Pipeline.draws(stage, { x0 }, { seed: 0, step: index }), index)
       return Effect.map(timed(instance.step(values)), ({ milliseconds }) => milliseconds)

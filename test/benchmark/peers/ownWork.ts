@@ -10,6 +10,7 @@ import { trainingProgram } from "@effusion/core/training"
 import { UNet } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Pull, Record, Stream } from "effect"
+import { releaseGarbage } from "../../../packages/cli/src/internal/garbage.ts"
 import type { RooflineSpec, SamplingSpec, TrainingSpec, Values } from "../compare/protocol.ts"
 import { timed } from "../shared/measure.ts"
 import { average, optimizer, services, stages } from "../shared/subject.ts"
@@ -33,6 +34,7 @@ export const openTraining = (spec: TrainingSpec, weights: HostTensors, inputs: H
       training.place({ step: 0, parameters: weights, average: weights, optimizer: moments }),
       { donate: true }
     )
+    yield* releaseGarbage
     let taken = 0
     const step = Effect.suspend(() => {
       const { draws, x0 } = batches[taken % batches.length]!

@@ -31,6 +31,7 @@ import { Clock, Deferred, Effect, Ref, Stream } from "effect"
 import { type RunConfig, trainingIdentity } from "../configuration/config.ts"
 import { averageOf, classesOf, optimizerOf, parameterCount } from "../configuration/session.ts"
 import { writeWhole } from "../files.ts"
+import { releaseGarbage } from "../internal/garbage.ts"
 import { invocation, quote } from "../invocation.ts"
 import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
 import { engineFields } from "../report/engine.ts"
@@ -241,6 +242,7 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
   const run = yield* resumeFrom === undefined
     ? Training.start(options)
     : Effect.flatMap(resumeFrom.state, (state) => Training.start({ ...options, resumeFrom: state }))
+  yield* releaseGarbage
 
   let progress = yield* progressSoFar(folder, config, resumeFrom?.step ?? 0)
   const startedAt = yield* Clock.currentTimeMillis
