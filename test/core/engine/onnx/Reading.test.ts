@@ -1,7 +1,14 @@
-/** The axes of constants, moved without a copy: held to moves that are made one after the other. */
+/** The axes of constants, moved without a copy, and sums of their slices: held to moves and sums made one after the other. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { copy, inOrder, permuted, type Reading } from "../../../../packages/core/src/engine/onnx/Reading.ts"
+import {
+  copy,
+  count,
+  inOrder,
+  permuted,
+  type Reading,
+  summed
+} from "../../../../packages/core/src/engine/onnx/Reading.ts"
 
 /** Elements with their axes permuted, by the definition. */
 const transposed = (
@@ -9,8 +16,8 @@ const transposed = (
   shape: ReadonlyArray<number>,
   permutation: ReadonlyArray<number>
 ) => {
-  const source = inOrder(shape)
-  const target = inOrder(permutation.map((axis) => shape[axis]!))
+  const { axes: source } = inOrder(shape)
+  const { axes: target } = inOrder(permutation.map((axis) => shape[axis]!))
   return elements.map((_, i) => {
     const place = target.map(({ size, stride }) => Math.floor(i / stride) % size)
     return elements[place.reduce((at, index, axis) => at + index * source[permutation[axis]!]!.stride, 0)]!
@@ -90,9 +97,58 @@ describe("a reading", () => {
     copy(
       new Uint8Array(BigUint64Array.of(1n, 2n ** 63n, 3n).buffer),
       8,
-      [{ size: 3, stride: 1 }],
+      inOrder([3]),
       new Uint8Array(wide.buffer)
     )
     assert.deepStrictEqual([...wide], [1n, 2n ** 63n, 3n])
+  })
+})
+
+/** Sums of slices along the first axis, rounded to float32 one after the other. */
+const sumsOf = (elements: ReadonlyArray<number>, factors: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const size = elements.length / factors.length
+  return Array.from(
+    { length: size },
+    (_, i) => factors.reduce((sum, factor, slice) => Math.fround(sum + factor * elements[slice * size + i]!), 0)
+  )
+}
+
+const readFloats = (elements: ReadonlyArray<number>, reading: Reading): ReadonlyArray<number> => {
+  const target = new Float32Array(count(reading))
+  copy(new Uint8Array(Float32Array.from(elements).buffer), 4, reading, new Uint8Array(target.buffer))
+  return Array.from(target)
+}
+
+describe("a reading of sums", () => {
+  const drawn = fc.tuple(moves, fc.gen())
+
+  it("adds slices of what moving the axes gives, where there is one", () => {
+    let found = 0
+    fc.assert(fc.property(drawn, ([{ elements, moves }, gen]) => {
+      const numbers = Array.from({ length: elements }, (_, i) => Math.fround(Math.sin(i)))
+      const [{ permutation, shape }, ...others] = moves as [typeof moves[number], ...typeof moves]
+      const result = permutation.map((axis) => shape[axis]!)
+      const factors = Array.from({ length: result[0]! }, () => gen(() => fc.constantFrom(-1, 0, .25, .5, 1)))
+      let expected = sumsOf(transposed(numbers, shape, permutation), factors)
+      let reading = summed(permuted(inOrder(shape), shape, permutation)!, result, factors)
+      assert.strictEqual(count(reading!), elements / result[0]!)
+      // What was added up can be moved as well.
+      for (const { permutation, shape } of others) {
+        const scaled = shape.map((size, axis) => axis === 0 ? size / result[0]! : size)
+        if (!Number.isInteger(scaled[0])) return
+        expected = transposed(expected, scaled, permutation)
+        reading = reading && permuted(reading, scaled, permutation)
+      }
+      if (reading === undefined) return
+      found++
+      assert.deepStrictEqual(readFloats(numbers, reading), expected)
+    }))
+    assert.isAbove(found, 30)
+  })
+
+  it("is none of sums, nor where the axis would begin inside another", () => {
+    const turned = permuted(inOrder([2, 3]), [2, 3], [1, 0])!
+    assert.isUndefined(summed(turned, [2, 3], [1, 1]))
+    assert.isUndefined(summed(summed(inOrder([2, 3]), [2, 3], [1, 1])!, [3], [1, 1, 1]))
   })
 })

@@ -14,7 +14,7 @@ import {
   loadSessionsInPlace,
   type Port
 } from "../../../../packages/core/src/engine/onnx/internal/session.ts"
-import { inOrder, permuted } from "../../../../packages/core/src/engine/onnx/Reading.ts"
+import { inOrder, permuted, summed } from "../../../../packages/core/src/engine/onnx/Reading.ts"
 import type { Elements } from "../../../../packages/core/src/engine/worker/protocol.ts"
 import { node } from "./models.ts"
 import { readModel } from "./wire.ts"
@@ -117,12 +117,37 @@ describe("encode", () => {
     }))
   })
 
+  it("adds up what is read as a sum", () => {
+    // a - e, b - f; and what is neither large enough to be kept apart nor a typed array is one as well.
+    const reading = summed(inOrder([3, 2]), [3, 2], [1, 0, -1])!
+    const small = { name: "small", dtype: "float32", shape: [2], data: [1, 2, 3, 4, 5, 6.5], reading } as const
+    const data = Float32Array.from({ length: 3000 }, (_, i) => i * i)
+    const large = {
+      name: "large",
+      dtype: "float32",
+      shape: [10, 100],
+      data,
+      reading: summed(inOrder([3, 1000]), [3, 1000], [.5, 0, -1])!
+    } as const
+    const sums = Array.from({ length: 1000 }, (_, i) => Math.fround(i * i / 2 - (i + 2000) ** 2))
+    const model = { name: "m", inputs: [], outputs: [], nodes: [], initializers: [small, large] }
+    const { model: bytes, weights } = encodeApart(model)
+    assert.strictEqual(weights.byteLength, 4032)
+    for (const decoded of [readModel(encode(model)), readModel(bytes, weights)]) {
+      assert.deepStrictEqual(decoded.model.initializers.map(({ data }) => data), [[-4, -4.5], sums])
+    }
+  })
+
   it("refuses an initializer whose elements do not fill its shape", () => {
-    const initializers = [{ name: "w", dtype: "float32" as const, shape: [2, 3], data: [1, 2] }]
-    assert.throws(
-      () => encode({ name: "m", inputs: [], outputs: [], initializers, nodes: [] }),
-      `initializer "w" has 2 elements, and its shape asks for 6`
-    )
+    const refused = (initializer: Omit<OnnxInitializer, "name" | "dtype" | "shape">) => {
+      const initializers = [{ name: "w", dtype: "float32" as const, shape: [2, 3], ...initializer }]
+      const model = { name: "m", inputs: [], outputs: [], initializers, nodes: [] }
+      const message = `initializer "w" has 2 elements, and its shape asks for 6`
+      assert.throws(() => encode(model), message)
+      assert.throws(() => encodeApart(model), message)
+    }
+    refused({ data: [1, 2] })
+    refused({ data: [1, 2, 3, 4, 5, 6], reading: summed(inOrder([3, 2]), [3, 2], [1, 1, 1])! })
   })
 })
 
@@ -131,9 +156,9 @@ const movedInitializer = fc.tuple(initializer, fc.gen()).map(([{ data, shape, ..
   const axes = shape.map((_, axis) => axis)
   const permutation = gen(() => fc.shuffledSubarray(axes, { minLength: axes.length }))
   const result = permutation.map((axis) => shape[axis]!)
-  const strides = inOrder(shape).map(({ stride }) => stride)
+  const strides = inOrder(shape).axes.map(({ stride }) => stride)
   const moved = Array.from(data, (_, i) => {
-    const source = inOrder(result).reduce(
+    const source = inOrder(result).axes.reduce(
       (at, { size, stride }, axis) => at + (Math.floor(i / stride) % size) * strides[permutation[axis]!]!,
       0
     )

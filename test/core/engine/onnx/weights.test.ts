@@ -2,6 +2,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { constants, Engine, stateless } from "@effusion/core/engine"
 import { encode, OnnxEngine, Optimizations } from "@effusion/core/engine/onnx"
+import type { DenoiserShape } from "@effusion/core/pipeline"
 import { float32, sizeOf } from "@effusion/core/tensor"
 import { UNet } from "@effusion/models"
 import * as tf from "@tensorflow/tfjs"
@@ -11,50 +12,87 @@ import { probeConvolutionBlock } from "../../../../packages/core/src/engine/onnx
 import { makeRuntime } from "../../../../packages/core/src/engine/onnx/internal/Runtime.ts"
 import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
 import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
+import { guidedDenoiser } from "../../../../packages/core/src/sampling/internal/guided.ts"
 import { denoisingProgram } from "../../../../packages/core/src/sampling/internal/program.ts"
 import { bits, type NamedHost } from "../../../conformance/tests.ts"
 import { uncollected } from "../../../support/collect.ts"
 import { tinyUNet } from "../../../support/tinyTraining.ts"
+import { uniform } from "./convolutionBlocks.ts"
 
 const sines = (shape: ReadonlyArray<number>) =>
   float32(shape, Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i) / 4))
 
-/** A step of a network that has filters in blocks of 8 and 16 channels, filters of 1 by 1, and those that have no blocks. */
-const denoising = () => {
-  const network = UNet.make(UNet.Config.make({ ...tinyUNet, block_out_channels: [16, 32] }))
-  const weights = Record.map(network.parameters, ({ shape }) => sines(shape))
-  return denoisingProgram(network, weights, { batch: 2, memory: [] })
-}
+const unet = (config: Partial<UNet.Config>) => UNet.make(UNet.Config.make({ ...tinyUNet, ...config }))
+
+const weightsOf = (network: DenoiserShape) => Record.map(network.parameters, ({ shape }) => sines(shape))
+
+/** Channels from which convolutions of images of 16 by 16 pixels are by Winograd's algorithm. */
+const wide = { sample_size: 16, block_out_channels: [128, 128] } as const
+
+/** Steps of networks: with filters in blocks of 8 and 16 channels, of 1 by 1, and that have no blocks; and of 3 by 3 that are summed. */
+const steps = [
+  [unet({ block_out_channels: [16, 32] }), 2],
+  [unet({ ...wide, down_block_types: ["DownBlock2D", "DownBlock2D"], up_block_types: ["UpBlock2D", "UpBlock2D"] }), 4]
+] as const
 
 describe("weights that are moved ahead", () => {
   it.effect("are the bits that the runtime would have moved, with its optimizer and without", () =>
     Effect.gen(function*() {
       const runtime = yield* makeRuntime({ threads: 1 })
       const probed = yield* probeConvolutionBlock(runtime)
-      const program = denoising()
-      const { coefficients, noise, t } = program.input
-      const input = Record.map({ coefficients, noise, t }, ({ shape }) => sines(shape))
-      const stepped = Effect.fnUntraced(function*(off: ReadonlyArray<Optimizations.Name>, convolutionBlock?: number) {
-        const optimizations = Optimizations.without(off)
-        const graph = yield* trace(program, "onnx")
-        const { signature } = graph
-        const model = lower(graph, { optimizations, convolutionBlock })
-        const executable = yield* runtime.compileModel({ program: "denoising", signature, model, optimizations })
-        const instance = yield* executable.start({ x: sines(program.state["x"]!.shape) })
-        yield* instance.step(input)
-        return { model, state: bits((yield* instance.read) as NamedHost) }
-      }, Effect.scoped)
-      for (const off of [[], ["runtimeOptimizer"], ["groupedTransposes", "axisOrders"]] as const) {
-        for (const block of [undefined, probed]) {
-          const expected = yield* stepped([...off, "constantMoves"], block)
-          const actual = yield* stepped(off, block)
-          assert.deepStrictEqual(actual.state, expected.state)
-          const named = new Set(actual.model.initializers.map(({ name }) => name))
-          const moves = ["Reshape", "Transpose", "ReorderInput"]
-          assert.isEmpty(actual.model.nodes.filter(({ inputs, op }) => moves.includes(op) && named.has(inputs[0]!)))
+      for (const [network, batch] of steps) {
+        const program = denoisingProgram(network, weightsOf(network), { batch, memory: [] })
+        const { coefficients, noise, t } = program.input
+        const input = Record.map({ coefficients, noise, t }, ({ shape }) => sines(shape))
+        const stepped = Effect.fnUntraced(function*(off: ReadonlyArray<Optimizations.Name>, convolutionBlock?: number) {
+          const optimizations = Optimizations.without(off)
+          const graph = yield* trace(program, "onnx")
+          const { signature } = graph
+          const model = lower(graph, { optimizations, convolutionBlock })
+          const executable = yield* runtime.compileModel({ program: "denoising", signature, model, optimizations })
+          const instance = yield* executable.start({ x: sines(program.state["x"]!.shape) })
+          yield* instance.step(input)
+          return { model, state: bits((yield* instance.read) as NamedHost) }
+        }, Effect.scoped)
+        for (const off of [[], ["runtimeOptimizer"], ["groupedTransposes", "axisOrders"]] as const) {
+          for (const block of [undefined, probed]) {
+            const expected = yield* stepped([...off, "constantMoves"], block)
+            const actual = yield* stepped(off, block)
+            assert.deepStrictEqual(actual.state, expected.state)
+            const named = new Set(actual.model.initializers.map(({ name }) => name))
+            const moves = ["Reshape", "Transpose", "ReorderInput"]
+            assert.isEmpty(actual.model.nodes.filter(({ inputs, op }) => moves.includes(op) && named.has(inputs[0]!)))
+          }
         }
       }
     }).pipe(Effect.scoped))
+})
+
+describe("a program that samples", () => {
+  it.effect("has each weight once, as it is used, guided too", () =>
+    Effect.gen(function*() {
+      const network = unet({ ...wide, num_class_embeds: 3, self_condition: true })
+      // Small ones that are equal would be joined.
+      const weights = Object.fromEntries(
+        Object.entries(network.parameters).map(([name, spec], salt) => [name, uniform(spec, 1, salt)])
+      )
+      const guided = guidedDenoiser(network, { classifierFree: { scale: 2, timesteps: [0, 1000] } })
+      const program = denoisingProgram(guided, weights, { batch: 4, memory: [] })
+      const { initializers, nodes } = lower(yield* trace(program, "onnx"), { convolutionBlock: 16 })
+      let summed = 0
+      for (const [name, { data, shape }] of Object.entries(weights)) {
+        if (data.length < 1024) continue
+        const own = initializers.filter((initializer) => (initializer.data as Float32Array).buffer === data.buffer)
+        const isSummed = own.some(({ reading }) => reading?.terms !== undefined)
+        if (isSummed) summed++
+        const elements = own.reduce((elements, { shape }) => elements + sizeOf(shape), 0)
+        assert.strictEqual(elements, isSummed ? 16 / 9 * data.length : data.length, `${name} ${shape.join()}`)
+        assert.strictEqual(own.length, isSummed ? 16 : 1, name)
+      }
+      assert.strictEqual(summed, 7)
+      // The sums of images and the products, of each filter twice.
+      assert.isAtLeast(nodes.filter(({ op }) => op === "Conv").length, summed * 64)
+    }))
 })
 
 /** A product with a matrix that nobody else has. */

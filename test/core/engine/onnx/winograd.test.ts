@@ -3,18 +3,26 @@
  * be computed so.)
  */
 import { assert, describe, it, layer } from "@effect/vitest"
+import { constants, stateless } from "@effusion/core/engine"
+import type { OnnxModel } from "@effusion/core/engine/onnx"
 import { float32, type Shape, sizeOf } from "@effusion/core/tensor"
+import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import type { Graph, Value } from "../../../../packages/core/src/engine/graph/Graph.ts"
 import type { Window } from "../../../../packages/core/src/engine/graph/Operation.ts"
+import { encodeApart } from "../../../../packages/core/src/engine/onnx/encode.ts"
 import { computesWithConstants } from "../../../../packages/core/src/engine/onnx/lowering/constants.ts"
 import { lower } from "../../../../packages/core/src/engine/onnx/lowering/lower.ts"
-import { isFasterByWinograd } from "../../../../packages/core/src/engine/onnx/lowering/winograd.ts"
+import { ModelBuilder } from "../../../../packages/core/src/engine/onnx/lowering/ModelBuilder.ts"
+import { filterSums, isFasterByWinograd } from "../../../../packages/core/src/engine/onnx/lowering/winograd.ts"
 import { without } from "../../../../packages/core/src/engine/onnx/Optimizations.ts"
+import { trace } from "../../../../packages/core/src/engine/trace/trace.ts"
 import { hash, seeds } from "../../../conformance/arbitraries.ts"
 import { property } from "../../../conformance/check.ts"
 import { Blocks } from "./convolutionBlocks.ts"
+import { compilation, evaluate, f32 } from "./models.ts"
+import { readModel } from "./wire.ts"
 
 interface Sizes {
   readonly batch: number
@@ -116,6 +124,67 @@ layer(Blocks.layer)("a convolution by Winograd's algorithm", (it) => {
       }), { numRuns: 6, examples: [[{ drawn: largest, seed: 1 }], [{ drawn: wide, seed: 2 }]] }))
 })
 
+/** Numbers of many magnitudes, zeros of both signs among them. */
+const spread = (seed: number) => (_: unknown, i: number): number => {
+  const kind = hash(seed, 3 * i)
+  const sign = hash(seed, 3 * i + 1) < .5 ? -1 : 1
+  return sign * (kind < .1 ? 0 : (1 + hash(seed, 3 * i + 2)) * 2 ** Math.floor(40 * kind - 20))
+}
+
+layer(Blocks.layer)("the sums of a filter that is a constant", (it) => {
+  const channels = fc.integer({ min: 1, max: 4 })
+  const filters = fc.record({ inputs: channels, outputs: channels, seed: seeds, turned: fc.boolean() })
+
+  it.effect("are those that the runtime makes, bit for bit, where it would have them", () =>
+    property(filters, ({ seed, turned, ...blocks }) =>
+      Effect.gen(function*() {
+        const { block, runtime } = yield* Blocks
+        if (block === undefined) return
+        const [inputs, outputs] = [block * blocks.inputs, block * blocks.outputs] as const
+        const filter = float32(
+          [3, 3, inputs, outputs],
+          Float32Array.from({ length: 9 * inputs * outputs }, spread(seed))
+        )
+
+        const computing = new ModelBuilder({ convolutionBlock: block })
+        const computed = filterSums(computing, "input.filter", [inputs, outputs], { turned })
+        for (const [i, sum] of computed.entries()) {
+          computing.append({
+            name: `${i}`,
+            domain: "",
+            op: "Identity",
+            inputs: [sum],
+            outputs: [`output.${i}`],
+            attributes: {}
+          })
+        }
+        const shape = turned ? [inputs, outputs, 1, 1] : [outputs, inputs, 1, 1]
+        const expected = yield* evaluate(
+          runtime,
+          compilation({
+            input: { filter: f32(...filter.shape) },
+            output: Object.fromEntries(computed.map((_, i) => [i, f32(...shape)])),
+            initializers: [...computing.initializers.values()],
+            nodes: computing.nodes
+          }),
+          { filter }
+        )
+
+        const writing = new ModelBuilder({ convolutionBlock: block })
+        const constant = writing.constant(filter.data, filter.shape, "float32")
+        const names = filterSums(writing, constant, [inputs, outputs], { turned })
+        assert.isEmpty(writing.nodes)
+        const initializers = names.map((name) => writing.initializers.get(name)!)
+        const { model, weights } = encodeApart({ name: "m", inputs: [], outputs: [], nodes: [], initializers })
+        const written = readModel(model, weights).model.initializers
+        assert.strictEqual(written.length, 16)
+        for (const [i, sum] of written.entries()) {
+          assert.deepStrictEqual(sum.shape, shape)
+          assert.deepStrictEqual(sum.data, Array.from(expected[i]!.data))
+        }
+      }), { numRuns: 20 }))
+})
+
 describe("Winograd's algorithm", () => {
   const operators = (graph: Graph, byWinograd: boolean) =>
     lowered(graph, 16, byWinograd).nodes.filter(({ op }) => op === "Conv").length
@@ -126,6 +195,35 @@ describe("Winograd's algorithm", () => {
     assert.strictEqual(operators(convolution(largest), false), 2)
     assert.strictEqual(operators(convolution({ ...largest, inputs: 64, outputs: 64 }), true), 2)
   })
+
+  const count = ({ nodes }: OnnxModel, op: string) => nodes.filter((node) => node.op === op).length
+
+  it.effect("sums a filter once, however often it convolves", () =>
+    Effect.gen(function*() {
+      const images = { shape: [4, 16, 16, 128], dtype: "float32" } as const
+      const twice = (x: tf.Tensor, filter: tf.Tensor) =>
+        [1, 2].reduce((x) => tf.conv2d(x, filter as tf.Tensor4D, 1, "same"), x as tf.Tensor4D)
+      const state = stateless(
+        "a filter that is not constant",
+        { x: images, filter: { shape: [3, 3, 128, 128], dtype: "float32" } },
+        ({ filter, x }) => ({ y: twice(x, filter) })
+      )
+      const ofState = lower(yield* trace(state, "onnx"), { convolutionBlock: 16 })
+      assert.deepStrictEqual(["Conv", "MatMul", "Split"].map((op) => count(ofState, op)), [64, 1, 1])
+
+      const filter = float32([3, 3, 128, 128], Float32Array.from({ length: 9 * 128 * 128 }, spread(1)))
+      const constant = stateless(
+        "a filter that is constant",
+        { x: images },
+        ({ x }) => ({ y: twice(x, constants({ filter })["filter"]!) })
+      )
+      const ofConstant = lower(yield* trace(constant, "onnx"), { convolutionBlock: 16 })
+      assert.deepStrictEqual(["Conv", "MatMul", "Split"].map((op) => count(ofConstant, op)), [64, 0, 0])
+      const weights = ofConstant.initializers.filter(({ auxiliary, dtype }) =>
+        dtype === "float32" && auxiliary !== true
+      )
+      assert.deepStrictEqual(weights.map(({ shape }) => shape), Array.from({ length: 16 }, () => [128, 128, 1, 1]))
+    }))
 
   it("brings no constants that count as weights", () => {
     const { initializers, ...model } = lowered(convolution({ ...largest, inputs: 256, outputs: 256 }), 16, true)

@@ -20,7 +20,7 @@ export interface OnnxValueInfo {
 /** A constant stored in the model; `int64` elements are given as numbers and must be safe integers. */
 export interface OnnxInitializer extends OnnxValueInfo {
   readonly data: ArrayLike<number>
-  /** The order in which its elements are read out of `data`; as they lie unless given. */
+  /** The order in which its elements are read out of `data`, and what of it is added up; as they lie unless given. */
   readonly reading?: Reading
   /** Whether lowering needs it for an operation of its own, so that it is no weight of the program's. */
   readonly auxiliary?: boolean

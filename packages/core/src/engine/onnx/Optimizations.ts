@@ -47,8 +47,8 @@ export interface Optimizations {
   /** A view of a view is a view of what the first one shows. Keeps every bit. */
   readonly viewsFromOrigin: boolean
   /**
-   * Constants are written in the order in which they are used (`Reading.ts`): the runtime has nothing to move, of which it
-   * would hold copies. Keeps every bit.
+   * Constants are written in the order in which they are used, and filters as the sums that Winograd's algorithm takes
+   * (`Reading.ts`): the runtime has nothing to move or to add, of which it would hold copies. Keeps every bit.
    */
   readonly constantMoves: boolean
   /**

@@ -7,7 +7,7 @@ import { sizeOf } from "../../tensor/HostTensor.ts"
 import { elementBytes } from "../elementBytes.ts"
 import { attributeTypes, bytesPerElement, dataTypes, external, modelProto } from "./internal/schema.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxModel, OnnxNode, OnnxValueInfo } from "./Model.ts"
-import { copy } from "./Reading.ts"
+import { copy, count } from "./Reading.ts"
 
 /** The version of ONNX's intermediate representation that models are written in; opset 21 came with it. */
 export const irVersion = 10
@@ -154,14 +154,19 @@ const valueInfoProto = (value: OnnxValueInfo) => ({
   }
 })
 
-const tensorProto = ({ data, dtype, name, shape }: OnnxInitializer) => {
-  if (data.length !== sizeOf(shape)) {
-    throw new RangeError(`initializer "${name}" has ${data.length} elements, and its shape asks for ${sizeOf(shape)}`)
+const tensorProto = (initializer: OnnxInitializer) => {
+  const { dtype, name, shape } = initializer
+  const elements = elementsIn(initializer)
+  if (elements !== sizeOf(shape)) {
+    throw new RangeError(`initializer "${name}" has ${elements} elements, and its shape asks for ${sizeOf(shape)}`)
   }
   return { name, dims: shape, dataType: dataTypes[dtype] }
 }
 
-const bytesOf = ({ data, dtype }: OnnxInitializer): number => data.length * bytesPerElement[dtype]
+/** How many elements an initializer has. */
+const elementsIn = ({ data, reading }: OnnxInitializer): number => reading === undefined ? data.length : count(reading)
+
+const bytesOf = (initializer: OnnxInitializer): number => elementsIn(initializer) * bytesPerElement[initializer.dtype]
 
 const elementsOf = (initializer: OnnxInitializer): Uint8Array => {
   if (initializer.reading === undefined) return elementBytes(initializer.data, initializer.dtype)

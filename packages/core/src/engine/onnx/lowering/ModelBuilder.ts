@@ -7,7 +7,7 @@ import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { Node, Value } from "../../graph/Graph.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxType } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
-import { inOrder, permuted } from "../Reading.ts"
+import { inOrder, permuted, summed } from "../Reading.ts"
 import type { Order } from "./order.ts"
 import { arrange, isPlain, movesNothing, permutationBetween, plainOrder, sameOrder } from "./order.ts"
 import { transpose } from "./transpose.ts"
@@ -53,7 +53,7 @@ export class ModelBuilder {
   private readonly known = new Map<string, string>()
   private readonly placements = new Map<Value, Placement>()
   private readonly fills = new Map<Value, number>()
-  private readonly rearranged = new Map<string, string>()
+  private readonly rearranged = new Map<string, string | ReadonlyArray<string>>()
   /** What each reshaped tensor was before. */
   private readonly unshaped = new Map<string, string>()
   private counter = 0
@@ -123,6 +123,34 @@ export class ModelBuilder {
       `${name} [${shape.join()}] moved ${permutation.join()} [${result.join()}]`,
       () => this.store({ ...constant!, shape: result, reading })
     )
+  }
+
+  /**
+   * Sums of the slices of a constant along the first axis of a shape, each with the other axes moved, and then in another
+   * shape: one constant for each row of a matrix, that says how many times each slice is taken. Undefined where the tensor is
+   * no constant, or is not to be moved ahead. They are added when the model is encoded, as the runtime would add a product
+   * with that matrix.
+   *
+   * @param shape the shape whose axes are moved; the constant's own may be another one of the same size
+   * @param permutation of all but its first axis
+   */
+  summedConstants(
+    name: string,
+    matrix: ReadonlyArray<ReadonlyArray<number>>,
+    shape: Shape,
+    permutation: ReadonlyArray<number>,
+    result: Shape
+  ): ReadonlyArray<string> | undefined {
+    const constant = this.movable(name)
+    if (constant === undefined) return undefined
+    const slice = shape.slice(1)
+    const readings = matrix.map((factors) => {
+      const sums = summed(constant.reading ?? inOrder(constant.shape), shape, factors)
+      return sums && permuted(sums, slice, permutation)
+    })
+    return readings.includes(undefined)
+      ? undefined
+      : readings.map((reading) => this.store({ ...constant, shape: result, reading: reading! }))
   }
 
   private movable(name: string): OnnxInitializer | undefined {
@@ -241,14 +269,14 @@ export class ModelBuilder {
     if (this.optimizations.commonSubexpressions) this.rearranged.set(key, name)
   }
 
-  /** Appends what `make` appends, unless it was appended under the same key before. */
-  once(key: string, make: () => string): string {
+  /** Appends what `make` appends, one tensor or several, unless it was appended under the same key before. */
+  once<Made extends string | ReadonlyArray<string>>(key: string, make: () => Made): Made {
     if (!this.optimizations.commonSubexpressions) return make()
     const known = this.rearranged.get(key)
-    if (known !== undefined) return known
-    const name = make()
-    this.rearranged.set(key, name)
-    return name
+    if (known !== undefined) return known as Made
+    const made = make()
+    this.rearranged.set(key, made)
+    return made
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Tells programs whose weights are constants from those whose weights are state.
  */
+import { sizeOf } from "../../../tensor/HostTensor.ts"
 import type { OnnxInitializer, OnnxModel } from "../Model.ts"
 import type { Optimizations } from "../Optimizations.ts"
 
@@ -27,8 +28,8 @@ export const largeConstant = 1024
 export const computesWithConstants = (model: OnnxModel): boolean =>
   model.initializers.some(isLargeMatrix) && !hasStateForWeights(model)
 
-const isLargeMatrix = ({ auxiliary, data, shape }: OnnxInitializer): boolean =>
-  auxiliary !== true && shape.length >= 2 && data.length >= largeConstant
+const isLargeMatrix = ({ auxiliary, shape }: OnnxInitializer): boolean =>
+  auxiliary !== true && shape.length >= 2 && sizeOf(shape) >= largeConstant
 
 /**
  * Whether ONNX Runtime rewrites a model with its optimizer. It goes by shapes then, and moves nodes as it likes: neither is

@@ -117,11 +117,7 @@ export const filterOf = (model: ModelBuilder, value: Value): Filter => {
         return model.reshape(transpose(model, blocks, split, [0, 2, 1, 3]), [outputs, inputs, height, width])
       })
     },
-    sumsInBlocks: () => {
-      const sums = filterSums(model, model.reshape(model.plain(value), [9, inputs * outputs]), { turned: false })
-      const rows = model.reshape(sums, [16, inputs, 1, outputs])
-      return apart(model, model.node("ReorderInput", [rows], { channels_last: 1 }, blockedDomain), [outputs, inputs])
-    }
+    sumsInBlocks: () => filterSums(model, model.plain(value), [inputs, outputs], { turned: false })
   }
 }
 
@@ -139,11 +135,7 @@ export const turnedFilterOf = (model: ModelBuilder, value: Value): Filter => {
       return model.rearrange(exchanged, [height, width, outputs, inputs], plainOrder(4), filterOrder)
     },
     inBlocks: (block) => model.reshape(exchangedBlocks(model, value, block, turned), [inputs, outputs, height, width]),
-    sumsInBlocks: () => {
-      const sums = filterSums(model, model.reshape(model.plain(value), [9, inputs * outputs]), { turned: true })
-      const images = model.reshape(sums, [16, inputs, outputs, 1])
-      return apart(model, model.node("ReorderInput", [images], {}, blockedDomain), [inputs, outputs])
-    }
+    sumsInBlocks: () => filterSums(model, model.plain(value), [inputs, outputs], { turned: true })
   }
 }
 
@@ -165,16 +157,6 @@ export const exchangedBlocks = (
   const split = [elements, inputs * outputs / block ** 2, block * block]
   const blocks = model.reshape(arranged(model.node("ReorderInput", [images], {}, blockedDomain)), split)
   return transpose(model, blocks, split, [1, 0, 2])
-}
-
-/** 16 filters of 1x1 that lie one after the other. */
-const apart = (
-  model: ModelBuilder,
-  filters: string,
-  [outputs, inputs]: readonly [number, number]
-): ReadonlyArray<string> => {
-  const together = model.reshape(filters, [16 * outputs, inputs, 1, 1])
-  return model.nodeMany("Split", [together, model.integers(Array.from({ length: 16 }, () => outputs))], 16, { axis: 0 })
 }
 
 /**

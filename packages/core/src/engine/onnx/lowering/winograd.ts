@@ -12,7 +12,7 @@
  */
 import type { Shape } from "../../../tensor/HostTensor.ts"
 import type { Window } from "../../graph/Operation.ts"
-import { blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
+import { type Attributes, blockedDomain, type ModelBuilder } from "./ModelBuilder.ts"
 import { interleave } from "./shapes.ts"
 
 /** A convolution: the image, [batch, inputs, height, width], the filter's size and channels, and the window. */
@@ -25,8 +25,8 @@ export interface Convolution {
 /**
  * Whether a convolution takes less time this way, by measurement (`docs/decisions/0015-winograd-where-channels-are-many.md`).
  * It must be one of 3x3, with images of even height and width that stay as large as they are. What is saved grows with the
- * product of the channels, what the sums cost with each of them. Sums of a filter are made anew at each step, which small images
- * do not repay.
+ * product of the channels, what the sums cost with each of them. Sums of a filter that is no constant are made anew at each step,
+ * which small images do not repay.
  */
 export const isFasterByWinograd = (
   { filter: [rows, columns, inputs, outputs], image, window }: Convolution
@@ -132,14 +132,45 @@ const pairs: ReadonlyArray<Pair> = [
 ]
 
 /**
- * The elements of G g Gᵀ for filters whose elements are the rows of [9, n], or for these filters turned by 180 degrees: [16, n].
+ * The 16 elements of G g Gᵀ for a filter, each a filter of 1x1 in blocks; the same ones however often it convolves. With `turned`
+ * they are those of the filter that is turned by 180 degrees, with inputs and outputs exchanged. Of a constant they are constants,
+ * which are added up when the model is encoded.
  *
+ * @param filter [3, 3, inputs, outputs]
  * @example
- * filterSums(model, model.reshape(filter, [9, inputs * outputs]), { turned: false })
+ * convolveByWinograd(model, x, filterSums(model, filter, [128, 256], { turned: false }), convolution)
  */
-export const filterSums = (model: ModelBuilder, filters: string, { turned }: { readonly turned: boolean }): string => {
-  const rows = turned ? sums.map((row) => row.toReversed()) : sums
-  return model.node("MatMul", [model.constant(rows.flat(), [16, 9], "float32"), filters])
+export const filterSums = (
+  model: ModelBuilder,
+  filter: string,
+  [inputs, outputs]: readonly [inputs: number, outputs: number],
+  { turned }: { readonly turned: boolean }
+): ReadonlyArray<string> => {
+  const matrix = turned ? sums.map((row) => row.toReversed()) : sums
+  const [to, from] = turned ? [inputs, outputs] : [outputs, inputs]
+  const block = model.convolutionBlock!
+  const inBlocks = [9, inputs / block, block, outputs / block, block]
+  const moves = turned ? [0, 2, 3, 1] : [2, 0, 1, 3]
+  return model.once(`${filter} summed${turned ? " and turned" : ""}`, () => {
+    const constants = model.summedConstants(filter, matrix, inBlocks, moves, [to, from, 1, 1])
+    if (constants !== undefined) return constants
+    const rows = model.reshape(filter, [9, inputs * outputs])
+    const summed = model.node("MatMul", [model.constant(matrix.flat(), [16, 9], "float32"), rows])
+    // What brings images into blocks does it for them: channels are the outputs and pixels the inputs, or these exchanged.
+    const images = model.reshape(summed, turned ? [16, inputs, outputs, 1] : [16, inputs, 1, outputs])
+    const attributes: Attributes = turned ? {} : { channels_last: 1 }
+    return apart(model, model.node("ReorderInput", [images], attributes, blockedDomain), [to, from])
+  })
+}
+
+/** 16 filters of 1x1 that lie one after the other. */
+const apart = (
+  model: ModelBuilder,
+  filters: string,
+  [outputs, inputs]: readonly [number, number]
+): ReadonlyArray<string> => {
+  const together = model.reshape(filters, [16 * outputs, inputs, 1, 1])
+  return model.nodeMany("Split", [together, model.integers(Array.from({ length: 16 }, () => outputs))], 16, { axis: 0 })
 }
 
 /** The last row has the sign that the last column of A has in the paper. */
