@@ -137,6 +137,11 @@ export type Operation =
   | { readonly kind: "depthwiseFilterGradient"; readonly window: Window }
   /** The largest in each window; padding does not count. */
   | { readonly kind: "maxPool"; readonly window: Window; readonly size: readonly [number, number] }
+  /**
+   * (x, output, gradient of the output): the gradient of x. It goes to the largest element of each window, and to the first of
+   * these where there are several.
+   */
+  | { readonly kind: "maxPoolGradient"; readonly window: Window; readonly size: readonly [number, number] }
   /** The mean over windows; padding does not count. */
   | { readonly kind: "averagePool"; readonly window: Window; readonly size: readonly [number, number] }
   /** (gradient of the output): the gradient of the input. */

@@ -30,6 +30,7 @@ import { lowerFilterGradient } from "./filterGradient.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { hideShapes } from "./hiddenShapes.ts"
 import { lowerMatMul } from "./matMul.ts"
+import { lowerMaxPoolGradient } from "./maxPoolGradient.ts"
 import { ModelBuilder, type ModelOptions } from "./ModelBuilder.ts"
 import { writesLast } from "./overwritable.ts"
 import { lowerArgument, lowerCumulativeSum, lowerLargest, lowerReduce, lowerSoftmax } from "./reductions.ts"
@@ -230,6 +231,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerDepthwiseFilterGradient(model, node, operation)
     case "maxPool":
       return lowerMaxPool(model, node, operation)
+    case "maxPoolGradient":
+      return lowerMaxPoolGradient(model, node, operation)
     case "averagePool":
       return lowerAveragePool(model, node, operation)
     case "averagePoolGradient":

@@ -15,6 +15,7 @@ import {
 import { lowerBinary, lowerCast, lowerSelect, lowerUnary } from "./elementwise.ts"
 import { lowerGroupNorm, lowerGroupNormGradient } from "./groupNorm.ts"
 import { lowerAttention, lowerAttentionGradient, lowerMatMul } from "./matMul.ts"
+import { lowerMaxPoolGradient } from "./maxPoolGradient.ts"
 import { ModelBuilder } from "./ModelBuilder.ts"
 import {
   lowerAveragePool,
@@ -139,6 +140,8 @@ const lowerNode = (model: ModelBuilder, node: Node): void => {
       return lowerDepthwiseFilterGradient(model, node, operation)
     case "maxPool":
       return lowerMaxPool(model, node, operation)
+    case "maxPoolGradient":
+      return lowerMaxPoolGradient(model, node, operation)
     case "averagePool":
       return lowerAveragePool(model, node, operation)
     case "averagePoolGradient":
