@@ -7,7 +7,7 @@
 import { Operations, type Tensor } from "@effusion/core/engine"
 import * as tf from "@tensorflow/tfjs"
 import * as reference from "./reference/index.ts"
-import type { Convolution, GroupNormalisation, NdArray, Padding, Shape } from "./reference/index.ts"
+import type { Convolution, GroupNormalisation, NdArray, Padding, PerAxis, Shape } from "./reference/index.ts"
 
 /** Operations on one kind of tensor. */
 export interface Algebra<T> {
@@ -52,6 +52,10 @@ export interface Algebra<T> {
 export const tfjsPadding = (padding: Padding): "same" | "valid" | number | tf.backend_util.ExplicitPadding =>
   typeof padding === "object" ? [[0, 0], [...padding[0]], [...padding[1]], [0, 0]] : padding
 
+/** What may differ along rows and columns as tfjs writes it. */
+export const tfjsPair = (given: PerAxis): number | [number, number] =>
+  typeof given === "number" ? given : [given[0], given[1]]
+
 /** tfjs, with the composites as the engine has them. */
 export const tensors: Algebra<Tensor> = {
   shapeOf: (x) => x.shape,
@@ -84,8 +88,15 @@ export const tensors: Algebra<Tensor> = {
   mean: (x, axes, keepDims) => tf.mean(x, [...axes], keepDims),
   softmax: (x) => tf.softmax(x),
   matMul: (a, b, transposeA, transposeB) => tf.matMul(a, b, transposeA, transposeB),
-  conv2d: (x, filter, { dilations, padding, strides }) =>
-    tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, tfjsPadding(padding), "NHWC", dilations),
+  conv2d: (x, filter, { dilations = 1, padding, strides }) =>
+    tf.conv2d(
+      x as tf.Tensor4D,
+      filter as tf.Tensor4D,
+      tfjsPair(strides),
+      tfjsPadding(padding),
+      "NHWC",
+      tfjsPair(dilations)
+    ),
   avgPool: (x, kernel, strides, padding) => tf.avgPool(x as tf.Tensor4D, kernel, strides, padding),
   groupNorm: Operations.groupNorm,
   attention: Operations.attention,

@@ -43,6 +43,51 @@ const einsums = ([
   ["einsum", `tf.einsum of "${equation}"`, word]
 ])
 
+const square = (x: Tensor) => tf.reshape(x, [1, 2, 2, 1]) as tf.Tensor4D
+const filter = (side: number) => tf.ones([side, side, 1, 1]) as tf.Tensor4D
+
+/** Windows that are none, or do not lie over the image. */
+const windows = ([
+  [
+    "a convolution whose filter is larger than the image",
+    (x) => tf.conv2d(square(x), filter(3), 1, "valid"),
+    ["a convolution", "over 3 elements", "2 with its padding"]
+  ],
+  [
+    "a convolution with less padding than none",
+    (x) => tf.conv2d(square(x), filter(1), 1, -1),
+    ["a convolution with padding -1", "a whole number"]
+  ],
+  [
+    "a convolution with half a pixel of padding",
+    (x) => tf.depthwiseConv2d(square(x), filter(1), 1, 0.5 as unknown as "same"),
+    ["a convolution with padding 0.5", "a whole number"]
+  ],
+  [
+    "a convolution that pads channels",
+    (x) => tf.conv2d(square(x), filter(1), 1, [[0, 0], [0, 0], [0, 0], [1, 1]]),
+    ["padding [[0,0],[0,0],[0,0],[1,1]]", "[top, bottom]"]
+  ],
+  ["pooling with strides of 0", (x) => tf.maxPool(square(x), 2, 0, "valid"), ["pooling with strides 0", "above 0"]],
+  [
+    "pooling over padding alone",
+    (x) => tf.avgPool(square(x), 1, 1, 1),
+    ["pooling over windows of 1x1", "2x2 with padding 1", "nothing but padding"]
+  ],
+  [
+    "pooling over padding alone at the end",
+    (x) => tf.maxPool(tf.reshape(x, [1, 1, 4, 1]) as tf.Tensor4D, [1, 2], 3, 1, "ceil"),
+    ["nothing but padding"]
+  ],
+  [
+    "a transposed convolution to a size that no convolution comes from",
+    (x) => tf.conv2dTranspose(square(x), filter(3), [1, 7, 7, 1], 2, "same"),
+    ["transpose", "7 elements", "4 windows", "has 2"]
+  ]
+] as ReadonlyArray<readonly [string, (x: Tensor) => Tensor, ReadonlyArray<string>]>).map((
+  [what, apply, words]
+): Refusal => [what, ofX("windows", apply), "InvalidProgram", ["windows", ...words]])
+
 /** Programs that no engine that traces can compile, by the error that they must be refused with. */
 const refusals: ReadonlyArray<Refusal> = [
   ["a Fourier transform", ofX("fft", (x) => tf.real(tf.fft(tf.complex(x, x)))), "UnsupportedOperation", ["fft"]],
@@ -143,6 +188,7 @@ const refusals: ReadonlyArray<Refusal> = [
     ["products late", "Cumprod"]
   ],
   ...einsums,
+  ...windows,
   ["shapes that do not fit", ofX("misfit", (x) => tf.add(x, tf.zeros([3]))), "InvalidProgram", ["misfit"]],
   [
     "a gradient of what is not a function of the input",

@@ -93,12 +93,7 @@ const convolutions = fc.record({
   strides: fc.integer({ min: 1, max: 2 }),
   padding: paddings,
   seed: seeds
-}).map((drawn) =>
-  // tfjs takes the filter's height for its width where the padding is a number.
-  typeof drawn.padding === "number" && drawn.kernel[0] !== drawn.kernel[1]
-    ? { ...drawn, padding: [[drawn.padding, 0], [1, drawn.padding]] satisfies Padding as Padding }
-    : drawn
-)
+})
 
 const convolution: Case = {
   name: "conv2d",

@@ -3,7 +3,7 @@
  */
 import { broadcastShape, broadcastTo } from "./elementwise.ts"
 import { transpose } from "./movement.ts"
-import { build, get, type NdArray, sizeOf, sumOver } from "./NdArray.ts"
+import { build, get, type NdArray, type Shape, sizeOf, sumOver } from "./NdArray.ts"
 
 /** Matrix products over the last two axes, either factor transposed first; the axes before them broadcast. */
 export const matMul = (a: NdArray, b: NdArray, transposeA = false, transposeB = false): NdArray => {
@@ -35,11 +35,21 @@ export type Padding = "same" | "valid" | number | readonly [Border, Border]
 /** The numbers of zeros before and after an axis. */
 export type Border = readonly [number, number]
 
+/** The same for rows and columns, or one for each. */
+export type PerAxis = number | readonly [number, number]
+
+/** How many windows there are where they do not come out even: as many as fit, or one more that reaches over the border. */
+export type Rounding = "floor" | "round" | "ceil"
+
+const along = (axis: 0 | 1, given: PerAxis): number => typeof given === "number" ? given : given[axis]
+
 /** Where windows lie along one axis. */
 interface Windows {
   readonly count: number
   /** Where the first window begins; negative inside the padding. */
   readonly begin: number
+  readonly stride: number
+  readonly dilation: number
 }
 
 /** Rows are axis 0, columns axis 1 (https://www.tensorflow.org/api_docs/python/tf/nn, "Notes on padding"). */
@@ -47,26 +57,28 @@ const windowsAlong = (
   axis: 0 | 1,
   size: number,
   kernel: number,
-  { dilations = 1, padding, strides }: Convolution
+  { dilations = 1, padding, rounding = "floor", strides }: Convolution
 ): Windows => {
-  const extent = (kernel - 1) * dilations + 1
+  const [stride, dilation] = [along(axis, strides), along(axis, dilations)]
+  const extent = (kernel - 1) * dilation + 1
   if (padding === "same") {
-    const count = Math.ceil(size / strides)
-    return { count, begin: -Math.floor(Math.max(0, (count - 1) * strides + extent - size) / 2) }
+    const count = Math.ceil(size / stride)
+    return { count, begin: -Math.floor(Math.max(0, (count - 1) * stride + extent - size) / 2), stride, dilation }
   }
   const [before, after] = padding === "valid"
     ? [0, 0]
     : typeof padding === "number"
     ? [padding, padding]
     : padding[axis]
-  return { count: Math.floor((size + before + after - extent) / strides) + 1, begin: -before }
+  return { count: Math[rounding]((size + before + after - extent) / stride + 1), begin: -before, stride, dilation }
 }
 
 /** What a convolution is given besides its arrays. */
 export interface Convolution {
-  readonly strides: number
+  readonly strides: PerAxis
   readonly padding: Padding
-  readonly dilations?: number
+  readonly dilations?: PerAxis
+  readonly rounding?: Rounding
 }
 
 /**
@@ -74,7 +86,6 @@ export interface Convolution {
  * y[n, i, j, o] = sum over u, v, c of x[n, s i + d u - p, s j + d v - p, c] f[u, v, c, o].
  */
 export const conv2d = (x: NdArray, filter: NdArray, convolution: Convolution): NdArray => {
-  const { dilations = 1, strides } = convolution
   const [batch, height, width, channels] = x.shape as [number, number, number, number]
   const [kernelHeight, kernelWidth, , out] = filter.shape as [number, number, number, number]
   const rows = windowsAlong(0, height, kernelHeight, convolution)
@@ -82,10 +93,10 @@ export const conv2d = (x: NdArray, filter: NdArray, convolution: Convolution): N
   return build([batch, rows.count, columns.count, out], ([n, i, j, o]) => {
     let total = 0
     for (let u = 0; u < kernelHeight; u++) {
-      const y = rows.begin + i! * strides + u * dilations
+      const y = rows.begin + i! * rows.stride + u * rows.dilation
       if (y < 0 || y >= height) continue
       for (let v = 0; v < kernelWidth; v++) {
-        const z = columns.begin + j! * strides + v * dilations
+        const z = columns.begin + j! * columns.stride + v * columns.dilation
         if (z < 0 || z >= width) continue
         const pixel = ((n! * height + y) * width + z) * channels
         const tap = (u * kernelWidth + v) * channels
@@ -96,22 +107,54 @@ export const conv2d = (x: NdArray, filter: NdArray, convolution: Convolution): N
   })
 }
 
-/** The mean of each window of kernel x kernel elements; padding does not count. */
-export const avgPool = (x: NdArray, kernel: number, strides: number, padding: Padding): NdArray => {
-  const [batch, height, width, channels] = x.shape as [number, number, number, number]
-  const rows = windowsAlong(0, height, kernel, { strides, padding })
-  const columns = windowsAlong(1, width, kernel, { strides, padding })
-  return build([batch, rows.count, columns.count, channels], ([n, i, j, c]) => {
-    let total = 0
-    let count = 0
-    for (let y = rows.begin + i! * strides; y < rows.begin + i! * strides + kernel; y++) {
-      for (let z = columns.begin + j! * strides; z < columns.begin + j! * strides + kernel; z++) {
-        if (y < 0 || y >= height || z < 0 || z >= width) continue
-        total += get(x, [n!, y, z, c!])
-        count += 1
-      }
+/**
+ * The transpose of {@link conv2d} in its image, of a shape: x [batch, rows, columns, in] and a filter
+ * [kernelHeight, kernelWidth, out, in] give y[n, s i + u - p, s j + v - p, o] = sum of x[n, i, j, c] f[u, v, o, c] over all that
+ * fall on the same pixel.
+ */
+export const conv2dTranspose = (x: NdArray, filter: NdArray, shape: Shape, convolution: Convolution): NdArray => {
+  const [batch, height, width, out] = shape as [number, number, number, number]
+  const [kernelHeight, kernelWidth, , channels] = filter.shape as [number, number, number, number]
+  const rows = windowsAlong(0, height, kernelHeight, convolution)
+  const columns = windowsAlong(1, width, kernelWidth, convolution)
+  const data = new Float64Array(sizeOf(shape))
+  build([batch, rows.count, columns.count, kernelHeight, kernelWidth], ([n, i, j, u, v]) => {
+    const y = rows.begin + i! * rows.stride + u!
+    const z = columns.begin + j! * columns.stride + v!
+    if (y < 0 || y >= height || z < 0 || z >= width) return 0
+    for (let o = 0; o < out; o++) {
+      data[((n! * height + y) * width + z) * out + o]! += sumOver(
+        channels,
+        (c) => get(x, [n!, i!, j!, c]) * get(filter, [u!, v!, o, c])
+      )
     }
-    return total / count
+    return 0
+  })
+  return { shape, data }
+}
+
+/** How many windows a convolution has over an image of so many rows and columns. */
+export const windowCount = (
+  [height, width]: readonly [number, number],
+  [rows, columns]: readonly [number, number],
+  convolution: Convolution
+): readonly [number, number] => [
+  windowsAlong(0, height, rows, convolution).count,
+  windowsAlong(1, width, columns, convolution).count
+]
+
+/** The mean of each window; padding does not count. */
+export const avgPool = (
+  x: NdArray,
+  kernel: PerAxis,
+  strides: PerAxis,
+  padding: Padding,
+  rounding?: Rounding
+): NdArray => {
+  const { seen, shape } = pooled(x, kernel, strides, padding, rounding)
+  return build(shape, (index) => {
+    const places = seen(index)
+    return sumOver(places.length, (i) => get(x, places[i]!)) / places.length
   })
 }
 
@@ -120,7 +163,6 @@ export const avgPool = (x: NdArray, kernel: number, strides: number, padding: Pa
  * y[n, i, j, c m + k] = sum over u, v of x[n, s i + d u - p, s j + d v - p, c] f[u, v, c, k].
  */
 export const depthwiseConv2d = (x: NdArray, filter: NdArray, convolution: Convolution): NdArray => {
-  const { dilations = 1, strides } = convolution
   const [batch, height, width, channels] = x.shape as [number, number, number, number]
   const [kernelHeight, kernelWidth, , multiplier] = filter.shape as [number, number, number, number]
   const rows = windowsAlong(0, height, kernelHeight, convolution)
@@ -129,28 +171,64 @@ export const depthwiseConv2d = (x: NdArray, filter: NdArray, convolution: Convol
     const channel = Math.floor(o! / multiplier)
     return sumOver(kernelHeight * kernelWidth, (tap) => {
       const [u, v] = [Math.floor(tap / kernelWidth), tap % kernelWidth]
-      const y = rows.begin + i! * strides + u * dilations
-      const z = columns.begin + j! * strides + v * dilations
+      const y = rows.begin + i! * rows.stride + u * rows.dilation
+      const z = columns.begin + j! * columns.stride + v * columns.dilation
       if (y < 0 || y >= height || z < 0 || z >= width) return 0
       return get(x, [n!, y, z, channel]) * get(filter, [u, v, channel, o! % multiplier])
     })
   })
 }
 
-/** The largest in each window of kernel x kernel elements; padding does not count. */
-export const maxPool = (x: NdArray, kernel: number, strides: number, padding: Padding): NdArray => {
-  const [batch, height, width, channels] = x.shape as [number, number, number, number]
-  const rows = windowsAlong(0, height, kernel, { strides, padding })
-  const columns = windowsAlong(1, width, kernel, { strides, padding })
-  return build([batch, rows.count, columns.count, channels], ([n, i, j, c]) => {
-    let largest = -Infinity
-    for (let tap = 0; tap < kernel * kernel; tap++) {
-      const y = rows.begin + i! * strides + Math.floor(tap / kernel)
-      const z = columns.begin + j! * strides + tap % kernel
-      if (y >= 0 && y < height && z >= 0 && z < width) largest = Math.max(largest, get(x, [n!, y, z, c!]))
-    }
-    return largest
+/** The largest in each window; padding does not count. */
+export const maxPool = (
+  x: NdArray,
+  kernel: PerAxis,
+  strides: PerAxis,
+  padding: Padding,
+  rounding?: Rounding
+): NdArray => {
+  const { seen, shape } = pooled(x, kernel, strides, padding, rounding)
+  return build(shape, (index) => Math.max(...seen(index).map((place) => get(x, place))))
+}
+
+/**
+ * The gradient of {@link maxPool} in its image: each window gives its own to the largest that it sees, and to the first of
+ * them, row by row, where there are several.
+ */
+export const maxPoolGradient = (
+  gradient: NdArray,
+  x: NdArray,
+  kernel: PerAxis,
+  strides: PerAxis,
+  padding: Padding
+): NdArray => {
+  const { seen, shape } = pooled(x, kernel, strides, padding)
+  const data = x.data.map(() => 0)
+  build(shape, (index) => {
+    const places = seen(index)
+    const elements = places.map((place) => get(x, place))
+    const [n, i, j, c] = places[elements.indexOf(Math.max(...elements))] as [number, number, number, number]
+    data[((n * x.shape[1]! + i) * x.shape[2]! + j) * x.shape[3]! + c]! += get(gradient, index)
+    return 0
   })
+  return { shape: x.shape, data }
+}
+
+/** What windows of pooling see, row by row, and the shape of what comes of them. */
+const pooled = (x: NdArray, kernel: PerAxis, strides: PerAxis, padding: Padding, rounding?: Rounding) => {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number]
+  const options = { strides, padding, rounding: rounding ?? "floor" } as const
+  const rows = windowsAlong(0, height, along(0, kernel), options)
+  const columns = windowsAlong(1, width, along(1, kernel), options)
+  const places = ({ begin, stride }: Windows, i: number, size: number, length: number) =>
+    Array.from({ length: size }, (_, u) => begin + i * stride + u).filter((place) => place >= 0 && place < length)
+  return {
+    shape: [batch, rows.count, columns.count, channels],
+    seen: ([n, i, j, c]: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
+      places(rows, i!, along(0, kernel), height).flatMap((y) =>
+        places(columns, j!, along(1, kernel), width).map((z) => [n!, y, z, c!])
+      )
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ import type { Node, Value, ValueType } from "../graph/Graph.ts"
 import { GraphBuilder } from "../graph/Graph.ts"
 import type { BinaryFunction, Operation, UnaryFunction } from "../graph/Operation.ts"
 import type { Origin } from "../graph/Origin.ts"
+import { presentOperations } from "./presentOperations.ts"
 
 /** The name of the tracing backend in tfjs's registry. */
 export const backendName = "effusion-trace"
@@ -131,14 +132,6 @@ const randomOperations: ReadonlySet<string> = new Set([
   "randomUniformInt",
   "truncatedNormal"
 ])
-
-/** The names of tfjs's operations that are being called, the outermost first: each has a scope of its name. */
-const presentOperations = (): ReadonlyArray<string> => {
-  const { scopeStack } = tf.engine().state as unknown as {
-    readonly scopeStack: ReadonlyArray<{ readonly name: string }>
-  }
-  return scopeStack.flatMap(({ name }) => name.endsWith("__op") ? [name.slice(0, -"__op".length)] : [])
-}
 
 /** The graph of one program in the making, with what kernels record it with. */
 export class Recorder {

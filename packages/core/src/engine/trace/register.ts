@@ -3,6 +3,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { type BatchNormInputs, complete } from "./batchNorm.ts"
+import { padLines, padsLines } from "./conv1d.ts"
 import { registerGradients } from "./gradients.ts"
 import { composites } from "./kernels/composites.ts"
 import { depthwise } from "./kernels/depthwise.ts"
@@ -46,6 +47,7 @@ for (const [kernelName, record] of Object.entries(recorded)) {
     kernelFunc: ({ attrs, inputs }) => {
       const recorder = backend.active()
       if (kernelName === "FusedBatchNorm") complete(inputs as unknown as BatchNormInputs)
+      if (kernelName === "Conv2D" && padsLines(attrs!)) padLines(attrs!)
       const outputs = record({
         recorder,
         input: (name) => recorder.value(inputs[name] as tf.TensorInfo),

@@ -4,16 +4,16 @@
  */
 import type { Value } from "../../graph/Graph.ts"
 import type { Recorder } from "../Tracer.ts"
-import type { Attributes, Kernels } from "./kernel.ts"
-import { numbersOf } from "./kernel.ts"
+import { type Kernels, numbersOf } from "./kernel.ts"
 import { apart, convolutionGeometry, paddedShape, type Shape4, type Windows, withoutPadding } from "./windows.ts"
 
 export const depthwise: Kernels = {
   DepthwiseConv2dNative: ({ attributes, input, recorder }) => {
     const x = input("x")
     const filter = input("filter")
-    const { info, window } = convolutionGeometry(attributes, x.shape, filter.shape, true)
-    return recorder.append({ kind: "depthwiseConvolution", window }, [x, filter], info.outShape, "float32")
+    const { count, window } = convolutionGeometry(attributes, x.shape, filter.shape)
+    const shape = [x.shape[0]!, ...count, filter.shape[2]! * filter.shape[3]!]
+    return recorder.append({ kind: "depthwiseConvolution", window }, [x, filter], shape, "float32")
   },
 
   /** A depthwise convolution of the gradient, its pixels apart by the strides, with filters turned by 180 degrees. */
@@ -21,7 +21,8 @@ export const depthwise: Kernels = {
     const filter = input("filter")
     const [height, width, channels, multiplier] = filter.shape as Shape4
     const results = channels * multiplier
-    const windows = windowsOf(attributes, numbersOf(attributes, "inputShape"), filter.shape)
+    const image = numbersOf(attributes, "inputShape")
+    const windows: Windows = { ...convolutionGeometry(attributes, image, filter.shape, input("dy").shape), image }
     const { window: { dilations, padding: [top, bottom, left, right], strides } } = windows
     const gradient = apart(recorder, input("dy"), strides)
     const reach = [dilations[0] * (height - 1), dilations[1] * (width - 1)] as const
@@ -51,18 +52,13 @@ export const depthwise: Kernels = {
   },
 
   DepthwiseConv2dNativeBackpropFilter: ({ attributes, input, recorder }) => {
-    const x = input("x")
+    const [x, gradient] = [input("x"), input("dy")]
     const shape = numbersOf(attributes, "filterShape")
-    const { window } = convolutionGeometry(attributes, x.shape, shape, true)
+    const { window } = convolutionGeometry(attributes, x.shape, shape, gradient.shape)
     const operation = { kind: "depthwiseFilterGradient", window } as const
-    const each = recorder.append(operation, [x, input("dy")], [x.shape[0]!, ...shape], "float32")
+    const each = recorder.append(operation, [x, gradient], [x.shape[0]!, ...shape], "float32")
     return sumOver(recorder, each, [0])
   }
-}
-
-const windowsOf = (attributes: Attributes, image: ReadonlyArray<number>, filter: ReadonlyArray<number>): Windows => {
-  const { info, window } = convolutionGeometry(attributes, image, filter, true)
-  return { window, size: [filter[0]!, filter[1]!], image, count: [info.outHeight, info.outWidth] }
 }
 
 const sumOver = (recorder: Recorder, x: Value, axes: ReadonlyArray<number>): Value => {

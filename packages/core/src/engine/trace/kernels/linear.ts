@@ -40,15 +40,16 @@ export const linear: Kernels = {
   Conv2D: ({ attributes, input, recorder }) => {
     const x = input("x")
     const filter = input("filter")
-    const { info, window } = convolutionGeometry(attributes, x.shape, filter.shape)
-    return recorder.append({ kind: "convolution", window }, [x, filter], info.outShape, "float32")
+    const { count, window } = convolutionGeometry(attributes, x.shape, filter.shape)
+    const shape = [x.shape[0]!, ...count, filter.shape[3]!]
+    return recorder.append({ kind: "convolution", window }, [x, filter], shape, "float32")
   },
 
   Conv2DBackpropInput: ({ attributes, input, recorder }) => {
     const gradient = input("dy")
     const filter = input("filter")
     const shape = numbersOf(attributes, "inputShape")
-    const { window } = convolutionGeometry(attributes, shape, filter.shape)
+    const { window } = convolutionGeometry(attributes, shape, filter.shape, gradient.shape)
     return recorder.append({ kind: "convolutionInputGradient", window }, [gradient, filter], shape, "float32")
   },
 
@@ -56,7 +57,7 @@ export const linear: Kernels = {
     const x = input("x")
     const gradient = input("dy")
     const shape = numbersOf(attributes, "filterShape")
-    const { window } = convolutionGeometry(attributes, x.shape, shape)
+    const { window } = convolutionGeometry(attributes, x.shape, shape, gradient.shape)
     return recorder.append({ kind: "convolutionFilterGradient", window }, [x, gradient], shape, "float32")
   }
 }

@@ -1,56 +1,35 @@
 /**
  * tfjs kernels of pooling.
  */
-import type { Value } from "../../graph/Graph.ts"
-import type { Recorder } from "../Tracer.ts"
+import { poolGeometryOf } from "../geometry.ts"
 import type { Kernels } from "./kernel.ts"
-import { givenBack, poolGeometry, seen, type Windows } from "./windows.ts"
 
 export const pooling: Kernels = {
   AvgPool: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const { info, size, window } = poolGeometry(attributes, x.shape)
-    return recorder.append({ kind: "averagePool", window, size }, [x], info.outShape, "float32")
+    const { count, size, window } = poolGeometryOf(x.shape, attributes)
+    const shape = [x.shape[0]!, ...count, x.shape[3]!]
+    return recorder.append({ kind: "averagePool", window, size }, [x], shape, "float32")
   },
 
   AvgPoolGrad: ({ attributes, input, recorder }) => {
-    const x = input("input")
-    const { size, window } = poolGeometry(attributes, x.shape)
-    return recorder.append({ kind: "averagePoolGradient", window, size }, [input("dy")], x.shape, "float32")
+    const [x, gradient] = [input("input"), input("dy")]
+    const { size, window } = poolGeometryOf(x.shape, attributes, gradient.shape)
+    return recorder.append({ kind: "averagePoolGradient", window, size }, [gradient], x.shape, "float32")
   },
 
   MaxPool: ({ attributes, input, recorder }) => {
     const x = input("x")
-    const { info, size, window } = poolGeometry(attributes, x.shape)
+    const { count, size, window } = poolGeometryOf(x.shape, attributes)
+    const shape = [x.shape[0]!, ...count, x.shape[3]!]
     const operation = { kind: "maxPool", window, size } as const
-    return recorder.cast(recorder.append(operation, [recorder.cast(x, "float32")], info.outShape, "float32"), x.dtype)
+    return recorder.cast(recorder.append(operation, [recorder.cast(x, "float32")], shape, "float32"), x.dtype)
   },
 
-  /** The gradient goes to the largest element of a window, and to the first where several are equal. */
   MaxPoolGrad: ({ attributes, input, recorder }) => {
-    const x = input("input")
-    const result = input("output")
-    const gradient = input("dy")
-    const { info, size, window } = poolGeometry(attributes, x.shape)
-    const windows: Windows = { window, size, image: x.shape, count: [info.outHeight, info.outWidth] }
-    const zero = recorder.fill(0, [], gradient.dtype)
-    // Outside of the image there is what no maximum is.
-    const hits = seen(recorder, x, windows, -Infinity).map((part) => recorder.binary("equal", part, result))
-    return givenBack(recorder, firstOf(recorder, hits).map((hit) => select(recorder, hit, gradient, zero)), windows)
+    const [x, largest, gradient] = [input("input"), input("output"), input("dy")]
+    const { size, window } = poolGeometryOf(x.shape, attributes, gradient.shape)
+    const inputs = [recorder.cast(x, "float32"), recorder.cast(largest, "float32"), gradient]
+    return recorder.append({ kind: "maxPoolGradient", window, size }, inputs, x.shape, "float32")
   }
 }
-
-/** Of conditions, whether each holds and none before it. */
-const firstOf = (recorder: Recorder, conditions: ReadonlyArray<Value>): ReadonlyArray<Value> => {
-  let before: Value | undefined
-  return conditions.map((condition) => {
-    const first = before === undefined
-      ? condition
-      : recorder.binary("logicalAnd", condition, recorder.unary("logicalNot", before))
-    before = before === undefined ? condition : recorder.binary("logicalOr", before, condition)
-    return first
-  })
-}
-
-const select = (recorder: Recorder, condition: Value, whenTrue: Value, whenFalse: Value): Value =>
-  recorder.append({ kind: "select" }, [condition, whenTrue, whenFalse], condition.shape, whenTrue.dtype)

@@ -3,6 +3,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { type BatchNormInputs, complete } from "../../../trace/batchNorm.ts"
+import { type PaddedAttributes, padLines } from "../../../trace/conv1d.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 
 const run = (name: string, inputs: Inputs, attributes: Attributes): tf.Tensor =>
@@ -15,6 +16,14 @@ export const gathering: Kernels = {
 }
 
 export const countsFromTheBack = ({ axis }: Attributes): boolean => (axis as number) < 0
+
+/** What `tf.conv1d` pads by a number. */
+export const lines: Kernels = {
+  Conv2D: (inputs, attributes) => {
+    padLines(attributes as PaddedAttributes)
+    return run("Conv2D", inputs, attributes)
+  }
+}
 
 /** Slices in steps of one. */
 export const slicing: Kernels = {

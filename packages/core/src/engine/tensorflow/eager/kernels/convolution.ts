@@ -2,19 +2,21 @@
  * Convolutions whose padding is given in numbers: the package refuses them, or their gradients; TensorFlow has them.
  */
 import * as tf from "@tensorflow/tfjs"
+import { geometryOf } from "../../../trace/geometry.ts"
 import type { Backend } from "../load.ts"
 import type { Attributes, Kernel, Kernels, Shape4 } from "./kernel.ts"
 
 const convolution: Kernel = ({ filter, x }, attributes, backend) =>
   backend.executeSingleOutput(
     "Conv2D",
-    attributesOf(backend, attributes, shapeOf(x!), shapeOf(filter!)),
+    attributesOf(backend, attributes, x!.shape, filter!.shape),
     [x!, filter!]
   )
 
 const inputGradient: Kernel = ({ dy, filter }, attributes, backend) => {
   const sizes = tf.tensor1d(attributes["inputShape"] as Shape4, "int32")
-  const operation = attributesOf(backend, attributes, attributes["inputShape"] as Shape4, shapeOf(filter!))
+  const image = attributes["inputShape"] as Shape4
+  const operation = attributesOf(backend, attributes, image, filter!.shape, dy!.shape)
   const gradient = backend.executeSingleOutput("Conv2DBackpropInput", operation, [sizes, filter!, dy!])
   sizes.dispose()
   return gradient
@@ -22,7 +24,7 @@ const inputGradient: Kernel = ({ dy, filter }, attributes, backend) => {
 
 const filterGradient: Kernel = ({ dy, x }, attributes, backend) => {
   const sizes = tf.tensor1d(attributes["filterShape"] as Shape4, "int32")
-  const operation = attributesOf(backend, attributes, shapeOf(x!), attributes["filterShape"] as Shape4)
+  const operation = attributesOf(backend, attributes, x!.shape, attributes["filterShape"] as Shape4, dy!.shape)
   const gradient = backend.executeSingleOutput("Conv2DBackpropFilter", operation, [x!, sizes, dy!])
   sizes.dispose()
   return gradient
@@ -35,24 +37,16 @@ export const convolutions: Kernels = {
   Conv2DBackpropFilter: filterGradient
 }
 
-const shapeOf = ({ shape }: tf.TensorInfo) => shape as Shape4
-
 /** The attributes of TensorFlow's operation: https://www.tensorflow.org/api_docs/python/tf/raw_ops/Conv2D */
 const attributesOf = (
   { binding }: Backend,
   attributes: Attributes,
-  input: Shape4,
-  filter: Shape4
+  image: ReadonlyArray<number>,
+  [height, width]: ReadonlyArray<number>,
+  result?: ReadonlyArray<number>
 ) => {
-  const info = tf.backend_util.computeConv2DInfo(
-    input,
-    filter,
-    attributes["strides"] as [number, number],
-    (attributes["dilations"] ?? 1) as [number, number] | number,
-    attributes["pad"] as number | tf.backend_util.ExplicitPadding,
-    attributes["dimRoundingMode"] as "floor" | undefined
-  )
-  const { bottom, left, right, top } = info.padInfo
+  const size = [height!, width!] as const
+  const { window } = geometryOf({ of: "a convolution", image, size, attributes, result })
   const numbers = (name: string, value: ReadonlyArray<number>) => ({ name, type: binding.TF_ATTR_INT, value })
   const text = (name: string, value: string) => ({ name, type: binding.TF_ATTR_STRING, value })
   return [
@@ -60,8 +54,8 @@ const attributesOf = (
     { name: "use_cudnn_on_gpu", type: binding.TF_ATTR_BOOL, value: true },
     text("data_format", "NHWC"),
     text("padding", "EXPLICIT"),
-    numbers("explicit_paddings", [0, 0, top, bottom, left, right, 0, 0]),
-    numbers("strides", [1, info.strideHeight, info.strideWidth, 1]),
-    numbers("dilations", [1, info.dilationHeight, info.dilationWidth, 1])
+    numbers("explicit_paddings", [0, 0, ...window.padding, 0, 0]),
+    numbers("strides", [1, ...window.strides, 1]),
+    numbers("dilations", [1, ...window.dilations, 1])
   ]
 }

@@ -4,6 +4,7 @@
  * What is padded does not count: the average over the padded image is divided by the share of each window that is image.
  */
 import * as tf from "@tensorflow/tfjs"
+import { poolGeometryOf } from "../../../trace/geometry.ts"
 import type { Attributes, Kernel, Kernels, Shape4 } from "./kernel.ts"
 
 const average: Kernel = ({ x }, attributes) => {
@@ -13,7 +14,7 @@ const average: Kernel = ({ x }, attributes) => {
 
 const averageGradient: Kernel = ({ dy, input }, attributes) => {
   const shape = input!.shape as Shape4
-  const { before, filterSize, pad, share, strides } = geometryOf(attributes, shape)
+  const { before, filterSize, pad, share, strides } = geometryOf(attributes, shape, dy!.shape)
   const padded = tf.engine().runKernel(
     "AvgPoolGrad",
     { dy: tf.div(dy as tf.Tensor4D, share()), input: pad(tf.zeros(shape)) },
@@ -25,17 +26,11 @@ const averageGradient: Kernel = ({ dy, input }, attributes) => {
 /** Averages and their gradients. */
 export const averages: Kernels = { AvgPool: average, AvgPoolGrad: averageGradient }
 
-const geometryOf = (attributes: Attributes, shape: Shape4) => {
-  const filterSize = attributes["filterSize"] as [number, number]
-  const strides = attributes["strides"] as [number, number]
-  const { padInfo: { bottom, left, right, top } } = tf.backend_util.computePool2DInfo(
-    shape,
-    filterSize,
-    strides,
-    1,
-    attributes["pad"] as number,
-    attributes["dimRoundingMode"] as "floor" | undefined
-  )
+const geometryOf = (attributes: Attributes, shape: Shape4, result?: ReadonlyArray<number>) => {
+  const { size, window } = poolGeometryOf(shape, attributes, result)
+  const filterSize = [...size] as [number, number]
+  const strides = [...window.strides] as [number, number]
+  const [top, bottom, left, right] = window.padding
   const pad = (x: tf.Tensor4D): tf.Tensor4D => tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]])
   const pool = (x: tf.Tensor4D): tf.Tensor4D => tf.avgPool(pad(x), filterSize, strides, "valid")
   const [, height, width] = shape

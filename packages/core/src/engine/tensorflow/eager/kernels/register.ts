@@ -4,10 +4,19 @@
  * sums that it would lose much of.
  */
 import * as tf from "@tensorflow/tfjs"
+import { padsLines } from "../../../trace/conv1d.ts"
 import type { Backend } from "../load.ts"
-import { batchNorms, countsFromTheBack, gathering, lacksScaleOrOffset, lacksStrides, slicing } from "./arguments.ts"
+import {
+  batchNorms,
+  countsFromTheBack,
+  gathering,
+  lacksScaleOrOffset,
+  lacksStrides,
+  lines,
+  slicing
+} from "./arguments.ts"
 import { convolutions } from "./convolution.ts"
-import { depthwise, maxima } from "./depthwise.ts"
+import { depthwise, fusedConvolutions, maxima } from "./depthwise.ts"
 import type { Attributes, Inputs, Kernels } from "./kernel.ts"
 import { averages } from "./pooling.ts"
 import { centredResizings, enlargesBlocks, isCentred, resizings } from "./resizing.ts"
@@ -15,7 +24,12 @@ import { addsMany, sums } from "./sums.ts"
 
 /** Puts the kernels in the place of the package's, which go on doing what they can. */
 export const registerKernels = (backendName: string): void => {
-  replace(backendName, { ...convolutions, ...depthwise, ...averages, ...maxima }, padsByNumbers)
+  replace(
+    backendName,
+    { ...convolutions, ...fusedConvolutions, ...depthwise, ...averages, ...maxima },
+    padsByNumbers
+  )
+  replace(backendName, lines, padsLines)
   replace(backendName, centredResizings, isCentred)
   // By a whole factor each pixel becomes a block, whatever it is aligned by: this comes before.
   replace(backendName, resizings, enlargesBlocks)
