@@ -235,7 +235,7 @@ const dilated: Case = {
   instances: fc.tuple(drawn, pairs(1, 3)).filter(([{ kernel, padding, size }, dilations]) =>
     reference.windowCount(size, kernel, { padding, dilations, strides: 1 }).every((count) => count > 0)
   ).map(([one, dilations]) => {
-    const { batch, kernel, padding, seed, size } = one
+    const { batch, kernel, padding, seed, size, strides } = one
     const convolution = { padding, dilations, strides: 1 }
     const pad = tfjsPadding(padding)
     return instance(
@@ -247,11 +247,11 @@ const dilated: Case = {
       },
       ({ each, filter, x }) => [
         tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, pad, "NHWC", [...dilations]),
-        tf.depthwiseConv2d(x as tf.Tensor4D, each as tf.Tensor4D, 1, pad as "same", "NHWC", [...dilations])
+        tf.depthwiseConv2d(x as tf.Tensor4D, each as tf.Tensor4D, [...strides], pad as "same", "NHWC", [...dilations])
       ],
       ({ each, filter, x }) => [
         reference.conv2d(x!, filter!, convolution),
-        reference.depthwiseConv2d(x!, each!, convolution)
+        reference.depthwiseConv2d(x!, each!, { ...convolution, strides })
       ]
     )
   })
