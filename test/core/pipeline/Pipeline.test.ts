@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { SpecsOf, Tensor } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import {
+  ContinuousTime,
   Denoiser,
   forwardNoising,
   meanSquaredError,
@@ -239,6 +240,32 @@ describe("Pipeline", () => {
       assert.strictEqual(Math.max(...seen), 999)
       assert.strictEqual(seen.size, 1000)
     }).pipe(Effect.provide(services)))
+
+  it.effect("hands a denoiser the draws that it asked for, and in an evaluation none", () =>
+    Effect.gen(function*() {
+      const shown: Array<ReadonlyArray<string>> = []
+      const denoiser = Layer.succeed(Denoiser, {
+        name: "spy",
+        exampleShape: [2],
+        parameters: {},
+        draws: (batch) => ({ mask: { distribution: Distribution.bernoulli(0.5), shape: [batch, 2] } }),
+        apply: (_, { draws, x }) => {
+          shown.push(Object.keys(draws))
+          return x
+        }
+      })
+      const services = Layer.mergeAll(denoiser, Objective.noise, Layer.orDie(NoiseSchedule.linear({ steps: 8 })))
+      const predict = yield* Effect.provide(noisePrediction, services)
+      const predictContinuously = yield* Effect.provide(ContinuousTime.predicting(), services)
+      const any = { shape: [3, 2] } as tf.Tensor
+      const input = { x0: any, t: any, noise: any, xt: any, logSnr: any, boundWeight: any, varianceSlope: any }
+      const others = { noise: any, timesteps: any }
+      for (const draws of [{ ...others, mask: any }, others]) {
+        predict.apply(input, { draws, parameters: {}, tables: {} })
+        predictContinuously.apply(input as never, { draws, parameters: {}, tables: {} })
+      }
+      assert.deepStrictEqual(shown, [["mask"], ["mask"], [], []])
+    }))
 
   it.effect("refuses two stages that draw under one name", () =>
     Effect.gen(function*() {

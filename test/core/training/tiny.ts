@@ -25,6 +25,8 @@ const denoiser = Layer.succeed(Denoiser, {
   draws: (batch) => ({ "hidden.dropout": { distribution: Distribution.bernoulli(0.75), shape: [batch, hidden] } }),
   apply: (parameters, { draws, ...input }) => {
     const mask = draws["hidden.dropout"]
+    // As a U-Net: all of its masks, or, to evaluate, no draws whatever.
+    if (mask === undefined && Object.keys(draws).length > 0) throw new Error(`no mask among ${Object.keys(draws)}`)
     return applyHiddenLayer(
       parameters,
       input,

@@ -2,7 +2,7 @@
  * The denoiser: the network that a pipeline trains, as a service, so that swapping a network is swapping a Layer.
  */
 import * as tf from "@tensorflow/tfjs"
-import { Context } from "effect"
+import { Context, Record } from "effect"
 import type { Tensor, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
 import type { Shape } from "../tensor/HostTensor.ts"
@@ -48,6 +48,18 @@ export interface DenoiserShape {
 }
 
 export class Denoiser extends Context.Service<Denoiser, DenoiserShape>()("@effusion/core/pipeline/Denoiser") {}
+
+/**
+ * Of all draws of a pipeline those that its denoiser asked for; none in an evaluation, for which it asked for none.
+ *
+ * @param batch the number of examples
+ * @example
+ * const output = denoiser.apply(parameters, { x, t, draws: ownDraws(denoiser, draws, batch) })
+ */
+export const ownDraws = (denoiser: Pick<DenoiserShape, "draws">, draws: Tensors, batch: number): Tensors => {
+  const asked = denoiser.draws(batch)
+  return Record.filter(draws, (_, name) => Object.hasOwn(asked, name))
+}
 
 /**
  * What a denoiser says, taken apart: its prediction, and the variance where it learns one.

@@ -12,7 +12,7 @@ import { Distribution } from "../random/index.ts"
 import { NoiseSchedule, type Schedule, sqrtAlphaBar, sqrtOneMinusAlphaBar, table } from "../schedule/index.ts"
 import type { Shape } from "../tensor/HostTensor.ts"
 import { ownEstimate, selfConditioningDraws } from "./conditioning/selfConditioning.ts"
-import { Denoiser, splitVariance } from "./Denoiser.ts"
+import { Denoiser, ownDraws, splitVariance } from "./Denoiser.ts"
 import { combination } from "./internal/perTimestep.ts"
 import { meanOverBatch } from "./losses/importance.ts"
 import { lossSpecs } from "./losses/lossSpecs.ts"
@@ -153,7 +153,11 @@ export const noisePrediction: Effect.Effect<
       const estimate = selfConditions
         ? { selfCondition: ownEstimate(schedule, objective.predictionType, { input, draws, predict: first }) }
         : {}
-      return denoiser.apply(parameters, { ...given, ...estimate, draws })
+      return denoiser.apply(parameters, {
+        ...given,
+        ...estimate,
+        draws: ownDraws(denoiser, draws, input.x0.shape[0]!)
+      })
     }
     return {
       name: "noisePrediction",

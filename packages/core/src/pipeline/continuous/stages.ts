@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
-import { Denoiser } from "../Denoiser.ts"
+import { Denoiser, ownDraws } from "../Denoiser.ts"
 import { axesAfterBatch, forEachExample } from "../perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
 import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
@@ -196,8 +196,9 @@ export const predicting = (
     draws: ({ x0 }, mode) => mode === "training" ? denoiser.draws(x0.shape[0]!) : {},
     specs: (input) => ({ ...input, prediction: input.x0, target: input.x0 }),
     apply: (input, { draws, parameters }) => {
-      const { condition, t, xt } = input
-      const given = { x: xt, t, draws, ...(condition === undefined ? {} : { condition }) }
+      const { condition, t, x0, xt } = input
+      const masks = ownDraws(denoiser, draws, x0.shape[0]!)
+      const given = { x: xt, t, draws: masks, ...(condition === undefined ? {} : { condition }) }
       const prediction = denoiser.apply(parameters, given)
       return { ...input, prediction: noiseOf[predictionType](prediction, input), target: input.noise }
     }
