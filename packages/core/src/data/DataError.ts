@@ -165,6 +165,146 @@ export type IdxError =
   | IdxCountMismatch
   | IdxImageSizeMismatch
 
+/** Images of a shape that pictures cannot be read as. */
+export class ImageShapeUnsupported extends Data.TaggedError("ImageShapeUnsupported")<{ readonly shape: Shape }> {
+  override get message() {
+    return `pictures cannot be read as ${
+      showShape(this.shape)
+    }; give [height, width, channels] with 1 channel (grey) or ` +
+      `3 (red, green, blue)`
+  }
+}
+
+/** A folder that holds no pictures. */
+export class ImagesMissing extends Data.TaggedError("ImagesMissing")<{
+  readonly folder: string
+  readonly extensions: ReadonlyArray<string>
+}> {
+  override get message() {
+    return `the folder "${this.folder}" holds no pictures, nor do the folders in it; put some there whose names end in ` +
+      `${oneOf(this.extensions)}`
+  }
+}
+
+/** A folder that holds pictures both by themselves and in folders, so that some would be of no class. */
+export class ImagesMixed extends Data.TaggedError("ImagesMixed")<{
+  readonly folder: string
+  readonly picture: string
+  readonly subfolder: string
+}> {
+  override get message() {
+    return `the folder "${this.folder}" holds pictures ("${this.picture}") beside folders of pictures ` +
+      `("${this.subfolder}"), which are classes; put every picture into the folder of its class, or all into one folder`
+  }
+}
+
+/** A picture of a kind that cannot be decoded. */
+export class ImageFormatUnsupported extends Data.TaggedError("ImageFormatUnsupported")<{
+  readonly path: string
+  readonly extensions: ReadonlyArray<string>
+}> {
+  override get message() {
+    return `"${this.path}" is a picture of a kind that is not read; save it as one of ${
+      oneOf(this.extensions)
+    }, or take ` +
+      `it out of the folder`
+  }
+}
+
+/** Files that are named like pictures and are none, or are damaged. */
+export class ImagesDamaged extends Data.TaggedError("ImagesDamaged")<{
+  readonly folder: string
+  /** At least one. */
+  readonly damaged: ReadonlyArray<{ readonly path: string; readonly reason: string }>
+}> {
+  override get message() {
+    const named = this.damaged.slice(0, 5).map(({ path, reason }) => `"${path}" (${reason})`).join(", ")
+    const count = this.damaged.length
+    if (count === 1) return `${named} is no picture, or a damaged one; mend it, or take it out of the folder`
+    return `${count} files of the folder "${this.folder}" are no pictures, or damaged ones: ${named}` +
+      `${count > 5 ? ` and ${count - 5} more` : ""}; mend them, or take them out of the folder`
+  }
+}
+
+/** A folder that has one of the two parts of a dataset without the other. */
+export class ImagesPartMissing extends Data.TaggedError("ImagesPartMissing")<{
+  readonly folder: string
+  readonly present: string
+  readonly missing: string
+}> {
+  override get message() {
+    return `the folder "${this.folder}" has a folder "${this.present}", but no "${this.missing}"; give it both, or rename ` +
+      `"${this.present}"`
+  }
+}
+
+/** Training and test pictures that are not of the same classes. */
+export class ImagesClassMismatch extends Data.TaggedError("ImagesClassMismatch")<{
+  readonly train: string
+  readonly test: string
+  /** Classes of which there are pictures in one of the two folders only. */
+  readonly onlyInTrain: ReadonlyArray<string>
+  readonly onlyInTest: ReadonlyArray<string>
+}> {
+  override get message() {
+    const sides = [[this.train, this.onlyInTrain], [this.test, this.onlyInTest]] as const
+    const found = sides.filter(([, names]) => names.length > 0)
+      .map(([folder, names]) => `only "${folder}" holds pictures of ${someOf(names)}`)
+    return `the classes of training and test pictures differ: ${
+      found.join(", and ")
+    }; give both folders the same classes`
+  }
+}
+
+/** Too few pictures for one in ten to be held out. */
+export class ImagesTooFew extends Data.TaggedError("ImagesTooFew")<{
+  readonly folder: string
+  readonly count: number
+  readonly least: number
+}> {
+  override get message() {
+    return `the folder "${this.folder}" holds ${this.count} ${
+      this.count === 1 ? "picture" : "pictures"
+    }, of which one in ` +
+      `${this.least} is to be held out; give at least ${this.least}, or put them into two folders in it, train and test`
+  }
+}
+
+/** More elements than an array can hold. */
+export class ImagesTooMany extends Data.TaggedError("ImagesTooMany")<{
+  readonly folder: string
+  readonly count: number
+  readonly shape: Shape
+}> {
+  override get message() {
+    return `the ${this.count} pictures of the folder "${this.folder}" do not fit into memory as images of ` +
+      `${showShape(this.shape)}, a byte an element; give fewer of them, or train on smaller images`
+  }
+}
+
+/** The npm package that decodes pictures cannot be loaded. */
+export class ImageLibraryMissing extends Data.TaggedError("ImageLibraryMissing")<{ readonly reason: string }> {
+  override get message() {
+    return `the npm package "sharp", which reads pictures, cannot be loaded (${this.reason}); ` +
+      `install the dependencies of @effusion/core again, optional ones included`
+  }
+}
+
+/** Everything that loading a folder of pictures can fail with. */
+export type ImagesError =
+  | ImageShapeUnsupported
+  | DataFolderMissing
+  | DataFileUnreadable
+  | ImagesMissing
+  | ImagesMixed
+  | ImageFormatUnsupported
+  | ImagesDamaged
+  | ImagesPartMissing
+  | ImagesClassMismatch
+  | ImagesTooFew
+  | ImagesTooMany
+  | ImageLibraryMissing
+
 /** The npm package that holds the digits is not installed. */
 export class DigitsPackageMissing extends Data.TaggedError("DigitsPackageMissing")<{ readonly reason: string }> {
   override get message() {
@@ -193,3 +333,9 @@ export type DigitsError =
   | DataFileUnreadable
 
 const hex = (magic: number): string => `0x${magic.toString(16).padStart(8, "0")}`
+
+const oneOf = (names: ReadonlyArray<string>): string => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`
+
+/** The first few of many names. */
+const someOf = (names: ReadonlyArray<string>): string =>
+  `${names.slice(0, 5).map((name) => `"${name}"`).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`

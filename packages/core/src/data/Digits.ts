@@ -11,6 +11,7 @@ import { DigitsFileMalformed, DigitsPackageMissing } from "./DataError.ts"
 import type { TrainAndTest } from "./Dataset.ts"
 import { fromArrays, split } from "./Dataset.ts"
 import { findDataFile, readDataFile } from "./internal/dataFile.ts"
+import { interleave } from "./internal/interleave.ts"
 
 /** How many images of each digit, from 0 to 9, the package holds: 10,000 together. */
 const counts = [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]
@@ -35,7 +36,7 @@ export const loadDigits = Effect.fnUntraced(function*(
 ): Effect.fn.Return<TrainAndTest, DigitsError, FileSystem | Path> {
   const folder = options.folder ?? (yield* packageFolder)
   const files = yield* Effect.forEach(counts, (_, digit) => loadDigit(folder, digit))
-  const all = interleave(files)
+  const all = table(files)
   const dataset = fromArrays({ name: "digits", exampleShape: [28, 28, 1], classes: 10, ...all })
   const [train, test] = yield* split(dataset, [9000, 1000]).pipe(Effect.orDie)
   return { train: { ...train, name: "digits/train" }, test: { ...test, name: "digits/test" } }
@@ -83,15 +84,12 @@ const loadDigit = Effect.fnUntraced(function*(folder: string, digit: number) {
   return bytes
 })
 
-/** Deals the images of all files into one table: image i of n stands at (i + 1/2) / n of the whole. */
-const interleave = (files: ReadonlyArray<Uint8Array>) => {
-  const places = files.flatMap((file, digit) => {
-    const count = file.length / imageSize
-    return Array.from({ length: count }, (_, i) => ({ digit, image: i, place: (i + 0.5) / count }))
-  }).sort((a, b) => a.place - b.place || a.digit - b.digit)
+/** Deals the images of all files into one table. */
+const table = (files: ReadonlyArray<Uint8Array>) => {
+  const places = interleave(files.map((file) => file.length / imageSize))
   const elements = new Uint8Array(places.length * imageSize)
-  places.forEach(({ digit, image }, i) =>
-    elements.set(files[digit]!.subarray(image * imageSize, (image + 1) * imageSize), i * imageSize)
+  places.forEach(({ index, label }, i) =>
+    elements.set(files[label]!.subarray(index * imageSize, (index + 1) * imageSize), i * imageSize)
   )
-  return { elements, labels: Uint8Array.from(places, ({ digit }) => digit) }
+  return { elements, labels: Uint8Array.from(places, ({ label }) => label) }
 }

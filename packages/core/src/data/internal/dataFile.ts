@@ -8,6 +8,27 @@ import type { PlatformError } from "effect/PlatformError"
 import { gunzip } from "node:zlib"
 import { CorruptGzip, DataFileMissing, DataFileUnreadable, DataFolderMissing } from "../DataError.ts"
 
+/** Fails unless there is a folder of this path. */
+export const requireFolder = Effect.fnUntraced(
+  function*(folder: string): Effect.fn.Return<void, DataFolderMissing | DataFileUnreadable, FileSystem> {
+    const fileSystem = yield* FileSystem
+    const { type } = yield* fileSystem.stat(folder).pipe(
+      Effect.mapError((error) =>
+        isNotFound(error) ? folderMissing(folder, "does not exist") : unreadable(folder)(error)
+      )
+    )
+    if (type !== "Directory") return yield* folderMissing(folder, "is not a folder")
+  }
+)
+
+/** The names of what is in a folder, in no order. */
+export const readFolder = Effect.fnUntraced(
+  function*(folder: string): Effect.fn.Return<ReadonlyArray<string>, DataFileUnreadable, FileSystem> {
+    const fileSystem = yield* FileSystem
+    return yield* fileSystem.readDirectory(folder).pipe(Effect.mapError(unreadable(folder)))
+  }
+)
+
 /** The path of the first of the names that is in the folder; `content` says in messages what the file holds. */
 export const findDataFile = Effect.fnUntraced(
   function*(folder: string, content: string, names: ReadonlyArray<string>): Effect.fn.Return<
@@ -15,15 +36,9 @@ export const findDataFile = Effect.fnUntraced(
     DataFolderMissing | DataFileMissing | DataFileUnreadable,
     FileSystem | Path
   > {
-    const fileSystem = yield* FileSystem
     const path = yield* Path
-    const { type } = yield* fileSystem.stat(folder).pipe(
-      Effect.mapError((error) =>
-        isNotFound(error) ? folderMissing(folder, "does not exist") : unreadable(folder)(error)
-      )
-    )
-    if (type !== "Directory") return yield* folderMissing(folder, "is not a folder")
-    const present = yield* fileSystem.readDirectory(folder).pipe(Effect.mapError(unreadable(folder)))
+    yield* requireFolder(folder)
+    const present = yield* readFolder(folder)
     const name = names.find((name) => present.includes(name))
     if (name === undefined) return yield* new DataFileMissing({ folder, content, lookedFor: names })
     return path.join(folder, name)
@@ -51,9 +66,11 @@ export const decompress = (path: string, bytes: Uint8Array): Effect.Effect<Uint8
       ))
   )
 
-const isNotFound = (error: PlatformError): boolean => error.reason._tag === "NotFound"
+/** Whether there is nothing of that path. */
+export const isNotFound = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 
 const folderMissing = (folder: string, reason: string) => new DataFolderMissing({ folder, reason })
 
-const unreadable = (path: string) => (error: PlatformError) =>
+/** What an error of the file system means for data; `path` is for the message. */
+export const unreadable = (path: string) => (error: PlatformError) =>
   new DataFileUnreadable({ path, reason: error.reason.message })
