@@ -77,6 +77,24 @@ describe("plain lines", () => {
       assert.include(text, "effusion sample runs/digits-1")
     }))
 
+  it.effect("say how far reading is every five seconds, and tell of the first step all the same", () =>
+    Effect.gen(function*() {
+      const reading = Effect.gen(function*() {
+        const { report } = yield* Reporter
+        for (let done = 1; done <= 60; done++) {
+          yield* report({ event: "reading", done, count: 60 })
+          yield* TestClock.adjust("200 millis")
+        }
+      })
+      yield* Effect.provide(Effect.andThen(reading, reportRun), Reporter.lines)
+      const lines = (yield* TestConsole.logLines).map(String)
+      assert.deepStrictEqual(lines.slice(0, 2), [
+        "reading pictures, 26 of 60 done",
+        "reading pictures, 51 of 60 done"
+      ])
+      assert.isTrue(lines.some((line) => line.startsWith("step   1/100")))
+    }))
+
   it.effect("say how to go on after an interruption", () =>
     Effect.gen(function*() {
       const { samples: _, ...event } = ended as Extract<RunEvent, { readonly event: "end" }>
@@ -148,6 +166,21 @@ describe("the progress bar", () => {
       assert.include(text(), "step 50: what the network draws so far: runs/digits-1/previews/step-050.png\n")
       assert.include(text(), "open runs/digits-1/samples.png\n")
       assert.isAbove(text().indexOf("Done in"), text().lastIndexOf("100%"))
+    }))
+
+  it.effect("shows how far reading is, and then the steps", () =>
+    Effect.gen(function*() {
+      const { stream, text } = terminal()
+      const reading = Effect.gen(function*() {
+        const { report } = yield* Reporter
+        for (const done of [0, 30]) yield* report({ event: "reading", done, count: 40 })
+        // What is above the bar is written as the bar is drawn again.
+        yield* TestClock.withLive(Effect.sleep("450 millis"))
+      })
+      yield* Effect.provide(Effect.andThen(reading, reportRun), Reporter.bar(stream))
+      assert.match(text(), /█+░+ +75% \| reading pictures, 30 of 40 done/)
+      assert.match(text(), /█+ +100% \| step 100\/100/)
+      assert.isAbove(text().lastIndexOf("step 100/100"), text().lastIndexOf("reading pictures"))
     }))
 
   it.effect("is gone when the run fails: no timer keeps the process alive", () =>

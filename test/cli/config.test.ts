@@ -84,7 +84,7 @@ describe("a configuration", () => {
       seed: fc.maxSafeNat(),
       threads: count,
       rematerialize: fc.constantFrom(true, false, "all" as const),
-      data: fc.constantFrom("digits", "idx:a folder/x", "points:checkerboard"),
+      data: fc.constantFrom("digits", "images:a folder/x", "idx:a folder/x", "points:checkerboard"),
       timesteps,
       averaging: fc.record({ decay: part, warmUp: fc.constantFrom("none", "ratio", { power: 0.75 }) }),
       optimizer: fc.record({ algorithm: fc.constantFrom("adam", "adamw"), warmUp: part, clipNorm: fc.option(count) }, {
@@ -161,9 +161,10 @@ describe("a configuration", () => {
       ],
       ["schedule.beta", 1, /^schedule.beta: unknown field$/],
       ["schedule.zeroTerminalSnr", 1, /^schedule.zeroTerminalSnr: expected boolean, got 1$/],
-      ["data", "mnist", /^data: expected "digits", "idx:<folder>" or .*, got "mnist"$/],
+      ["data", "mnist", /^data: expected "digits", "images:<folder>", "idx:<folder>" or .*, got "mnist"$/],
       ["data", "points:swiss", /^data: expected .*"points:swiss-roll".*, got "points:swiss"$/],
       ["data", "idx:", /^data: expected .*, got "idx:"$/],
+      ["data", "images:", /^data: expected .*, got "images:"$/],
       ["sampling.steps", 1001, /^sampling.steps: expected at most schedule.steps \(1000\), got 1001$/],
       [
         "sampling.variance",
@@ -454,8 +455,10 @@ describe("resolving", () => {
   it.effect("makes a folder of data absolute", () =>
     Effect.gen(function*() {
       const paths = yield* Path.Path
-      const config = yield* resolve({ preset: "fashion", overrides: { data: "idx:some/folder" } })
-      assert.strictEqual(config.data, `idx:${paths.resolve("some/folder")}`)
+      for (const kind of ["idx", "images"]) {
+        const config = yield* resolve({ preset: "fashion", overrides: { data: `${kind}:some/folder` } })
+        assert.strictEqual(config.data, `${kind}:${paths.resolve("some/folder")}`)
+      }
     }).pipe(Effect.provide(NodeServices.layer)))
 
   it.effect("refuses a preset that there is not, and proposes one", () =>

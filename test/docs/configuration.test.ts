@@ -21,7 +21,7 @@ it("names every field of a configuration in one of its tables", () => {
 
 it("has examples that are valid", () => {
   const examples = [...page.matchAll(/```json\n(.*?)```/gs)].map(([, text]) => JSON.parse(text!) as Json)
-  assert.strictEqual(examples.length, 3)
+  assert.strictEqual(examples.length, 4)
   for (const example of examples) {
     const preset = presets[String(example["preset"])]!
     const decoded = Effect.runSyncExit(decodeRunConfig(overlay({ ...preset }, example), "the example"))

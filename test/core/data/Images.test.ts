@@ -21,7 +21,7 @@ import { Path } from "effect/Path"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import sharp from "sharp"
-import { encodePng, type Picture } from "../../cli/support/png.ts"
+import { decodePng, encodePng, type Picture } from "../../cli/support/png.ts"
 import { forAll } from "../../support/properties.ts"
 
 /** The contents of a folder, by path. */
@@ -106,7 +106,7 @@ layer(NodeServices.layer)("loadImages", (it) => {
           expected.forEach((rgb, i) => assert.closeTo(grey[i]!, luma(rgb), 0.502))
           // What is grey stays what it is.
           if (picture.channels < 3) assert.deepStrictEqual(grey, expected.map(([value]) => value))
-        }), { numRuns: 60 }))
+        }), { numRuns: 40 }))
 
     it.effect("other formats, whatever the case of their extensions", () =>
       Effect.gen(function*() {
@@ -144,6 +144,15 @@ layer(NodeServices.layer)("loadImages", (it) => {
           const bytes = yield* loadOne(name, yield* Effect.promise(() => written.toBuffer()), [8, 8, 3])
           bytes.forEach((byte, i) => assert.closeTo(byte, even[i]!, 4, name))
         }
+      }))
+
+    it.effect("colours as they are stored, whatever their profile", () =>
+      Effect.gen(function*() {
+        const data = Uint8Array.from({ length: 8 * 8 * 3 }, (_, i) => 29 * i)
+        const file = yield* Effect.promise(() => raw(8, 8, data).withIccProfile("p3").png().toBuffer())
+        const stored = Array.from(decodePng(file).data)
+        assert.notDeepEqual(stored, Array.from(data))
+        assert.deepStrictEqual(yield* loadOne("a.png", file, [8, 8, 3]), stored)
       }))
 
     it.effect("a picture as its EXIF orientation says", () =>
@@ -220,7 +229,7 @@ layer(NodeServices.layer)("loadImages", (it) => {
               }
             }
           }),
-        { numRuns: 60 }
+        { numRuns: 40 }
       ))
 
     it.effect("the middle alone where nothing is to be scaled, and colours alone where there is alpha", () =>
@@ -508,7 +517,7 @@ layer(NodeServices.layer)("loadImages", (it) => {
             const cut = whole.subarray(0, Math.floor(share * whole.length))
             return expectError({ "train/a.png": numbered(0), [`test/${name}`]: cut }, ImagesDamaged, [name])
           },
-          { numRuns: 60 }
+          { numRuns: 40 }
         )
       }))
 

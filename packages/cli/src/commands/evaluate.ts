@@ -19,8 +19,8 @@ import type { BoundReport } from "../report/boundReport.ts"
 import { describeBound, toCsv, toJson, unitOf } from "../report/boundReport.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { latestWeights, type NoCheckpoint } from "../run/checkpoints.ts"
-import type { DatasetError, WrongExampleShape } from "../run/datasets.ts"
-import { arePoints, loadData, requireShape } from "../run/datasets.ts"
+import type { DatasetError } from "../run/datasets.ts"
+import { arePoints, loadData } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 
 const decoders = { exact: "discretized-gaussian", tanh: "discretized-gaussian-tanh" } as const
@@ -81,7 +81,6 @@ export type EvaluateError =
   | CheckpointUnreadable
   | NoCheckpoint
   | DatasetError
-  | WrongExampleShape
   | EngineUnavailable
   | InvalidSchedule
   | InvalidObjective
@@ -148,9 +147,7 @@ const measure = Effect.fnUntraced(function*(
   const { parameters, step } = yield* latestWeights(folder, input.run)
   const settings = yield* settingsOf(config, input)
   yield* Effect.forEach(outputs, requireWritable, { discard: true })
-  const { test } = yield* loadData(config.data)
-  const denoiser = denoiserOf(config)
-  yield* requireShape(config.data, test.exampleShape, denoiser.exampleShape)
+  const { test } = yield* loadData(config.data, denoiserOf(config).exampleShape)
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),

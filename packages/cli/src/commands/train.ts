@@ -23,7 +23,7 @@ import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
-import { loadData, requireClasses, requireShape } from "../run/datasets.ts"
+import { loadData, requireClasses } from "../run/datasets.ts"
 import { estimate, showEstimate } from "../run/estimate.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { type Resumption, resumption, trainRun } from "../run/trainRun.ts"
@@ -61,7 +61,7 @@ const flags = {
     Flag.optional
   ),
   data: Flag.String("data").pipe(
-    Flag.withDescription("Examples to train on: digits, idx:<folder> or points:<kind>"),
+    Flag.withDescription("Examples to train on: digits, images:<folder>, idx:<folder> or points:<kind>"),
     Flag.optional
   ),
   steps: Flag.Int("steps").pipe(Flag.withDescription("Training steps of the whole run"), Flag.optional),
@@ -159,6 +159,10 @@ export const train = Command.make("train", flags, (flags) =>
         command: "effusion train --preset points --data points:two-moons",
         description: "Points in the plane, in seconds"
       },
+      {
+        command: "effusion train --config mine.json --data images:photos/",
+        description: "Pictures of your own, with a network for them"
+      },
       { command: "effusion train --preset fashion --data idx:fashion-mnist/", description: "Images in IDX files" },
       { command: "effusion train --resume runs/digits-1 --steps 4000", description: "Go on with a run, for longer" },
       { command: "effusion train --preset ddpm-cifar10 --dry-run", description: "See what a run would cost" },
@@ -247,15 +251,15 @@ const conflict = (flags: FlagConflict["flags"], remedy: string) => new FlagConfl
 
 /** The data of a configuration, if the network and the batches fit it. */
 const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
-  const data = yield* loadData(config.data)
   const { classes, exampleShape } = denoiserOf(config)
-  yield* requireShape(config.data, data.train.exampleShape, exampleShape)
-  yield* requireClasses(config.data, data.train.classes, classes)
-  const { name, size } = data.train
-  if (config.batchSize > size) {
-    return yield* new BatchTooLarge({ dataset: name, size, batchSize: config.batchSize })
-  }
-  return data
+  const { batchSize } = config
+  return yield* loadData(config.data, exampleShape, (train) =>
+    Effect.andThen(
+      requireClasses(config.data, train.classes, classes),
+      batchSize > train.size
+        ? new BatchTooLarge({ dataset: train.name, size: train.size, batchSize })
+        : Effect.void
+    ))
 })
 
 const dryRun = Effect.fnUntraced(function*(flags: Flags) {

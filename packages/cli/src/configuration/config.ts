@@ -20,13 +20,15 @@ const Fraction = Schema.Finite.check(
 )
 
 /** What a `data` field may say. */
-const dataForms = `"digits", "idx:<folder>" or one of ${pointKinds.map((kind) => `"points:${kind}"`).join(", ")}`
+const dataForms = `"digits", "images:<folder>", "idx:<folder>" or one of ${
+  pointKinds.map((kind) => `"points:${kind}"`).join(", ")
+}`
 
-/** Where the examples come from: handwritten digits, a folder of IDX files, or points in the plane. */
+/** Where the examples come from: handwritten digits, a folder of pictures or of IDX files, or points in the plane. */
 const DataSource = Schema.String.check(
   Schema.makeFilter<string>(
     (source) =>
-      source === "digits" || /^idx:./.test(source) || pointKinds.some((kind) => source === `points:${kind}`) ||
+      source === "digits" || /^(images|idx):./.test(source) || pointKinds.some((kind) => source === `points:${kind}`) ||
       `expected ${dataForms}, got ${JSON.stringify(source)}`
   )
 )

@@ -93,12 +93,12 @@ const points: RunConfig = {
 
 /**
  * Colour images of 32x32 pixels as in Ho et al. 2020 (appendix B), without its random flips: 800,000 steps of 128, for a
- * machine with days to spend. The data sources read grey images only so far, so this is a preset for `--dry-run`, and for
- * the network, schedule and optimiser in it.
+ * machine with days to spend. The pictures of CIFAR-10 are looked for in a folder `cifar10`; docs/configuration.md says how to come
+ * by it.
  */
 const ddpmCifar10: RunConfig = {
   preset: "ddpm-cifar10",
-  data: "idx:cifar10",
+  data: "images:cifar10",
   model: { type: "unet", ...UNet.ddpmCifar10 },
   schedule: { type: "linear", steps: 1000, betaStart: 1e-4, betaEnd: 0.02 },
   objective: "noise",

@@ -121,7 +121,7 @@ const readConfigFile = Effect.fnUntraced(function*(path: string) {
 })
 
 const withAbsoluteFolder = (config: RunConfig): Effect.Effect<RunConfig, never, Path.Path> =>
-  Effect.map(Path.Path, (paths) =>
-    config.data.startsWith("idx:")
-      ? { ...config, data: `idx:${paths.resolve(config.data.slice("idx:".length))}` }
-      : config)
+  Effect.map(Path.Path, (paths) => {
+    const [, kind, folder] = /^(images|idx):(.*)$/s.exec(config.data) ?? []
+    return folder === undefined ? config : { ...config, data: `${kind}:${paths.resolve(folder)}` }
+  })

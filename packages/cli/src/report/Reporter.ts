@@ -34,6 +34,8 @@ export type RunEvent =
   }
   | { readonly event: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly event: "preview"; readonly step: number; readonly path: string }
+  /** The pictures that a network is trained on are read, so many of so many. */
+  | { readonly event: "reading"; readonly done: number; readonly count: number }
   | {
     readonly event: "drawing"
     /** How many samples are drawn; those that are half denoised count as half. */
@@ -88,7 +90,11 @@ export class Reporter extends Context.Service<Reporter, {
       const nextLineAt = yield* Ref.make<number | undefined>(undefined)
       const unit = yield* Ref.make("examples")
       const report = Effect.fnUntraced(function*(event: RunEvent) {
-        if (event.event === "start") yield* Ref.set(unit, event.unit)
+        if (event.event === "start") {
+          yield* Ref.set(unit, event.unit)
+          // Whatever was told before, the first step is told at once.
+          yield* Ref.set(nextLineAt, undefined)
+        }
         if (isFrequent(event)) {
           const now = yield* Clock.currentTimeMillis
           const next = yield* Ref.get(nextLineAt)
@@ -130,11 +136,16 @@ export class Reporter extends Context.Service<Reporter, {
 
 const lineEvery = 5_000
 
+/** What goes on beside the steps of a training run, and is done little by little. */
+const activities = { reading: "reading pictures", drawing: "drawing", evaluatingBound: "evaluating" } as const
+
+type Activity = keyof typeof activities
+
 /** Events that happen many times a second. */
-type FrequentEvent = Extract<RunEvent, { readonly event: "step" | "drawing" | "evaluatingBound" }>
+type FrequentEvent = Extract<RunEvent, { readonly event: "step" | Activity }>
 
 const isFrequent = (event: RunEvent): event is FrequentEvent =>
-  event.event === "step" || event.event === "drawing" || event.event === "evaluatingBound"
+  event.event === "step" || Object.hasOwn(activities, event.event)
 
 /** The last step of a run is told in any case. */
 const isLast = (event: FrequentEvent): boolean => event.event === "step" && event.progress.step >= event.progress.steps
@@ -142,7 +153,7 @@ const isLast = (event: FrequentEvent): boolean => event.event === "step" && even
 const describeFrequent = (event: FrequentEvent, unit: string): string =>
   event.event === "step"
     ? describe(event.progress, unit)
-    : `${event.event === "drawing" ? "drawing" : "evaluating"}, ${Math.floor(event.done)} of ${event.count} done`
+    : `${activities[event.event]}, ${Math.floor(event.done)} of ${event.count} done`
 
 /** A bar and what it shows; it lives as long as the layer. */
 const makeBar = (stream: NodeJS.WritableStream) => {
@@ -150,11 +161,17 @@ const makeBar = (stream: NodeJS.WritableStream) => {
   let bar: ReturnType<typeof bars.create> | undefined
   let position = 0
   let unit: string | undefined
+  /** What the bar is about, before there are steps. */
+  let activity: Activity | undefined
   /** What is left standing when the bar ends. */
   let lastStep: string | undefined
   const begin = (total: number, from: number, text: string) => {
     position = from
-    bar = bars.create(total, from, { text })
+    if (bar === undefined) bar = bars.create(total, from, { text })
+    else {
+      bar.setTotal(total)
+      bar.update(from, { text })
+    }
     bars.update()
   }
   const stop = () => {
@@ -173,7 +190,8 @@ const makeBar = (stream: NodeJS.WritableStream) => {
       }
       // In a training run the bar shows the steps; what is drawn on the way is told beside it.
       if (event.event !== "step" && unit === undefined) {
-        if (bar === undefined) begin(event.count, 0, "")
+        if (activity !== event.event) begin(event.count, 0, "")
+        activity = event.event
         position = event.done
       }
       bar?.update(position, { text })

@@ -18,6 +18,7 @@ declare module "cli-progress" {
   }
 
   export interface Bar {
+    setTotal(total: number): void
     update(value: number, payload: { readonly [name: string]: string }): void
   }
 

@@ -1,17 +1,19 @@
 /**
  * The dataset that a configuration names.
  */
-import { loadDigits, loadIdx, pointKinds, points, split } from "@effusion/core/data"
-import type { DigitsError, IdxError, TrainAndTest } from "@effusion/core/data"
+import { loadDigits, loadIdx, loadImages, pointKinds, points, split } from "@effusion/core/data"
+import type { DigitsError, IdxError, ImagesError, ImagesOptions, TrainAndTest } from "@effusion/core/data"
 import type { Shape } from "@effusion/core/tensor"
 import { sameShape } from "@effusion/core/tensor"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
+import { Reporter } from "../report/Reporter.ts"
 
 /** The examples of a dataset are not what the network takes. */
 export class WrongExampleShape extends Data.TaggedError("WrongExampleShape")<{
   readonly data: string
-  readonly actual: Shape
+  /** Pictures take whatever shape a network's images have. */
+  readonly actual: Shape | "pictures"
   readonly expected: Shape
 }> {
   override get message() {
@@ -21,18 +23,37 @@ export class WrongExampleShape extends Data.TaggedError("WrongExampleShape")<{
 }
 
 /** Everything that loading the data of a configuration can fail with. */
-export type DatasetError = DigitsError | IdxError
+export type DatasetError = DigitsError | IdxError | ImagesError | WrongExampleShape
 
 /**
- * Loads what a `data` field names: `digits`, `idx:<folder>` or `points:<kind>`. It comes in two parts; training never sees
- * the second. Points are 20,000 and 2,000, the same in every run.
+ * Loads what a `data` field names: `digits`, `images:<folder>`, `idx:<folder>` or `points:<kind>`. It comes in two parts;
+ * training never sees the second. Points are 20,000 and 2,000, the same in every run.
  *
+ * Fails with a {@link WrongExampleShape} unless the examples are what the network takes.
+ *
+ * @param expected the network's example shape, which pictures are brought to; other data has a shape of its own
+ * @param check what else is required of the data to train on: pictures take long to read, so it is called before they are
  * @example
- * const { train, test } = yield* loadData("points:swiss-roll")
+ * const { train, test } = yield* loadData("points:swiss-roll", denoiser.exampleShape)
  */
-export const loadData = (
+export const loadData = <E = never>(
+  source: string,
+  expected: Shape,
+  check?: ImagesOptions<E>["check"]
+): Effect.Effect<TrainAndTest, DatasetError | E, FileSystem.FileSystem | Path.Path | Reporter> => {
+  if (source.startsWith("images:")) return loadPictures(source, expected, check)
+  return Effect.tap(
+    loadOther(source),
+    ({ train }): Effect.Effect<void, WrongExampleShape | E> =>
+      sameShape(train.exampleShape, expected)
+        ? check?.(train) ?? Effect.void
+        : new WrongExampleShape({ data: source, actual: train.exampleShape, expected })
+  )
+}
+
+const loadOther = (
   source: string
-): Effect.Effect<TrainAndTest, DatasetError, FileSystem.FileSystem | Path.Path> => {
+): Effect.Effect<TrainAndTest, DigitsError | IdxError, FileSystem.FileSystem | Path.Path> => {
   if (source === "digits") return loadDigits()
   if (source.startsWith("idx:")) return loadIdx(source.slice("idx:".length))
   const kind = pointKinds.find((kind) => source === `points:${kind}`)
@@ -44,6 +65,24 @@ export const loadData = (
   )
 }
 
+const loadPictures = Effect.fnUntraced(function*<E>(
+  source: string,
+  expected: Shape,
+  check: ImagesOptions<E>["check"]
+): Effect.fn.Return<
+  TrainAndTest,
+  ImagesError | WrongExampleShape | E,
+  FileSystem.FileSystem | Path.Path | Reporter
+> {
+  if (arePoints(expected)) return yield* new WrongExampleShape({ data: source, actual: "pictures", expected })
+  const { report } = yield* Reporter
+  return yield* loadImages(source.slice("images:".length), {
+    shape: expected,
+    check,
+    onProgress: (done, count) => report({ event: "reading", done, count })
+  })
+})
+
 /**
  * Whether examples of this shape are points, and not images.
  *
@@ -51,21 +90,6 @@ export const loadData = (
  * arePoints([2]) // => true
  */
 export const arePoints = (exampleShape: Shape): boolean => exampleShape.length === 1
-
-/**
- * Fails with {@link WrongExampleShape} unless the examples of a dataset are what a network takes.
- *
- * @param data what to call the dataset in the message
- * @param expected the network's example shape
- * @example
- * yield* requireShape(config.data, train.exampleShape, denoiser.exampleShape)
- */
-export const requireShape = (
-  data: string,
-  actual: Shape,
-  expected: Shape
-): Effect.Effect<void, WrongExampleShape> =>
-  sameShape(actual, expected) ? Effect.void : new WrongExampleShape({ data, actual, expected })
 
 /** The classes of a dataset are not those that the network tells apart. */
 export class WrongClasses extends Data.TaggedError("WrongClasses")<{
@@ -100,16 +124,17 @@ export const requireClasses = (
 const showClasses = (count: number): string =>
   count === 0 ? "no classes" : `${count} ${count === 1 ? "class" : "classes"}`
 
-const showExamples = (shape: Shape): string => {
+const showExamples = (shape: Shape | "pictures"): string => {
+  if (shape === "pictures") return shape
   if (arePoints(shape)) return `points of ${shape[0]} coordinates`
   const [height, width, channels] = shape
   return `images of ${height}x${width} in ${channels} ${channels === 1 ? "channel" : "channels"}`
 }
 
 /** How to come by a network for examples of this shape. */
-const remedy = (shape: Shape, expected: Shape): string => {
+const remedy = (shape: Shape | "pictures", expected: Shape): string => {
+  if (shape === "pictures" || arePoints(expected)) return "use --preset digits, or another one for images"
   if (arePoints(shape)) return "use --preset points"
-  if (arePoints(expected)) return "use --preset digits, or another one for images"
   const [height, width, channels] = shape
   const size = height === width ? height : `[${height}, ${width}]`
   return `set model.sample_size to ${size}, and model.in_channels and out_channels to ${channels}, in a --config file`
