@@ -1,6 +1,6 @@
 /** Configurations: what decodes, with which defaults, and how wrong input is refused. */
 import { assert, describe, it } from "@effect/vitest"
-import { type InvalidConfig, MLP, UNet } from "@effusion/models"
+import { InvalidConfig, MLP, UNet } from "@effusion/models"
 import { Effect, Schema } from "effect"
 
 /** The fields that an error names, in order. */
@@ -147,9 +147,20 @@ describe("UNet.Config", () => {
       }
     }))
 
-  it("is checked in code too", () => {
-    assert.throws(() => UNet.Config.make({ ...UNet.small, sample_size: 27 }))
-  })
+  it.effect("is checked in code too, and says the same", () =>
+    Effect.gen(function*() {
+      for (
+        const fields of [
+          { ...UNet.small, sample_size: 27 },
+          { sample_size: 7, block_out_channels: [8, 16] as const },
+          { sample_size: 8, dropout: 1, norm_num_groups: 0 },
+          { ...UNet.small, norm_epsilon: 1 }
+        ]
+      ) {
+        const { message } = yield* Effect.flip(UNet.decode(fields))
+        assert.throws(() => UNet.Config.make(fields), InvalidConfig, message)
+      }
+    }))
 })
 
 describe("MLP.Config", () => {
@@ -166,5 +177,12 @@ describe("MLP.Config", () => {
       const error = yield* Effect.flip(MLP.decode({ dimensions: 0, width: 1, depth: 0.5, octaves: -1, heads: 2 }))
       assert.sameMembers([...wrongFields(error)], ["dimensions", "width", "depth", "octaves", "heads"])
       assert.include(error.message, "the MLP configuration is not valid")
+    }))
+
+  it.effect("is checked in code too, and says the same", () =>
+    Effect.gen(function*() {
+      const fields = { dimensions: 0, width: 1 }
+      const { message } = yield* Effect.flip(MLP.decode(fields))
+      assert.throws(() => MLP.Config.make(fields), InvalidConfig, message)
     }))
 })

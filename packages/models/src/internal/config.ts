@@ -27,6 +27,21 @@ export const decodeConfig = <A, I>(model: string, schema: Schema.Codec<A, I>) =>
     Effect.mapError(decode(input), ({ issue }) => new InvalidConfig({ model, reasons: describe(issue) }))
 }
 
+/**
+ * Makes a configuration in code, as `Config.make` does, and throws `InvalidConfig`, which names every wrong field, where
+ * Effect's own error names none.
+ *
+ * @param make the schema's own way
+ */
+export const makeConfig = <A>(model: string, make: (options: Schema.MakeOptions) => A): A => {
+  try {
+    return make({ parseOptions: { errors: "all", onExcessProperty: "error", reportInput: true } })
+  } catch (error) {
+    if (!(error instanceof Error && SchemaIssue.isIssue(error.cause))) throw error
+    throw new InvalidConfig({ model, reasons: describe(error.cause) })
+  }
+}
+
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const describe = (issue: SchemaIssue.Issue): ReadonlyArray<string> =>

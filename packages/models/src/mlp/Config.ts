@@ -1,6 +1,6 @@
 /** The configuration of a multilayer perceptron for points. */
 import { type Effect, Schema } from "effect"
-import { ClassEmbeddings, Count, decodeConfig, withDefault } from "../internal/config.ts"
+import { ClassEmbeddings, Count, decodeConfig, makeConfig, withDefault } from "../internal/config.ts"
 import type { InvalidConfig } from "../InvalidConfig.ts"
 
 /**
@@ -27,7 +27,12 @@ export class Config extends Schema.Class<Config>("@effusion/models/mlp/Config")(
   self_condition: withDefault(Schema.Boolean, false),
   /** Whether the network predicts a variance too; not when absent. */
   learns_variance: Schema.optionalKey(Schema.Boolean)
-}) {}
+}) {
+  /** @throws InvalidConfig, which names every wrong field. */
+  static override make(input: typeof Config["~type.make.in"], options?: Schema.MakeOptions): Config {
+    return makeConfig("MLP", (defaults) => super.make(input, { ...defaults, ...options }))
+  }
+}
 
 /**
  * A configuration from unknown input, usually JSON. Fields that are absent have defaults; a field that is not known is

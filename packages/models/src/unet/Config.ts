@@ -2,7 +2,7 @@
  * The configuration of a U-Net, by the field names of diffusers' `UNet2DModel` (its `config.json`).
  */
 import { type Effect, Schema } from "effect"
-import { ClassEmbeddings, Count, decodeConfig, withDefault } from "../internal/config.ts"
+import { ClassEmbeddings, Count, decodeConfig, makeConfig, withDefault } from "../internal/config.ts"
 import type { InvalidConfig } from "../InvalidConfig.ts"
 
 const Fields = Schema.Struct({
@@ -110,8 +110,10 @@ const rulesOf = (config: Fields): ReadonlyArray<Rule> => {
     },
     {
       field: "sample_size",
-      wrong: imageSize(config).filter((pixels) => pixels % 2 ** (levels - 1) !== 0),
-      expected: `a multiple of ${2 ** (levels - 1)}, because ${levels} levels halve it ${levels - 1} times`
+      wrong: [...new Set(imageSize(config))].filter((pixels) => pixels % 2 ** (levels - 1) !== 0),
+      expected: `a multiple of ${2 ** (levels - 1)}, because ${levels} levels halve it ${
+        levels === 2 ? "once" : `${levels - 1} times`
+      }`
     },
     {
       field: "block_out_channels",
@@ -160,7 +162,12 @@ const inconsistencies = (config: Fields) =>
  */
 export class Config extends Schema.Class<Config>("@effusion/models/unet/Config")(
   Fields.check(Schema.makeFilter(inconsistencies))
-) {}
+) {
+  /** @throws InvalidConfig, which names every wrong field. */
+  static override make(input: typeof Config["~type.make.in"], options?: Schema.MakeOptions): Config {
+    return makeConfig("U-Net", (defaults) => super.make(input, { ...defaults, ...options }))
+  }
+}
 
 /**
  * A configuration from unknown input, usually JSON: diffusers' `config.json` as it is (its own keys, `_class_name` and
