@@ -32,7 +32,12 @@ describe("fromArrays", () => {
         const exampleSize = exampleShape.reduce((a, b) => a * b, 1)
         return fc.record({
           exampleShape: fc.constant(exampleShape),
-          elements: fc.float32Array({ minLength: size * exampleSize, maxLength: size * exampleSize, noNaN: true }),
+          elements: fc.float32Array({
+            minLength: size * exampleSize,
+            maxLength: size * exampleSize,
+            noNaN: true,
+            noDefaultInfinity: true
+          }),
           labels: fc.array(fc.nat(4), { minLength: size, maxLength: size }),
           indices: fc.array(fc.nat(size - 1), { maxLength: 20 })
         })
@@ -68,6 +73,24 @@ describe("fromArrays", () => {
     assert.throws(() => fromArrays({ ...table, labels: [0, 1], classes: 3 }), RangeError)
     assert.throws(() => fromArrays({ ...table, labels: [0, 1, 3], classes: 3 }), RangeError)
     assert.throws(() => fromArrays({ ...table, labels: [0, 1, -1], classes: 3 }), RangeError)
+  })
+
+  it("refuses elements that are not finite, wherever they are", () => {
+    fc.assert(fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(),
+      fc.constantFrom(Number.NaN, Infinity, -Infinity),
+      (size, exampleSize, position, value) => {
+        const elements = new Float32Array(size * exampleSize)
+        const table = { name: "table", exampleShape: [exampleSize], elements }
+        assert.strictEqual(fromArrays(table).size, size)
+        const at = position % elements.length
+        elements[at] = value
+        const place = `element ${at % exampleSize} of example ${Math.floor(at / exampleSize)} in the dataset "table"`
+        assert.throws(() => fromArrays(table), RangeError, `${place} is ${value}`)
+      }
+    ))
   })
 })
 
