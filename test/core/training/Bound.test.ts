@@ -329,7 +329,14 @@ describeEngines("the variational bound", (it) => {
       assert.include(yield* message({ batchSize: 0 }), "batchSize 0; give a positive integer")
       assert.include(yield* message({ batchSize: 2.5 }), "batchSize 2.5; give a positive integer")
       assert.include(yield* message({ variance: "learned-range" }), "the denoiser \"test\" learns none")
-      assert.include(yield* message({ data: gaussian(3, [3]) }), "data of shape [3]; give examples of the shape")
+      assert.include(yield* message({ seed: 1.5 }), "seed 1.5; give an integer")
+      assert.include(
+        yield* message({ data: gaussian(3, [3]) }),
+        "examples of shape [3], but the denoiser \"test\" takes [2]"
+      )
+      const labelled = { ...data, classes: 3 }
+      const told = denoiserOf([2], constant(0), { classes: 2 })
+      assert.include(yield* message({ data: labelled }, told), "has 3 classes, but the denoiser \"test\" tells 2 apart")
       assert.include(yield* message({ data: take(data, 0) }), "no examples")
       const parameters = { weight: { shape: [1], initializer: () => new Float32Array(1) } }
       assert.include(yield* message({}, denoiserOf([2], constant(0), { parameters })), "parameters lack \"weight\"")

@@ -95,6 +95,12 @@ describeEngines("evaluation", (it) => {
       assert.closeTo((yield* evaluated(false)).loss, (0 + 1 + 2 + 3 + 4 * (4 + 5 + 6 + 7)) / 20, 1e-5)
     }))
 
+  it.effect("refuses a seed that is none", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Training.evaluate({ pipeline, data: dataset, parameters: {}, seed: 1.5 }))
+      assert.include(error.message, "cannot evaluate with seed 1.5; give an integer")
+    }))
+
   it.effect("draws the same every time, and something else under another seed", () =>
     Effect.gen(function*() {
       const weights = Pipeline.initialize((yield* pipeline).parameters, { seed: 1 })

@@ -3,20 +3,36 @@ import { assert } from "@effect/vitest"
 import type { BatchError } from "@effusion/core/data"
 import type { HostOf } from "@effusion/core/engine"
 import { adam, identity, sgd } from "@effusion/core/optimizer"
-import { Pipeline } from "@effusion/core/pipeline"
+import { type Clean, Pipeline, type Stage } from "@effusion/core/pipeline"
 import { float32 } from "@effusion/core/tensor"
-import { Checkpoint, NonFiniteLoss, Training } from "@effusion/core/training"
+import { Checkpoint, NonFiniteData, NonFiniteLoss, Training } from "@effusion/core/training"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, FileSystem, Path, Stream } from "effect"
 import { describeEngines } from "../../support/engines.ts"
 import { batch, type Examples, pipeline as regression, source, stage } from "./regression.ts"
 import { bitsOf, options } from "./tiny.ts"
 
-/** Batches of the circle, of which number `bad` holds a NaN. */
-const poisoned = (bad: number) =>
+/** Batches of points, of which number `bad` holds the value, in the second coordinate of the second point. */
+const poisonedBy = (value: number) => (bad: number) =>
   source<{ readonly x0: Examples["x"] }>((index) => ({
-    x0: float32([4, 2], [index % 7, 0.5, -0.5, index === bad ? Number.NaN : 0, 1, 0, 0, 1])
+    x0: float32([4, 2], [index % 7, 0.5, -0.5, index === bad ? value : 0, 1, 0, 0, 1])
   }))
+
+/** Data that is finite; what {@link diverging} makes of -1000 is not. */
+const poisoned = poisonedBy(-1000)
+
+const root: Stage<Clean, Clean> = {
+  name: "root",
+  parameters: {},
+  draws: () => ({}),
+  specs: (input) => input,
+  apply: (input) => ({ ...input, x0: tf.sqrt(tf.add(input.x0, 10)) })
+}
+
+const diverging = {
+  ...options,
+  pipeline: Effect.flatMap(options.pipeline, ({ fused }) => Pipeline.make(Effect.succeed(root), Effect.succeed(fused)))
+}
 
 describeEngines("a run whose loss is not finite", (it) => {
   it.effect("fails with the step, the losses before it, the timesteps and the last good checkpoint", () =>
@@ -25,7 +41,7 @@ describeEngines("a run whose loss is not finite", (it) => {
       const path = yield* Path.Path
       const folder = yield* fs.makeTempDirectoryScoped()
       const run = yield* Training.start({
-        ...options,
+        ...diverging,
         data: poisoned(8),
         checkpoints: Checkpoint.policy({ folder, every: 3 })
       })
@@ -60,9 +76,9 @@ describeEngines("a run whose loss is not finite", (it) => {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       const checkpoints = Checkpoint.policy({ folder, every: 2 })
-      yield* Training.run({ ...options, data: poisoned(3), steps: 2, checkpoints }).pipe(Stream.runDrain)
+      yield* Training.run({ ...diverging, data: poisoned(3), steps: 2, checkpoints }).pipe(Stream.runDrain)
       const { checkpoint } = yield* Checkpoint.latest(folder)
-      const resumed = { ...options, data: poisoned(3), resumeFrom: checkpoint!.state }
+      const resumed = { ...diverging, data: poisoned(3), resumeFrom: checkpoint!.state }
       const error = yield* Training.run(resumed).pipe(Stream.runDrain, Effect.flip)
       assert(error instanceof NonFiniteLoss)
       assert.strictEqual(error.step, 4)
@@ -71,7 +87,7 @@ describeEngines("a run whose loss is not finite", (it) => {
 
   it.effect("keeps the last 20 losses", () =>
     Effect.gen(function*() {
-      const error = yield* Training.run({ ...options, steps: 40, data: poisoned(30) }).pipe(
+      const error = yield* Training.run({ ...diverging, steps: 40, data: poisoned(30) }).pipe(
         Stream.runDrain,
         Effect.flip
       )
@@ -83,7 +99,7 @@ describeEngines("a run whose loss is not finite", (it) => {
 
   it.effect("sees it in any micro-batch of a step", () =>
     Effect.gen(function*() {
-      const error = yield* Training.run({ ...options, accumulate: 4, data: poisoned(9) }).pipe(
+      const error = yield* Training.run({ ...diverging, accumulate: 4, data: poisoned(9) }).pipe(
         Stream.runDrain,
         Effect.flip
       )
@@ -133,12 +149,52 @@ describeEngines("a run whose loss is not finite", (it) => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })
 
+describeEngines("a run whose data is not finite", (it) => {
+  it.effect("names the number that is not, and not the learning rate", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      for (const value of [Number.NaN, Infinity, -Infinity]) {
+        const folder = yield* fs.makeTempDirectoryScoped()
+        const run = yield* Training.start({
+          ...options,
+          data: poisonedBy(value)(3),
+          checkpoints: Checkpoint.policy({ folder, every: 2 })
+        })
+        const error = yield* Effect.flip(Stream.runDrain(run.reports))
+        assert(error instanceof NonFiniteData)
+        assert.strictEqual(error.step, 4)
+        assert.strictEqual(error.field, "x0")
+        assert.deepStrictEqual(error.index, [1, 1])
+        assert.strictEqual(error.lastCheckpoint, (yield* run.lastCheckpoint)!)
+        assert.include(error.message, `x0[1, 1] of the batch of step 4 is ${value}`)
+        assert.notInclude(error.message, "learning rate")
+        assert.strictEqual(yield* Effect.flip(run.snapshot), error)
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect("names the dataset", () =>
+    Effect.gen(function*() {
+      const read: typeof options.data.read = (indices) => {
+        const { label, x0 } = options.data.read(indices)
+        return { label, x0: float32(x0.shape, x0.data.map((value) => value === 1 ? Number.NaN : value)) }
+      }
+      const error = yield* Training.run({ ...options, data: { ...options.data, read } }).pipe(
+        Stream.runDrain,
+        Effect.flip
+      )
+      assert(error instanceof NonFiniteData)
+      assert.include(error.message, "the data \"circle\" is not finite")
+    }))
+})
+
 describeEngines("a run that cannot be", (it) => {
   it.effect("fails before it begins: options that make no sense", () =>
     Effect.gen(function*() {
       const wrong = [
         [{ steps: 0 }, "cannot train with steps 0; give an integer of at least 1"],
         [{ steps: 2.5 }, "cannot train with steps 2.5"],
+        [{ seed: 1.5 }, "cannot train with seed 1.5; give an integer"],
+        [{ seed: Number.NaN }, "cannot train with seed NaN"],
         [{ accumulate: 0 }, "cannot train with accumulate 0"],
         [{ prefetch: 0 }, "cannot train with prefetch 0"],
         [

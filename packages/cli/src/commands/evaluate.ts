@@ -147,7 +147,7 @@ const measure = Effect.fnUntraced(function*(
   const { parameters, step } = yield* latestWeights(folder, input.run)
   const settings = yield* settingsOf(config, input)
   yield* Effect.forEach(outputs, requireWritable, { discard: true })
-  const { test } = yield* loadData(config.data, denoiserOf(config).exampleShape)
+  const { test } = yield* loadData(config.data, denoiserOf(config))
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),

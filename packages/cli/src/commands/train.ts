@@ -23,7 +23,7 @@ import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
-import { loadData, requireClasses } from "../run/datasets.ts"
+import { loadData } from "../run/datasets.ts"
 import { estimate, showEstimate } from "../run/estimate.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { type Resumption, resumption, trainRun } from "../run/trainRun.ts"
@@ -251,15 +251,12 @@ const conflict = (flags: FlagConflict["flags"], remedy: string) => new FlagConfl
 
 /** The data of a configuration, if the network and the batches fit it. */
 const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
-  const { classes, exampleShape } = denoiserOf(config)
   const { batchSize } = config
-  return yield* loadData(config.data, exampleShape, (train) =>
-    Effect.andThen(
-      requireClasses(config.data, train.classes, classes),
-      batchSize > train.size
-        ? new BatchTooLarge({ dataset: train.name, size: train.size, batchSize })
-        : Effect.void
-    ))
+  return yield* loadData(
+    config.data,
+    denoiserOf(config),
+    ({ name, size }) => batchSize > size ? new BatchTooLarge({ dataset: name, size, batchSize }) : Effect.void
+  )
 })
 
 const dryRun = Effect.fnUntraced(function*(flags: Flags) {

@@ -2,9 +2,9 @@
  * The dataset that a configuration names.
  */
 import { loadDigits, loadIdx, loadImages, pointKinds, points, split } from "@effusion/core/data"
-import type { DigitsError, IdxError, ImagesError, ImagesOptions, TrainAndTest } from "@effusion/core/data"
+import type { Dataset, DigitsError, IdxError, ImagesError, ImagesOptions, TrainAndTest } from "@effusion/core/data"
+import { type DenoiserShape, requireExamples } from "@effusion/core/pipeline"
 import type { Shape } from "@effusion/core/tensor"
-import { sameShape } from "@effusion/core/tensor"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
 import { Reporter } from "../report/Reporter.ts"
@@ -23,32 +23,32 @@ export class WrongExampleShape extends Data.TaggedError("WrongExampleShape")<{
 }
 
 /** Everything that loading the data of a configuration can fail with. */
-export type DatasetError = DigitsError | IdxError | ImagesError | WrongExampleShape
+export type DatasetError = DigitsError | IdxError | ImagesError | WrongExampleShape | WrongClasses
 
 /**
  * Loads what a `data` field names: `digits`, `images:<folder>`, `idx:<folder>` or `points:<kind>`. It comes in two parts;
  * training never sees the second. Points are 20,000 and 2,000, the same in every run.
  *
- * Fails with a {@link WrongExampleShape} unless the examples are what the network takes.
+ * Fails with {@link WrongExampleShape} or {@link WrongClasses} unless the examples are what the network takes.
  *
- * @param expected the network's example shape, which pictures are brought to; other data has a shape of its own
+ * @param denoiser the network, whose example shape pictures are brought to; other data has a shape of its own
  * @param check what else is required of the data to train on: pictures take long to read, so it is called before they are
  * @example
- * const { train, test } = yield* loadData("points:swiss-roll", denoiser.exampleShape)
+ * const { train, test } = yield* loadData("points:swiss-roll", denoiser)
  */
 export const loadData = <E = never>(
   source: string,
-  expected: Shape,
+  denoiser: DenoiserShape,
   check?: ImagesOptions<E>["check"]
 ): Effect.Effect<TrainAndTest, DatasetError | E, FileSystem.FileSystem | Path.Path | Reporter> => {
-  if (source.startsWith("images:")) return loadPictures(source, expected, check)
-  return Effect.tap(
-    loadOther(source),
-    ({ train }): Effect.Effect<void, WrongExampleShape | E> =>
-      sameShape(train.exampleShape, expected)
-        ? check?.(train) ?? Effect.void
-        : new WrongExampleShape({ data: source, actual: train.exampleShape, expected })
-  )
+  const { exampleShape } = denoiser
+  const fits = (train: Pick<Dataset, "name" | "size" | "exampleShape" | "classes">) =>
+    Effect.andThen(requireFit(source, train, denoiser), check?.(train) ?? Effect.void)
+  if (source.startsWith("images:")) {
+    // They are brought to that shape.
+    return loadPictures(source, exampleShape, (train) => fits({ ...train, exampleShape }))
+  }
+  return Effect.tap(loadOther(source), ({ train }) => fits(train))
 }
 
 const loadOther = (
@@ -106,20 +106,19 @@ export class WrongClasses extends Data.TaggedError("WrongClasses")<{
   }
 }
 
-/**
- * Fails with {@link WrongClasses} unless a network that is told classes is told as many as a dataset has.
- *
- * @param data what to call the dataset in the message
- * @param expected the classes that the network is told; none where it is `undefined`, which any dataset fits
- * @example
- * yield* requireClasses(config.data, train.classes, denoiser.classes)
- */
-export const requireClasses = (
-  data: string,
-  actual: number,
-  expected: number | undefined
-): Effect.Effect<void, WrongClasses> =>
-  expected === undefined || actual === expected ? Effect.void : new WrongClasses({ data, actual, expected })
+/** The library's rule, with remedies for whoever has flags. */
+const requireFit = (
+  source: string,
+  train: Pick<Dataset, "name" | "exampleShape" | "classes">,
+  denoiser: DenoiserShape
+): Effect.Effect<void, WrongExampleShape | WrongClasses> =>
+  Effect.mapError(
+    requireExamples(denoiser, train),
+    (error) =>
+      error._tag === "WrongExampleShape"
+        ? new WrongExampleShape({ ...error, data: source })
+        : new WrongClasses({ ...error, data: source })
+  )
 
 const showClasses = (count: number): string =>
   count === 0 ? "no classes" : `${count} ${count === 1 ? "class" : "classes"}`

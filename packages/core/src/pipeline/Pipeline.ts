@@ -13,6 +13,8 @@ import { drawnSpec } from "../random/Distribution.ts"
 import { draw, Key } from "../random/index.ts"
 import type { HostTensor, Shape, TensorSpec } from "../tensor/HostTensor.ts"
 import { float32, sizeOf } from "../tensor/HostTensor.ts"
+import type { DataMismatch } from "./DataMismatch.ts"
+import { requireFit } from "./fit.ts"
 import type { ParameterSpecs } from "./Parameter.ts"
 import type { Adaptation, Mode, Stage } from "./Stage.ts"
 
@@ -222,6 +224,15 @@ const fuseStages = (stages: ReadonlyArray<AnyStage>): AnyStage => ({
   },
   ...adaptationOf(stages),
   specs: (input) => stages.reduce((specs, stage) => stage.specs(specs), input),
+  refuses: (input) => {
+    let specs = input
+    for (const stage of stages) {
+      const refused = stage.refuses?.(specs)
+      if (refused !== undefined) return refused
+      specs = stage.specs(specs)
+    }
+    return undefined
+  },
   apply: (input, context) => stages.reduce((record, stage) => stage.apply(record, context), input)
 })
 
@@ -319,7 +330,8 @@ export interface ThroughOptions {
 
 /**
  * Sends a stream of batches through one stage, to look at what it makes. The stage is compiled once for each shape of
- * batch; what it holds of the engine is released when the stream ends.
+ * batch; what it holds of the engine is released when the stream ends. Fails with a `DataMismatch` where the stage refuses
+ * batches of such shapes.
  *
  * @example
  * const noised = batches.pipe(Pipeline.through(timing, { seed: 7 }), Pipeline.through(noising, { seed: 7 }))
@@ -328,7 +340,7 @@ export const through =
   <In extends Tensors, Out extends Tensors>(stage: Stage<In, Out>, options: ThroughOptions) =>
   <E, R>(
     batches: Stream.Stream<HostOf<In>, E, R>
-  ): Stream.Stream<HostOf<Out>, E | CompileError | RunError, R | Engine> =>
+  ): Stream.Stream<HostOf<Out>, E | DataMismatch | CompileError | RunError, R | Engine> =>
     Stream.unwrap(Effect.gen(function*() {
       const engine = yield* Engine
       const scope = yield* Effect.scope
@@ -341,6 +353,7 @@ export const through =
         const signature = JSON.stringify(specs)
         const known = instances.get(signature)
         if (known !== undefined) return known
+        yield* requireFit(stage, specs)
         const executable = yield* engine.compile(programOf(stage, parameters, specs, mode, tables))
         const instance = yield* executable.start(parameters)
         instances.set(signature, instance)

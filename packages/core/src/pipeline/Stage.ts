@@ -11,6 +11,8 @@
  */
 import type { HostOf, SpecsOf, Tensor, Tensors } from "../engine/Program.ts"
 import type { DrawSpecs } from "../random/Distribution.ts"
+import type { TensorSpec } from "../tensor/HostTensor.ts"
+import type { DataMismatch } from "./DataMismatch.ts"
 import type { ParameterSpecs } from "./Parameter.ts"
 
 /** Clean data: images [batch, height, width, channels] in [-1, 1], or points [batch, dimensions]. float32. */
@@ -39,6 +41,15 @@ export type Predicted = Noised & { readonly prediction: Tensor; readonly target:
 
 /** ... with the loss of each example, [batch], and their mean, a scalar. */
 export type Loss = Predicted & { readonly perExample: Tensor; readonly loss: Tensor }
+
+/** What is known of a field before there is a batch. */
+export interface FieldSpec extends TensorSpec {
+  /** Of numbers of classes: how many classes they tell apart, "none" not counted; absent where that is not known. */
+  readonly classes?: number | undefined
+}
+
+/** The same names, with what is known of each field beforehand. */
+export type FieldsOf<T> = { readonly [K in keyof T]: FieldSpec }
 
 /** Whether a stage runs to train (dropout on) or to evaluate (dropout off). */
 export type Mode = "training" | "evaluation"
@@ -94,7 +105,12 @@ export interface Stage<In extends Tensors, Out extends Tensors> {
   /** What the stage learns from the losses; nothing unless given. */
   readonly adaptation?: Adaptation
   /** The shapes that go out, from the shapes that come in. */
-  readonly specs: (input: SpecsOf<In>) => SpecsOf<Out>
+  readonly specs: (input: FieldsOf<In>) => FieldsOf<Out>
+  /**
+   * What is wrong with data of such fields, which is looked at once, before a program is made of it: nothing unless given.
+   * A field that a stage passes on, as the example does, keeps what is known of it.
+   */
+  readonly refuses?: (input: FieldsOf<In>) => DataMismatch | undefined
   /** The stage's function. It keeps every field that it does not replace. */
   readonly apply: (input: In, context: StageContext) => Out
 }

@@ -5,8 +5,11 @@ export { classConditioning } from "./conditioning/classConditioning.ts"
 export type { ClassConditioningOptions } from "./conditioning/classConditioning.ts"
 export { clippedToData } from "./conditioning/selfConditioning.ts"
 export * as ContinuousTime from "./continuous/index.ts"
+export { WrongClasses, WrongCondition, WrongExampleShape } from "./DataMismatch.ts"
+export type { DataMismatch } from "./DataMismatch.ts"
 export { Denoiser, ownParameters, splitVariance, withoutVariance } from "./Denoiser.ts"
 export type { DenoiserInput, DenoiserShape } from "./Denoiser.ts"
+export { requireExamples, requireFit } from "./fit.ts"
 export { boundLoss, hybridLoss } from "./losses/boundLoss.ts"
 export type { BoundLossOptions, HybridLossOptions } from "./losses/boundLoss.ts"
 export { Distance } from "./losses/Distance.ts"
@@ -24,6 +27,8 @@ export type {
   Adaptation,
   Clean,
   Conditioned,
+  FieldsOf,
+  FieldSpec,
   Labelled,
   Loss,
   Mode,

@@ -13,6 +13,7 @@ import { NoiseSchedule, type Schedule, sqrtAlphaBar, sqrtOneMinusAlphaBar, table
 import type { Shape } from "../tensor/HostTensor.ts"
 import { ownEstimate, selfConditioningDraws } from "./conditioning/selfConditioning.ts"
 import { Denoiser, ownDraws, splitVariance } from "./Denoiser.ts"
+import { refusedBy } from "./fit.ts"
 import { combination } from "./internal/perTimestep.ts"
 import { meanOverBatch } from "./losses/importance.ts"
 import { lossSpecs } from "./losses/lossSpecs.ts"
@@ -173,6 +174,7 @@ export const noisePrediction: Effect.Effect<
         target: input.x0,
         ...(denoiser.learnsVariance === true ? { variance: input.x0 } : {})
       }),
+      refuses: refusedBy("noisePrediction", denoiser),
       apply: (input, context) => ({
         ...input,
         ...splitVariance(denoiser, predict(input, context)),

@@ -3,7 +3,7 @@
  */
 import type { Effect } from "effect"
 import type { RunError } from "../engine/index.ts"
-import type { NonFiniteLoss } from "./TrainingError.ts"
+import type { NonFiniteData, NonFiniteLoss } from "./TrainingError.ts"
 import type { TrainingState } from "./TrainingState.ts"
 
 /** One optimiser step. */
@@ -30,5 +30,5 @@ export interface StepReport {
    * Copies the run's state to the host: that after this step, until the next report is pulled, and then that after the
    * latest one. It is always the state of a whole step, and names it.
    */
-  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss>
+  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss | NonFiniteData>
 }

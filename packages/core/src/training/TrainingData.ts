@@ -5,7 +5,7 @@ import type { Stream } from "effect"
 import { batches } from "../data/index.ts"
 import type { BatchError, Dataset } from "../data/index.ts"
 import type { HostOf, Tensors } from "../engine/Program.ts"
-import type { Labelled } from "../pipeline/index.ts"
+import type { FieldsOf, Labelled } from "../pipeline/index.ts"
 
 /**
  * The batches of a run from number `from` on, counted from 0. What batch k holds must depend on k alone, or a resumed run
@@ -20,6 +20,19 @@ export type BatchSource<In extends Tensors, E, R> = (from: number) => Stream.Str
 export type TrainingData<In extends Tensors, E, R> =
   | BatchSource<In, E, R>
   | (Labelled extends In ? Dataset : never)
+
+/**
+ * What is known of the fields of a dataset, besides how many examples are in a batch: their shapes, and how many classes the
+ * labels tell apart.
+ */
+export const fieldsOf = <In extends Tensors>({ classes, exampleShape }: Dataset): FieldsOf<In> => {
+  const fields: FieldsOf<Labelled> = {
+    x0: { shape: [1, ...exampleShape], dtype: "float32" },
+    label: { shape: [1], dtype: "int32", classes }
+  }
+  // Data is a dataset only where what flows in has no other fields: see `TrainingData`.
+  return fields as FieldsOf<Tensors> as FieldsOf<In>
+}
 
 /** The batches of a run, from either. */
 export const batchSource = <In extends Tensors, E, R>(

@@ -77,6 +77,32 @@ export class NonFiniteLoss extends Data.TaggedError("NonFiniteLoss")<{
   }
 }
 
+/**
+ * A number of the data is not finite, and so neither is the loss: no option of the run can mend that. The state after this
+ * step is lost; what the last checkpoint holds is finite.
+ */
+export class NonFiniteData extends Data.TaggedError("NonFiniteData")<{
+  /** The name of the dataset, where the data is one. */
+  readonly data: string | undefined
+  /** The optimiser step at which it was seen, counted from 1. */
+  readonly step: number
+  /** The field of the batch that it is in, and its place there: the number of the example comes first. */
+  readonly field: string
+  readonly index: ReadonlyArray<number>
+  readonly value: number
+  /** The folder of the last checkpoint, if there is one. */
+  readonly lastCheckpoint: string | undefined
+}> {
+  override get message() {
+    const data = this.data === undefined ? "the data" : `the data "${this.data}"`
+    const resume = this.lastCheckpoint === undefined
+      ? "no checkpoint was written before it"
+      : `the last good checkpoint is "${this.lastCheckpoint}"`
+    return `${data} is not finite: ${this.field}[${this.index.join(", ")}] of the batch of step ${this.step} is ` +
+      `${this.value}, so the loss is not finite either; ${resume}. Leave such examples out, or mend them`
+  }
+}
+
 /** There is nothing to evaluate on. */
 export class NoExamples extends Data.TaggedError("NoExamples")<{}> {
   override get message() {

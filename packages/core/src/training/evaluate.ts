@@ -5,11 +5,13 @@ import { Effect, Stream } from "effect"
 import { evaluationBatches } from "../data/index.ts"
 import type { Dataset, InvalidBatchSize } from "../data/index.ts"
 import type { CompileError, Engine, HostOf, RunError, Tensor, Tensors } from "../engine/index.ts"
-import { byImportance, Pipeline } from "../pipeline/index.ts"
-import type { Labelled, Stage } from "../pipeline/index.ts"
+import { byImportance, Pipeline, requireFit } from "../pipeline/index.ts"
+import type { DataMismatch, Labelled, Stage } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
+import { anySeed, isSeed } from "./internal/seed.ts"
 import { lossMean, lossMeanOf } from "./LossMean.ts"
-import { NoExamples, StateMismatch } from "./TrainingError.ts"
+import { fieldsOf } from "./TrainingData.ts"
+import { InvalidEvaluation, NoExamples, StateMismatch } from "./TrainingError.ts"
 import type { Trainable } from "./trainingProgram.ts"
 import { tensorDifferences } from "./TrainingState.ts"
 
@@ -48,7 +50,8 @@ export interface Evaluation {
  * The loss of a pipeline with given weights: without dropout, with draws that are the same at every evaluation of the
  * same data in the same batches.
  *
- * Fails with `StateMismatch` when the weights are not those of the pipeline, and with `NoExamples`.
+ * Fails with `StateMismatch` when the weights are not those of the pipeline, with a `DataMismatch` when the data does not fit
+ * it, with `InvalidEvaluation` when the seed is no integer, and with `NoExamples`.
  *
  * @example
  * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters: state.average, seed: 7 })
@@ -64,21 +67,23 @@ export const evaluate = Effect.fnUntraced(function*<
   options: EvaluationOptions<In, Out, PE, PR, DE, DR>
 ): Effect.fn.Return<
   Evaluation,
-  StateMismatch | NoExamples | CompileError | RunError | InvalidBatchSize | PE | DE,
+  StateMismatch | DataMismatch | InvalidEvaluation | NoExamples | CompileError | RunError | InvalidBatchSize | PE | DE,
   Engine | PR | DR
 > {
-  const { data, parameters, seed } = options
+  const { batchSize = 64, data, parameters, seed } = options
+  if (!isSeed(seed)) return yield* new InvalidEvaluation({ option: "seed", value: seed, expected: anySeed })
   const pipeline = Effect.isEffect(options.pipeline) ? yield* options.pipeline : options.pipeline
   const stage = perExampleOf(Pipeline.fuse(pipeline))
   const differences = tensorDifferences("parameters", stage.parameters, parameters)
   if (differences.length > 0) return yield* new StateMismatch({ checkpoint: undefined, differences })
-  const batches = (Stream.isStream(data)
-    ? data
-    : evaluationBatches(data as Dataset, options.batchSize ?? 64)) as Stream.Stream<
-      HostOf<In>,
-      DE | InvalidBatchSize,
-      DR
-    >
+  const dataset = Stream.isStream(data) ? undefined : data as Dataset
+  const batches = (dataset === undefined ? data : evaluationBatches(dataset, batchSize)) as Stream.Stream<
+    HostOf<In>,
+    DE | InvalidBatchSize,
+    DR
+  >
+  // The classes of a dataset are known here; its batches have shapes only.
+  if (dataset !== undefined) yield* requireFit(stage, fieldsOf<In>(dataset), dataset.name)
   const outputs = yield* batches.pipe(
     Pipeline.through(stage, { parameters, seed, mode: "evaluation" }),
     Stream.runCollect

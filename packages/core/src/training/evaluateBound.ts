@@ -22,12 +22,14 @@ import {
   type VarianceType
 } from "../diffusion/index.ts"
 import type { CompileError, Engine, RunError } from "../engine/index.ts"
-import { Denoiser, type DenoiserShape, Objective, ownParameters } from "../pipeline/index.ts"
+import { Denoiser, type DenoiserShape, Objective, ownParameters, requireExamples } from "../pipeline/index.ts"
+import type { WrongClasses, WrongExampleShape } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { Distribution, draw, Key } from "../random/index.ts"
 import { alphaBar, NoiseSchedule, type Schedule } from "../schedule/index.ts"
-import { sameShape, showShape, sizeOf } from "../tensor/HostTensor.ts"
+import { sizeOf } from "../tensor/HostTensor.ts"
 import { boundNetwork, undefinedAt } from "./internal/boundNetwork.ts"
+import { anySeed, isSeed } from "./internal/seed.ts"
 import { strata, type Stratum } from "./internal/strata.ts"
 import { InvalidEvaluation, NoExamples, StateMismatch, UndefinedBound } from "./TrainingError.ts"
 import { tensorDifferences } from "./TrainingState.ts"
@@ -99,7 +101,15 @@ export interface BoundEvaluation {
 }
 
 /** Why there is no bound. */
-export type BoundError = InvalidEvaluation | UndefinedBound | StateMismatch | NoExamples | CompileError | RunError
+export type BoundError =
+  | InvalidEvaluation
+  | WrongExampleShape
+  | WrongClasses
+  | UndefinedBound
+  | StateMismatch
+  | NoExamples
+  | CompileError
+  | RunError
 
 /**
  * The variational bound of a denoiser with given weights on a dataset, term by term: an unbiased estimate, with its
@@ -109,9 +119,9 @@ export type BoundError = InvalidEvaluation | UndefinedBound | StateMismatch | No
  * A denoiser with classes is told the labels of the dataset. Parameters of stages, such as those of a learned schedule, may be
  * among the weights.
  *
- * Fails with `InvalidEvaluation` when an option is out of range or the examples are not of the denoiser's shape, with
- * `UndefinedBound` when x_0 does not follow from the prediction at some timestep, with `StateMismatch` when weights of the
- * denoiser are missing, and with `NoExamples`.
+ * Fails with `InvalidEvaluation` when an option is out of range, with `WrongExampleShape` or `WrongClasses` when the data does
+ * not fit the denoiser, with `UndefinedBound` when x_0 does not follow from the prediction at some timestep, with
+ * `StateMismatch` when weights of the denoiser are missing, and with `NoExamples`.
  *
  * @example
  * const { dimensions, total } = yield* Training.evaluateBound({ data: test, parameters: state.average, seed: 7 })
@@ -186,7 +196,7 @@ export const evaluateBound = Effect.fnUntraced(
 )
 
 const requireSense = Effect.fnUntraced(function*(
-  { batchSize = 64, data, parameters, timesteps, variance }: BoundEvaluationOptions,
+  { batchSize = 64, data, parameters, seed, timesteps, variance }: BoundEvaluationOptions,
   denoiser: DenoiserShape,
   schedule: Schedule,
   predictionType: ModelOptions["predictionType"]
@@ -196,6 +206,7 @@ const requireSense = Effect.fnUntraced(function*(
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
     return yield* fail("batchSize", batchSize, "a positive integer")
   }
+  if (!isSeed(seed)) return yield* fail("seed", seed, anySeed)
   const { steps } = schedule
   const fewest = Math.min(2, steps)
   if (timesteps !== undefined && !(Number.isInteger(timesteps) && timesteps >= fewest && timesteps <= steps)) {
@@ -208,10 +219,7 @@ const requireSense = Effect.fnUntraced(function*(
       `"fixed-small" or "fixed-large": the denoiser "${denoiser.name}" learns none`
     )
   }
-  if (!sameShape(data.exampleShape, denoiser.exampleShape)) {
-    const shape = `examples of the shape that the denoiser takes, ${showShape(denoiser.exampleShape)}`
-    return yield* fail("data", `of shape ${showShape(data.exampleShape)}`, shape)
-  }
+  yield* requireExamples(denoiser, data)
   const differences = tensorDifferences("parameters", denoiser.parameters, parameters)
   if (differences.length > 0) return yield* new StateMismatch({ checkpoint: undefined, differences })
   if (data.size === 0) return yield* new NoExamples()

@@ -3,21 +3,22 @@
  */
 import { Deferred, Effect, Fiber, Pull, Queue, Stream } from "effect"
 import type { Context, Scope } from "effect"
-import type { BatchError } from "../data/index.ts"
+import type { BatchError, Dataset } from "../data/index.ts"
 import { Engine } from "../engine/index.ts"
 import type { CompileError, HostOf, RunError, Tensors } from "../engine/index.ts"
 import type { GradientTransformation, WeightAverage } from "../optimizer/index.ts"
-import { Pipeline } from "../pipeline/index.ts"
-import type { Stage } from "../pipeline/index.ts"
+import { Pipeline, requireFit } from "../pipeline/index.ts"
+import type { DataMismatch, Stage } from "../pipeline/index.ts"
 import type { HostTensors } from "../pipeline/Pipeline.ts"
 import { makeLoop } from "./internal/loop.ts"
 import { prefetch } from "./internal/prefetch.ts"
+import { anySeed, isSeed } from "./internal/seed.ts"
 import { specsOf } from "./internal/specs.ts"
 import type { StepReport } from "./StepReport.ts"
-import { batchSource } from "./TrainingData.ts"
+import { batchSource, fieldsOf } from "./TrainingData.ts"
 import type { TrainingData } from "./TrainingData.ts"
 import { DataEnded, InvalidTrainingOption, NothingToTrain } from "./TrainingError.ts"
-import type { NonFiniteLoss, StateMismatch } from "./TrainingError.ts"
+import type { NonFiniteData, NonFiniteLoss, StateMismatch } from "./TrainingError.ts"
 import { trainingProgram } from "./trainingProgram.ts"
 import type { Trainable } from "./trainingProgram.ts"
 import { stateMismatch } from "./TrainingState.ts"
@@ -69,9 +70,9 @@ export interface Run<E = never> {
    * The steps, one for each pull. Whoever stops pulling may go on later: the stream continues after the last report.
    * It ends after the last step, or after {@link stop}.
    */
-  readonly reports: Stream.Stream<StepReport, E | RunError | NonFiniteLoss | DataEnded>
+  readonly reports: Stream.Stream<StepReport, E | RunError | NonFiniteLoss | NonFiniteData | DataEnded>
   /** Copies the state after the latest whole step to the host; waits for a step that is running. */
-  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss>
+  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss | NonFiniteData>
   /**
    * Asks the run to end before its next micro-batch: the pull after that writes a checkpoint of the last step, where
    * there is a policy, and ends `reports`. Returns at once.
@@ -82,7 +83,14 @@ export interface Run<E = never> {
 }
 
 /** Everything that setting up a run can fail with, besides the errors of what it is made of. */
-export type StartError = InvalidTrainingOption | NothingToTrain | StateMismatch | DataEnded | CompileError | RunError
+export type StartError =
+  | InvalidTrainingOption
+  | NothingToTrain
+  | StateMismatch
+  | DataEnded
+  | DataMismatch
+  | CompileError
+  | RunError
 
 /**
  * Sets a run up: compiles the training step, places the state in the engine, and begins to make batches ahead. Nothing is
@@ -138,6 +146,7 @@ export const start = Effect.fnUntraced(function*<
     checkpoint: resumed?.checkpoint
   }
 
+  const dataset = typeof options.data === "function" ? undefined : options.data as Dataset
   const needed = steps * accumulate
   const firstIndex = from.step * accumulate
   const stopped = yield* Deferred.make<void>()
@@ -154,7 +163,9 @@ export const start = Effect.fnUntraced(function*<
   const first = yield* Queue.peek(batches).pipe(
     Pull.catchDone(() => Effect.fail(new DataEnded({ batches: firstIndex, needed })))
   )
-  const training = trainingProgram({ ...rule, stage, input: specsOf(first.batch), accumulate })
+  const input = specsOf<In>(first.batch)
+  yield* requireFit(stage, dataset === undefined ? input : fieldsOf<In>(dataset), dataset?.name)
+  const training = trainingProgram({ ...rule, stage, input, accumulate })
   const executable = yield* engine.compile(training.program)
   const instance = yield* executable.start(
     resumed === undefined ? training.begin({ seed }) : training.place(resumed),
@@ -166,7 +177,12 @@ export const start = Effect.fnUntraced(function*<
     if (yield* Deferred.isDone(stopped)) return undefined
     const { batch, draws, examples, index } = yield* Queue.take(batches)
     taken = index + 1
-    return { index, examples, input: (learnt: HostTensors | undefined) => training.input(batch, draws, index, learnt) }
+    return {
+      index,
+      examples,
+      fields: batch,
+      input: (learnt: HostTensors | undefined) => training.input(batch, draws, index, learnt)
+    }
   }).pipe(Pull.catchDone(() =>
     Effect.flatMap(
       Deferred.isDone(stopped),
@@ -176,7 +192,18 @@ export const start = Effect.fnUntraced(function*<
 
   const checkpoints = options.checkpoints && (yield* withServices(options.checkpoints))
   const { restore } = training
-  const loop = makeLoop({ instance, restore, take, checkpoints, adaptation, optimizer, accumulate, steps, from })
+  const loop = makeLoop({
+    instance,
+    restore,
+    take,
+    checkpoints,
+    adaptation,
+    optimizer,
+    accumulate,
+    steps,
+    from,
+    data: dataset?.name
+  })
   return {
     reports: Stream.unfold(
       undefined,
@@ -216,8 +243,11 @@ export const run = <
   SR = never
 >(
   options: TrainingOptions<In, Out, PE, PR, DE, DR, SE, SR>
-): Stream.Stream<StepReport, StartError | NonFiniteLoss | PE | DE | BatchError | SE, Engine | PR | DR | SR> =>
-  Stream.unwrap(Effect.map(start(options), ({ reports }) => reports))
+): Stream.Stream<
+  StepReport,
+  StartError | NonFiniteLoss | NonFiniteData | PE | DE | BatchError | SE,
+  Engine | PR | DR | SR
+> => Stream.unwrap(Effect.map(start(options), ({ reports }) => reports))
 
 /**
  * Consumes a run so that an interruption (Ctrl-C) does not cut it off: it asks the run to stop, and waits until the
@@ -269,6 +299,7 @@ const withServices = <E, R>(
 
 const requireOptions = (options: {
   readonly steps: number
+  readonly seed: number
   readonly accumulate?: number
   readonly prefetch?: number
   readonly resumeFrom?: TrainingState
@@ -284,6 +315,9 @@ const requireOptions = (options: {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= minimum)) {
       return new InvalidTrainingOption({ option, value, expected: `an integer of at least ${minimum}` })
     }
+  }
+  if (!isSeed(options.seed)) {
+    return new InvalidTrainingOption({ option: "seed", value: options.seed, expected: anySeed })
   }
   const resumed = options.resumeFrom?.step ?? 0
   if (resumed <= options.steps) return Effect.void

@@ -4,6 +4,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import { Distribution } from "../../random/index.ts"
+import { wrongClasses } from "../fit.ts"
 import type { Conditioned, Labelled, Stage } from "../Stage.ts"
 
 /** Options of {@link classConditioning}. */
@@ -19,7 +20,8 @@ export interface ClassConditioningOptions {
  * learns both the data of each class and all of it, which classifier-free guidance needs (Ho & Salimans, "Classifier-Free
  * Diffusion Guidance", 2022, algorithm 1). Evaluations drop nothing.
  *
- * Labels are not checked, for a compiled program cannot: datasets are checked when they are made.
+ * Labels are not checked one by one, for a compiled program cannot: datasets are checked when they are made, and refused
+ * (`WrongClasses`) where they have another number of classes. So is a denoiser that is told another (`WrongCondition`).
  *
  * @throws RangeError when `classes` is no positive integer, or `dropout` not from 0 to 1: a mistake of the program.
  * @example
@@ -45,7 +47,8 @@ export const classConditioning = (
       mode === "training" && dropout > 0
         ? { [dropped]: { distribution: Distribution.bernoulli(dropout), shape: label.shape } }
         : {},
-    specs: (input) => ({ ...input, condition: input.label }),
+    specs: (input) => ({ ...input, condition: { ...input.label, classes } }),
+    refuses: ({ label }) => wrongClasses(`the stage "classConditioning"`, label.classes, classes),
     apply: (input, { draws }) => {
       const drop = draws[dropped]
       const { label } = input

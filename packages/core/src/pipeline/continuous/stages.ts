@@ -12,6 +12,7 @@ import { stopGradient } from "../../engine/operations/index.ts"
 import type { Tensor } from "../../engine/Program.ts"
 import { Distribution } from "../../random/index.ts"
 import { Denoiser, ownDraws } from "../Denoiser.ts"
+import { refusedBy } from "../fit.ts"
 import { axesAfterBatch, forEachExample } from "../perExample.ts"
 import type { Clean, Loss, Noised, Predicted, Stage, Timed } from "../Stage.ts"
 import { ContinuousNoise, type ContinuousNoiseShape, type LogSnr } from "./ContinuousNoise.ts"
@@ -195,6 +196,7 @@ export const predicting = (
     parameters: denoiser.parameters,
     draws: ({ x0 }, mode) => mode === "training" ? denoiser.draws(x0.shape[0]!) : {},
     specs: (input) => ({ ...input, prediction: input.x0, target: input.x0 }),
+    refuses: refusedBy("predicting", denoiser),
     apply: (input, { draws, parameters }) => {
       const { condition, t, x0, xt } = input
       const masks = ownDraws(denoiser, draws, x0.shape[0]!)

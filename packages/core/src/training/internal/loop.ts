@@ -7,8 +7,9 @@ import type { HostOf } from "../../engine/Program.ts"
 import type { GradientTransformation } from "../../optimizer/index.ts"
 import type { Adaptation, Observation } from "../../pipeline/index.ts"
 import type { HostTensors } from "../../pipeline/Pipeline.ts"
+import type { Shape } from "../../tensor/HostTensor.ts"
 import type { StepReport } from "../StepReport.ts"
-import { NonFiniteLoss } from "../TrainingError.ts"
+import { NonFiniteData, NonFiniteLoss } from "../TrainingError.ts"
 import type { TrainingOutput } from "../trainingProgram.ts"
 import { isFiniteState } from "../TrainingState.ts"
 import type { CheckpointPolicy, TrainingState } from "../TrainingState.ts"
@@ -18,6 +19,8 @@ export interface MicroBatch {
   /** Which micro-batch of the run it is, counted from 0. */
   readonly index: number
   readonly examples: number
+  /** What the data has of it. */
+  readonly fields: HostTensors
   /** Its input to the program, given what the pipeline has learnt from the losses before its step. */
   readonly input: (adaptation: HostTensors | undefined) => HostTensors
 }
@@ -41,12 +44,14 @@ export interface LoopOptions<TakeError, SaveError> {
   readonly steps: number
   /** Of the state that the instance was started with. */
   readonly from: Position
+  /** The name of the dataset, where the data is one. */
+  readonly data: string | undefined
 }
 
 export interface Loop<E> {
   /** Takes one optimiser step; `undefined` when the run is over. */
-  readonly next: Effect.Effect<StepReport | undefined, E | RunError | NonFiniteLoss>
-  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss>
+  readonly next: Effect.Effect<StepReport | undefined, E | RunError | NonFiniteLoss | NonFiniteData>
+  readonly snapshot: Effect.Effect<TrainingState, RunError | NonFiniteLoss | NonFiniteData>
   readonly lastCheckpoint: Effect.Effect<string | undefined>
 }
 
@@ -55,13 +60,14 @@ const historyLength = 20
 export const makeLoop = <TakeError, SaveError>(
   options: LoopOptions<TakeError, SaveError>
 ): Loop<TakeError | SaveError> => {
-  const { accumulate, adaptation: learning, checkpoints, from, instance, optimizer, restore, steps, take } = options
+  const { accumulate, adaptation: learning, checkpoints, data, from, instance, optimizer, restore, steps, take } =
+    options
   // Whoever steps or reads the instance holds this, so that a snapshot's step number is that of its tensors.
   const turn = Semaphore.makeUnsafe(1)
   const history: Array<number> = []
   let { adaptation, checkpoint: lastCheckpoint, step } = from
   let savedStep = step
-  let failure: NonFiniteLoss | undefined
+  let failure: NonFiniteLoss | NonFiniteData | undefined
 
   const nonFinite = (
     quantity: NonFiniteLoss["quantity"],
@@ -80,6 +86,14 @@ export const makeLoop = <TakeError, SaveError>(
     return failure
   }
 
+  /** What is not finite in the step after a micro-batch, unless the data was it. It is looked for in no other step. */
+  const nonFiniteStep = (quantity: "loss" | "gradient norm", value: number, batch: MicroBatch, output: Output) => {
+    const found = nonFiniteElement(batch.fields)
+    if (found === undefined) return nonFinite(quantity, value, step + 1, output.timesteps)
+    failure = new NonFiniteData({ data, step: step + 1, lastCheckpoint, ...found })
+    return failure
+  }
+
   /**
    * Runs one micro-batch, after the others of its step. Once begun it ends, and is accounted for, even if the fiber is
    * interrupted.
@@ -87,9 +101,9 @@ export const makeLoop = <TakeError, SaveError>(
   const advance = (batch: MicroBatch, before: ReadonlyArray<Output>) =>
     turn.withPermit(Effect.uninterruptible(Effect.gen(function*() {
       const output = readOutput(yield* instance.step(batch.input(adaptation)))
-      const { gradientNorm, loss, timesteps } = output
-      if (!Number.isFinite(loss)) return yield* nonFinite("loss", loss, step + 1, timesteps)
-      if (!Number.isFinite(gradientNorm)) return yield* nonFinite("gradient norm", gradientNorm, step + 1, timesteps)
+      const { gradientNorm, loss } = output
+      if (!Number.isFinite(loss)) return yield* nonFiniteStep("loss", loss, batch, output)
+      if (!Number.isFinite(gradientNorm)) return yield* nonFiniteStep("gradient norm", gradientNorm, batch, output)
       const outputs = [...before, output]
       if (outputs.length === accumulate) {
         step++
@@ -158,6 +172,22 @@ export const makeLoop = <TakeError, SaveError>(
 
   return { next, snapshot, lastCheckpoint: Effect.sync(() => lastCheckpoint) }
 }
+
+/** The first number of a batch that is not finite, and where it is. */
+const nonFiniteElement = (fields: HostTensors): Pick<NonFiniteData, "field" | "index" | "value"> | undefined => {
+  for (const [field, { data, shape }] of Object.entries(fields)) {
+    const position = data.findIndex((value) => !Number.isFinite(value))
+    if (position >= 0) return { field, index: indexOf(position, shape), value: data[position]! }
+  }
+  return undefined
+}
+
+/** Where an element is in a tensor, from where it is in memory. */
+const indexOf = (position: number, shape: Shape): ReadonlyArray<number> =>
+  shape.reduceRight<{ readonly index: ReadonlyArray<number>; readonly rest: number }>(
+    ({ index, rest }, size) => ({ index: [rest % size, ...index], rest: Math.floor(rest / size) }),
+    { index: [], rest: position }
+  ).index
 
 interface Output {
   readonly loss: number
