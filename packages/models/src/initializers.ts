@@ -21,7 +21,7 @@ export const ones: Initializer = (_, shape) => new Float32Array(sizeOf(shape)).f
  *
  * @param deviation the standard deviation
  * @example
- * normal(0.02)(key, [11, 128])
+ * Initializers.normal(0.02)(key, [11, 128])
  */
 export const normal = (deviation: number): Initializer => (key, shape) =>
   draw(key, { distribution: Distribution.normal, shape }).data.map((value) => deviation * value) as Float32Array
@@ -32,7 +32,7 @@ export const normal = (deviation: number): Initializer => (key, shape) =>
  *
  * @throws RangeError when the shape has fewer than two axes: a bias or a scale has no fans.
  * @example
- * fans([64, 32, 3, 3]) // => { fanIn: 288, fanOut: 576 }
+ * Initializers.fans([64, 32, 3, 3]) // => { fanIn: 288, fanOut: 576 }
  */
 export const fans = (shape: Shape): { readonly fanIn: number; readonly fanOut: number } => {
   const [outputs, inputs, ...window] = shape
@@ -50,7 +50,7 @@ export const fans = (shape: Shape): { readonly fanIn: number; readonly fanOut: n
  *
  * @param scale a number above 0.
  * @example
- * varianceScaling(1)(key, [64, 32, 3, 3]) // 18,432 numbers, each within ±√(3 / 432) = ±0.0833
+ * Initializers.varianceScaling(1)(key, [64, 32, 3, 3]) // 18,432 numbers, each within ±√(3 / 432) = ±0.0833
  */
 export const varianceScaling = (scale: number): Initializer => (key, shape) => {
   const { fanIn, fanOut } = fans(shape)

@@ -54,7 +54,7 @@ export const batchAt = (dataset: Dataset, options: BatchOptions, step: number): 
  * integer.
  *
  * @example
- * batches(train, { seed: 7, batchSize: 32, from: checkpoint.step }).pipe(Stream.runForEach(trainStep))
+ * batches(train, { seed: 7, batchSize: 32, from: checkpoint.state.step }).pipe(Stream.runForEach(trainStep))
  */
 export const batches = (dataset: Dataset, options: BatchStreamOptions): Stream.Stream<Batch, BatchError> => {
   const { from = 0, prefetch = 2 } = options

@@ -12,7 +12,7 @@ import type { EngineService } from "./internal/onEngine.ts"
  * What is wrong in one case, in a sentence with the values that disagree; undefined where the law holds.
  *
  * @example
- * const violation: Violation = "at t = 3: alphaBar is 0.52 after 0.51"
+ * const violation: Laws.Violation = "at t = 3: alphaBar is 0.52 after 0.51"
  */
 export type Violation = string | undefined
 
@@ -85,7 +85,7 @@ export interface LawDefinition<Input> {
  * Makes a law.
  *
  * @example
- * const symmetric = law({
+ * const symmetric = Laws.law({
  *   name: "distance/symmetric",
  *   sentence: "the distance from a to b is that from b to a",
  *   source: "the definition of a metric",
@@ -116,7 +116,7 @@ export const law = <Input>(definition: LawDefinition<Input>): Law => {
  *
  * @throws Error when two laws have one name: a mistake of the program
  * @example
- * const all = suite("my schedule and my loss", [...Laws.schedule(mine).laws, ...Laws.loss(ours).laws])
+ * const all = Laws.suite("my schedule and my loss", [...Laws.schedule(mine).laws, ...Laws.loss(ours).laws])
  */
 export const suite = (subject: string, laws: ReadonlyArray<Law>): Suite => {
   const names = laws.map(({ name }) => name)

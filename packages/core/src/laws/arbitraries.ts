@@ -37,7 +37,7 @@ const successful = <E>(results: fc.Arbitrary<Result.Result<Schedule, E>>): fc.Ar
  * A schedule of any family with any options that make one, whose alphaBar are all above 0.
  *
  * @example
- * Laws.test(it, Laws.noising({ addNoise: mine }, { schedule: Laws.anySchedule }))
+ * Laws.test(it, Laws.noising({ addNoise: myAddNoise }, { schedule: Laws.anySchedule }))
  */
 export const anySchedule: fc.Arbitrary<Schedule> = successful(fc.oneof(
   fc.record({ steps, start: beta, end: beta }).map(linear),

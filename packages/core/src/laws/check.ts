@@ -27,7 +27,7 @@ const defaultSearch = { runs: 100, seed: 1 } as const
  * Whether a law is meant by a name: its own, or that of a folder of laws that it is in.
  *
  * @example
- * isNamed("schedule", { name: "schedule/alpha-bar-falls" }) // => true
+ * Laws.isNamed("schedule", { name: "schedule/alpha-bar-falls" }) // => true
  */
 export const isNamed = (name: string, law: Pick<Law, "name">): boolean =>
   law.name === name || law.name.startsWith(`${name}/`)
@@ -57,7 +57,7 @@ export const check = Effect.fnUntraced(function*(
  * The laws that are broken.
  *
  * @example
- * brokenLaws(report).map(({ name }) => name) // => ["schedule/alpha-bar-falls"]
+ * Laws.brokenLaws(report).map(({ name }) => name) // => ["schedule/alpha-bar-falls"]
  */
 export const brokenLaws = ({ laws }: SuiteReport): ReadonlyArray<LawReport> =>
   laws.filter(({ verdict }) => verdict === "broken")
@@ -74,7 +74,9 @@ export interface Replay {
  *
  * @param command what to type to see it again
  * @example
- * showBroken("the schedule \"mine\"", report.seed, broken, ({ law, path, seed }) => `Laws.check(mine, { ... })`)
+ * for (const broken of Laws.brokenLaws(report)) {
+ *   Laws.showBroken("the schedule \"mine\"", report.seed, broken, ({ law, path, seed }) => `${law}, ${seed}, ${path}`)
+ * }
  */
 export const showBroken = (
   subject: string,

@@ -87,7 +87,7 @@ const slices = 20_000
  * The laws of what makes a continuous schedule of timesteps.
  *
  * @example
- * Laws.test(it, Laws.interpolation(mine))
+ * Laws.test(it, Laws.interpolation(myInterpolation))
  */
 export const interpolation = (
   interpolate: (schedule: Schedule) => Result.Result<ContinuousSchedule, { readonly message: string }> =

@@ -39,7 +39,7 @@ export interface GuidanceLawOptions {
  * The laws of classifier-free guidance, one's own or Effusion's.
  *
  * @example
- * Laws.test(it, Laws.guidance(({ scale, withClass, without }) => withClass.map((value, i) => ...)))
+ * Laws.test(it, Laws.guidance(myGuiding))
  */
 export const guidance = (guiding: Guiding = byDenoiser, options: GuidanceLawOptions = {}): Suite =>
   suite(options.subject ?? "guidance", lawsOf(guiding))

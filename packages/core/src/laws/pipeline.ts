@@ -30,7 +30,8 @@ export type Through = typeof Pipeline.through
  *
  * @example
  * const engine = yield* Engine
- * Laws.pipeline(yield* Pipeline.make(scheduleSampling, forwardNoising), { engine, batch: (seed, size) => ({ x0: ... }) })
+ * const pipeline = yield* Pipeline.make(scheduleSampling, forwardNoising)
+ * Laws.pipeline(pipeline, { engine, batch: (seed, size) => ({ x0: somePoints(seed, size) }) })
  */
 export const pipeline = <In extends Tensors, Out extends Tensors>(
   pipeline: Pipeline.Pipeline<In, Out>,
@@ -45,7 +46,7 @@ export const pipeline = <In extends Tensors, Out extends Tensors>(
  * The laws of one stage.
  *
  * @example
- * Laws.stage(halveContrast, { engine, batch: (seed, size) => ({ x0: ... }) })
+ * Laws.stage(halveContrast, { engine, batch: (seed, size) => ({ x0: somePoints(seed, size) }) })
  */
 export const stage = <In extends Tensors, Out extends Tensors>(
   stage: Stage<In, Out>,

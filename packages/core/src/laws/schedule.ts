@@ -91,7 +91,7 @@ export interface ScheduleLawOptions {
  * The laws of one schedule, a user's own included: any value with `steps`, `beta` and `alphaBar`.
  *
  * @example
- * Laws.test(it, Laws.schedule(Result.getOrThrow(fromBetas(mine))))
+ * Laws.test(it, Laws.schedule(Result.getOrThrow(fromBetas(myBetas))))
  */
 export const schedule = (schedule: Schedule, options: ScheduleLawOptions = {}): Suite =>
   suite(options.subject ?? `the schedule "${schedule.name}"`, lawsOf(one(schedule), isKept(schedule), options))

@@ -30,7 +30,7 @@ export interface DecayOptions extends WarmUpOptions {
  *
  * @throws RangeError when the rate is negative or not finite, or the warm-up is no non-negative integer.
  * @example
- * constant(2e-4, { warmUp: 500 })(250) // => 1e-4
+ * LearningRate.constant(2e-4, { warmUp: 500 })(250) // => 1e-4
  */
 export const constant = (rate: number, { warmUp = 0 }: WarmUpOptions = {}): LearningRate => {
   requireRate(rate)
@@ -43,7 +43,7 @@ export const constant = (rate: number, { warmUp = 0 }: WarmUpOptions = {}): Lear
  *
  * @throws RangeError when a rate is negative or not finite, or `0 <= warmUp < steps` does not hold.
  * @example
- * const rate = cosine({ peak: 1e-4, steps: 10_000, warmUp: 500 })
+ * const rate = LearningRate.cosine({ peak: 1e-4, steps: 10_000, warmUp: 500 })
  * rate(250) // => 5e-5
  * rate(5_250) // => 5e-5
  */
@@ -55,7 +55,7 @@ export const cosine = (options: DecayOptions): LearningRate =>
  *
  * @throws RangeError when a rate is negative or not finite, or `0 <= warmUp < steps` does not hold.
  * @example
- * linear({ peak: 1e-4, steps: 1_000 })(250) // => 7.5e-5
+ * LearningRate.linear({ peak: 1e-4, steps: 1_000 })(250) // => 7.5e-5
  */
 export const linear = (options: DecayOptions): LearningRate => decay(options, (progress) => 1 - progress)
 

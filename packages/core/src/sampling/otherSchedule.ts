@@ -22,7 +22,7 @@ import type { TimestepChoice } from "./TimestepChoice.ts"
  * Fails with `InvalidTimesteps` or `InvalidSigmas` where the schedule has no such levels.
  *
  * @example
- * const levels = Result.getOrThrow(levelsFor(trained, cosine, { steps: 50 }))
+ * const levels = Result.getOrThrow(levelsFor(schedule, otherSchedule, { steps: 50 }))
  * Sampling.images({ sampler: ddim(), levels, count: 16, seed: 7, parameters })
  */
 export const levelsFor = (

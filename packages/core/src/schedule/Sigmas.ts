@@ -100,7 +100,8 @@ export const polyexponential = (
  *
  * @param level from 0 to Infinity; otherwise throws RangeError
  * @example
- * Sigmas.timestepOfSigma(schedule, 14.6) // => 722.3, for example
+ * const schedule = Result.getOrThrow(linear({ steps: 1000 }))
+ * Sigmas.timestepOfSigma(schedule, 14.6) // => 726.8
  */
 export const timestepOfSigma = (schedule: Schedule, level: number): number => {
   if (!(level >= 0)) throw new RangeError(`a noise level is from 0 to Infinity, not ${level}`)

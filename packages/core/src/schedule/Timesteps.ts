@@ -33,8 +33,8 @@ export interface EndingTimestepsOptions extends TimestepsOptions {
  * outside the schedule.
  *
  * @example
- * leading({ steps: 1000, count: 5 }) // => [800, 600, 400, 200, 0]
- * leading({ steps: 1000, count: 4, dropLast: true }) // => [800, 600, 400, 200]
+ * Timesteps.leading({ steps: 1000, count: 5 }) // => [800, 600, 400, 200, 0]
+ * Timesteps.leading({ steps: 1000, count: 4, dropLast: true }) // => [800, 600, 400, 200]
  */
 export const leading = (
   { count, dropLast = false, offset = 0, steps }: EndingTimestepsOptions & { readonly offset?: number | undefined }
@@ -50,8 +50,8 @@ export const leading = (
  * Fails with `InvalidTimesteps` when `count` is not between 1 and T (below T with `dropLast`).
  *
  * @example
- * linspaced({ steps: 1000, count: 5 }) // => [999, 749, 500, 250, 0]
- * linspaced({ steps: 1000, count: 4, dropLast: true }) // => [999, 749, 500, 250]
+ * Timesteps.linspaced({ steps: 1000, count: 5 }) // => [999, 749, 500, 250, 0]
+ * Timesteps.linspaced({ steps: 1000, count: 4, dropLast: true }) // => [999, 749, 500, 250]
  */
 export const linspaced = (
   { count, dropLast = false, steps }: EndingTimestepsOptions
@@ -67,7 +67,7 @@ export const linspaced = (
  * Fails with `InvalidTimesteps` when `count` is not between 1 and T.
  *
  * @example
- * trailing({ steps: 1000, count: 5 }) // => [999, 799, 599, 399, 199]
+ * Timesteps.trailing({ steps: 1000, count: 5 }) // => [999, 799, 599, 399, 199]
  */
 export const trailing = (
   { count, steps }: TimestepsOptions
@@ -97,8 +97,8 @@ export interface SectionsOptions {
  * multiples, or when the text has another form.
  *
  * @example
- * sections({ steps: 1000, sections: [10] }) // => [999, 888, ..., 111, 0]
- * sections({ steps: 1000, sections: "ddim50" }) // => [980, 960, ..., 20, 0]
+ * Timesteps.sections({ steps: 1000, sections: [10] }) // => [999, 888, ..., 111, 0]
+ * Timesteps.sections({ steps: 1000, sections: "ddim50" }) // => [980, 960, ..., 20, 0]
  */
 export const sections = (
   { sections, steps }: SectionsOptions
@@ -167,7 +167,7 @@ const choose = (
  * half upwards.
  *
  * @example
- * roundHalfToEven(832.5) // => 832
+ * Timesteps.roundHalfToEven(832.5) // => 832
  */
 export const roundHalfToEven = (value: number): number => {
   const floor = Math.floor(value)

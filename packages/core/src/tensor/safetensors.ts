@@ -39,7 +39,7 @@ export interface Safetensors {
  * @throws RangeError when a tensor is named `__metadata__`, or its elements are not as many as its shape says: mistakes
  *   of the program, not of its input.
  * @example
- * const bytes = encode({ "conv_in.bias": float32([2], [0.5, -0.5]) }, { format: "pt" })
+ * const bytes = Safetensors.encode({ "conv_in.bias": float32([2], [0.5, -0.5]) }, { format: "pt" })
  */
 export const encode = (
   tensors: { readonly [name: string]: HostTensor },
@@ -82,7 +82,7 @@ export const encode = (
  * overlap, or disagree with the shape, a dtype is another one, or an element is too large for the dtype it becomes.
  *
  * @example
- * const { metadata, tensors } = Result.getOrThrow(decode(bytes))
+ * const { metadata, tensors } = Result.getOrThrow(Safetensors.decode(bytes))
  * tensors["conv_in.bias"]?.shape // => [2]
  */
 export const decode = (bytes: Uint8Array): Result.Result<Safetensors, InvalidSafetensors> =>

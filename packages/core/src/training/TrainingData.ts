@@ -12,7 +12,8 @@ import type { FieldsOf, Labelled } from "../pipeline/index.ts"
  * is another run. All batches have the same shapes.
  *
  * @example
- * const ofFiles: BatchSource<Clean, PlatformError, FileSystem> = (from) => readShards(folder).pipe(Stream.drop(from))
+ * const ofFiles: BatchSource<Clean, PlatformError.PlatformError, FileSystem.FileSystem> = (from) =>
+ *   readShards(folder).pipe(Stream.drop(from))
  */
 export type BatchSource<In extends Tensors, E, R> = (from: number) => Stream.Stream<HostOf<In>, E, R>
 

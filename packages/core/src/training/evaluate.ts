@@ -54,7 +54,8 @@ export interface Evaluation {
  * it, with `InvalidEvaluation` when the seed is no integer, and with `NoExamples`.
  *
  * @example
- * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters: state.average, seed: 7 })
+ * const { average, parameters } = yield* run.snapshot
+ * const { loss } = yield* Training.evaluate({ pipeline, data: test, parameters: average ?? parameters, seed: 7 })
  */
 export const evaluate = Effect.fnUntraced(function*<
   In extends Tensors,

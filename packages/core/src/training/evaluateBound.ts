@@ -124,7 +124,8 @@ export type BoundError =
  * `StateMismatch` when weights of the denoiser are missing, and with `NoExamples`.
  *
  * @example
- * const { dimensions, total } = yield* Training.evaluateBound({ data: test, parameters: state.average, seed: 7 })
+ * const { average, parameters } = yield* run.snapshot
+ * const { dimensions, total } = yield* Training.evaluateBound({ data: test, parameters: average ?? parameters, seed: 7 })
  * bitsPerDimension(total.mean, dimensions)
  */
 export const evaluateBound = Effect.fnUntraced(

@@ -10,7 +10,7 @@ import { hasKernel, kernelNames, runKernel, runKernelMany } from "./composite.ts
  * @param scale multiplies the products; the paper's is 1 / sqrt(depth)
  * @returns [batch, heads, length, depth]
  * @example
- * const h = attention(q, k, v, 1 / Math.sqrt(depth))
+ * const h = Operations.attention(q, k, v, 1 / Math.sqrt(depth))
  */
 export const attention = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, scale: number): tf.Tensor =>
   hasKernel(kernelNames.attention)

@@ -22,7 +22,7 @@ export interface GroupNormOptions {
  * @returns shaped as `x`
  * @throws RangeError when the groups do not divide the channels
  * @example
- * const h = groupNorm(x, scale, offset, { groups: 8, epsilon: 1e-6, activation: "silu" })
+ * const h = Operations.groupNorm(x, scale, offset, { groups: 8, epsilon: 1e-6, activation: "silu" })
  */
 export const groupNorm = (x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, options: GroupNormOptions): tf.Tensor => {
   const channels = x.shape.at(-1)!

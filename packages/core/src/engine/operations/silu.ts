@@ -5,7 +5,7 @@ import { hasKernel, kernelNames, runKernel } from "./composite.ts"
  * x * sigmoid(x), elementwise: the sigmoid linear unit, also called swish (Ramachandran et al. 2017, section 4).
  *
  * @example
- * silu(tf.tensor1d([0, 1])) // => [0, 0.7310586]
+ * Operations.silu(tf.tensor1d([0, 1])) // => [0, 0.7310586]
  */
 export const silu = (x: tf.Tensor): tf.Tensor =>
   hasKernel(kernelNames.silu) ? runKernel(kernelNames.silu, { x }, {}) : siluFallback(x)

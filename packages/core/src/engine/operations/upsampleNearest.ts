@@ -8,7 +8,7 @@ import { hasKernel, kernelNames, runKernel } from "./composite.ts"
  * @param factor a positive integer
  * @returns [batch, factor * height, factor * width, channels]
  * @example
- * upsampleNearest(tf.ones([1, 4, 4, 3]), 2).shape // => [1, 8, 8, 3]
+ * Operations.upsampleNearest(tf.ones([1, 4, 4, 3]), 2).shape // => [1, 8, 8, 3]
  */
 export const upsampleNearest = (x: tf.Tensor, factor: number): tf.Tensor =>
   hasKernel(kernelNames.upsampleNearest)

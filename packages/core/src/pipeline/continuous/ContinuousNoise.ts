@@ -39,7 +39,7 @@ export interface ContinuousNoiseShape {
  * The service.
  *
  * @example
- * Effect.provide(program, ContinuousNoise.learned({ features: 64 }))
+ * Effect.provide(program, ContinuousTime.ContinuousNoise.learned({ features: 64 }))
  */
 export class ContinuousNoise extends Context.Service<ContinuousNoise, ContinuousNoiseShape>()(
   "@effusion/core/pipeline/ContinuousNoise"

@@ -15,7 +15,7 @@ const lines = 4096
  * hundredths of time within 0.07 (measured).
  *
  * @example
- * const schedule = fixed(Result.getOrThrow(Continuous.cosine()))
+ * const schedule = ContinuousTime.fixed(Result.getOrThrow(Continuous.cosine()))
  */
 export const fixed = (schedule: ContinuousSchedule): ContinuousNoiseShape => {
   const values = Float64Array.from({ length: lines + 1 }, (_, i) => schedule.logSnr(i / lines))

@@ -52,7 +52,7 @@ const names = {
  * Fails with `InvalidSchedule` when an option is out of range.
  *
  * @example
- * const schedule = Result.getOrThrow(learned({ features: 64, ends: "fixed" }))
+ * const schedule = Result.getOrThrow(ContinuousTime.learned({ features: 64, ends: "fixed" }))
  */
 export const learned = (
   { ends = "learned", features = 64, logSnrMax = 13.3, logSnrMin = -5 }: LearnedOptions = {}

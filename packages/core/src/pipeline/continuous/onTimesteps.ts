@@ -24,7 +24,9 @@ export interface OnTimesteps {
  * @param parameters those of the pipeline, in which the schedule finds its own
  * @param options.steps the number of timesteps T, a positive integer
  * @example
- * const { denoiser, schedule } = Result.getOrThrow(onTimesteps(network, noise, parameters, { steps: 1000 }))
+ * const { denoiser, schedule } = Result.getOrThrow(
+ *   ContinuousTime.onTimesteps(network, continuousNoise, parameters, { steps: 1000 })
+ * )
  * const layer = Layer.mergeAll(Layer.succeed(Denoiser, denoiser), NoiseSchedule.layer(schedule), Objective.noise)
  */
 export const onTimesteps = (

@@ -72,7 +72,7 @@ export interface TimingOptions {
  * so that a network is told the level of noise, and goes on meaning the same by it, whatever becomes of the schedule.
  *
  * @example
- * toldTimestep({ logSnrMax: 13.3, logSnrMin: -5 }, 4.15) // => 500
+ * ContinuousTime.toldTimestep({ logSnrMax: 13.3, logSnrMin: -5 }, 4.15) // => 500
  */
 export const toldTimestep = (
   { logSnrMax, logSnrMin }: ContinuousNoiseShape["told"],

@@ -23,7 +23,7 @@ export const byImportance = (perExample: Tensor, importance: Tensor | undefined)
  * @param perExample a number for each example, [batch]
  * @param importance [batch]; each example counts once where there is none
  * @example
- * apply: (input) => ({ ...input, perExample, loss: meanOverBatch(perExample, input.importance) })
+ * const loss = meanOverBatch(perExample, input.importance)
  */
 export const meanOverBatch = (perExample: Tensor, importance: Tensor | undefined): Tensor =>
   tf.mean(byImportance(perExample, importance))
