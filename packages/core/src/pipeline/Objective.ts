@@ -33,10 +33,11 @@ export interface ObjectiveShape {
 }
 
 /**
- * The objective service.
+ * The objective service. All but `noise` are made for a schedule, which `Layer.mergeAll` does not feed them: provide it to them.
  *
  * @example
- * Effect.provide(program, Objective.noise)
+ * const schedule = NoiseSchedule.cosine({ steps: 1000 })
+ * Effect.provide(program, Objective.velocity.pipe(Layer.provideMerge(schedule)))
  */
 export class Objective extends Context.Service<Objective, ObjectiveShape>()("@effusion/core/pipeline/Objective") {
   /** Predict the noise that was added (Ho et al. 2020, equation 14). */

@@ -155,7 +155,11 @@ export type SamplingServices = Engine | Denoiser | NoiseSchedule | Objective
  * @example
  * const progress = Sampling.run({ sampler: ddim(), steps: 50, count: 16, seed: 7, parameters: averaged }).pipe(
  *   Stream.runForEach(({ step, of }) => Effect.log(`${step} of ${of}`)),
- *   Effect.provide(Layer.mergeAll(denoiser, NoiseSchedule.cosine({ steps: 1000 }), Objective.noise, OnnxEngine.layer()))
+ *   Effect.provide(
+ *     Layer.mergeAll(denoiser, Objective.noise, OnnxEngine.layer()).pipe(
+ *       Layer.provideMerge(NoiseSchedule.cosine({ steps: 1000 }))
+ *     )
+ *   )
  * )
  */
 export const run = (options: SamplingOptions): Stream.Stream<Denoised, SamplingError, SamplingServices> =>

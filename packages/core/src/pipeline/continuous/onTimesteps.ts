@@ -27,7 +27,9 @@ export interface OnTimesteps {
  * const { denoiser, schedule } = Result.getOrThrow(
  *   ContinuousTime.onTimesteps(network, continuousNoise, parameters, { steps: 1000 })
  * )
- * const layer = Layer.mergeAll(Layer.succeed(Denoiser, denoiser), NoiseSchedule.layer(schedule), Objective.noise)
+ * const layer = Layer.merge(Layer.succeed(Denoiser, denoiser), Objective.noise).pipe(
+ *   Layer.provideMerge(NoiseSchedule.layer(schedule))
+ * )
  */
 export const onTimesteps = (
   denoiser: DenoiserShape,
