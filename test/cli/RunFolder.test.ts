@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import type { Path } from "effect"
+import type { Path, Scope } from "effect"
 import { encodeRunConfig } from "../../packages/cli/src/configuration/config.ts"
 import { presets } from "../../packages/cli/src/configuration/presets.ts"
 import { writeWhole } from "../../packages/cli/src/files.ts"
@@ -10,17 +10,22 @@ import * as RunFolder from "../../packages/cli/src/run/RunFolder.ts"
 const config = presets["digits"]!
 
 /** Runs a test with a folder of its own, which is gone afterwards. */
-const inFolder = <A, E>(use: (folder: string) => Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
+const inFolder = <A, E>(
+  use: (folder: string) => Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>
+) =>
   FileSystem.FileSystem.use((fs) => Effect.flatMap(fs.makeTempDirectoryScoped(), use)).pipe(
     Effect.scoped,
     Effect.provide(NodeServices.layer)
   )
 
+/** Makes a folder, and trains nothing there. */
+const create = (options: RunFolder.CreateOptions) => Effect.scoped(RunFolder.create(options))
+
 describe("making a run's folder", () => {
   it.effect("writes the configuration, which opening it reads", () =>
     inFolder((root) =>
       Effect.gen(function*() {
-        const made = yield* RunFolder.create({ out: `${root}/a/b`, overwrite: false, config })
+        const made = yield* create({ out: `${root}/a/b`, overwrite: false, config })
         assert.strictEqual(made.path, `${root}/a/b`)
         const opened = yield* RunFolder.open(made.path)
         assert.deepStrictEqual(encodeRunConfig(opened.config), encodeRunConfig(config))
@@ -32,7 +37,7 @@ describe("making a run's folder", () => {
   it.effect("takes an empty folder that is there", () =>
     inFolder((root) =>
       Effect.gen(function*() {
-        yield* RunFolder.create({ out: root, overwrite: false, config })
+        yield* create({ out: root, overwrite: false, config })
         assert.strictEqual((yield* RunFolder.open(root)).config.preset, "digits")
       })
     ))
@@ -41,11 +46,11 @@ describe("making a run's folder", () => {
     inFolder((root) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* RunFolder.create({ out: root, overwrite: false, config })
+        const folder = yield* create({ out: root, overwrite: false, config })
         yield* fs.writeFileString(folder.metrics, "precious")
         yield* fs.writeFileString(`${root}/notes.txt`, "mine")
         const error = yield* Effect.flip(
-          RunFolder.create({ out: root, overwrite: false, config: { ...config, steps: 5 } })
+          create({ out: root, overwrite: false, config: { ...config, steps: 5 } })
         )
         assert.strictEqual(error._tag, "FolderInUse")
         assert.include(error.message, `"${root}" already holds a run`)
@@ -54,7 +59,7 @@ describe("making a run's folder", () => {
         assert.strictEqual(yield* fs.readFileString(folder.metrics), "precious")
         assert.strictEqual((yield* RunFolder.open(root)).config.steps, config.steps)
 
-        yield* RunFolder.create({ out: root, overwrite: true, config: { ...config, steps: 5 } })
+        yield* create({ out: root, overwrite: true, config: { ...config, steps: 5 } })
         assert.isFalse(yield* fs.exists(folder.metrics))
         assert.strictEqual((yield* RunFolder.open(root)).config.steps, 5)
         assert.strictEqual(yield* fs.readFileString(`${root}/notes.txt`), "mine")
@@ -67,7 +72,7 @@ describe("making a run's folder", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(`${root}/thesis.tex`, "mine")
         for (const overwrite of [false, true]) {
-          const error = yield* Effect.flip(RunFolder.create({ out: root, overwrite, config }))
+          const error = yield* Effect.flip(create({ out: root, overwrite, config }))
           assert.strictEqual(error._tag, "FolderInUse")
           assert.include(error.message, "what it holds is no run")
         }
@@ -80,12 +85,12 @@ describe("making a run's folder", () => {
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(`${root}/file`, "")
-        const under = yield* Effect.flip(RunFolder.create({ out: `${root}/file/run`, overwrite: false, config }))
+        const under = yield* Effect.flip(create({ out: `${root}/file/run`, overwrite: false, config }))
         assert.strictEqual(
           under.message,
           `cannot make the folder "${root}/file/run": a part of its path is a file, not a folder; choose another place`
         )
-        const itself = yield* Effect.flip(RunFolder.create({ out: `${root}/file`, overwrite: false, config }))
+        const itself = yield* Effect.flip(create({ out: `${root}/file`, overwrite: false, config }))
         assert.match(itself.message, /cannot make the folder .*: something of that name exists; choose another name/)
       })
     ))
@@ -106,7 +111,7 @@ describe("opening a run's folder", () => {
     inFolder((root) =>
       Effect.gen(function*() {
         const fs = yield* FileSystem.FileSystem
-        const folder = yield* RunFolder.create({ out: root, overwrite: false, config })
+        const folder = yield* create({ out: root, overwrite: false, config })
         const text = yield* fs.readFileString(folder.config)
         yield* fs.writeFileString(folder.config, text.slice(0, 100))
         assert.match((yield* Effect.flip(RunFolder.open(root))).message, /config.json is not valid: it is not JSON/)

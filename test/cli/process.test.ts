@@ -116,6 +116,48 @@ describe("a run that is stopped", () => {
   })
 })
 
+describe("a run that is being trained", () => {
+  const run = join(folder.path, "busy")
+  const long = tinyConfig(mkdtempSync(join(folder.path, "long-")), { steps: 1_000_000 })
+
+  it("is left alone by whoever else would train it, and can be drawn with; killed, it goes on", async () => {
+    const running = startCli(["train", "--config", long, "--out", run, "--json"])
+    await running.shows(/"event":"checkpoint"/)
+    const before = readFileSync(join(run, "config.json"), "utf8")
+    for (const args of [["--config", config, "--out", run, "--overwrite"], ["--resume", run]]) {
+      const { code, stderr } = await cli("train", ...args)
+      assert.strictEqual(code, 1)
+      assert.strictEqual(
+        stderr,
+        `effusion: process ${running.process.pid} is training the run in "${run}"; wait for it, or stop it (Ctrl-C)`
+      )
+    }
+    assert.strictEqual(readFileSync(join(run, "config.json"), "utf8"), before)
+    for (const args of [["sample", run, "--count", "2"], ["evaluate", "bound", run, "--examples", "2"]]) {
+      const { code, stderr } = await cli(...args)
+      assert.strictEqual(code, 0, stderr)
+    }
+    running.process.kill("SIGKILL")
+    const { stdout } = await running.ended
+    assert.include(readdirSync(run), "run.lock")
+
+    const done = stdout.trimEnd().split("\n").length + 1000
+    const resumed = await cli("train", "--resume", run, "--steps", String(done))
+    assert.strictEqual(resumed.code, 0, resumed.stderr)
+    assert.notInclude(readdirSync(run), "run.lock")
+  })
+
+  it("lets go of its folder when it is stopped", async () => {
+    const stopped = join(folder.path, "stopped")
+    const running = startCli(["train", "--config", long, "--out", stopped, "--json"])
+    await running.shows(/"step":3,/)
+    assert.include(readdirSync(stopped), "run.lock")
+    running.process.kill("SIGINT")
+    assert.strictEqual((await running.ended).code, 130)
+    assert.notInclude(readdirSync(stopped), "run.lock")
+  })
+})
+
 describe("signals", () => {
   const script = fileURLToPath(new URL("support/uninterruptible.ts", import.meta.url))
 

@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync
 } from "node:fs"
+import { hostname } from "node:os"
 import { basename, join } from "node:path"
 import { EngineDoesNotWork } from "../../../packages/cli/src/engines/errors.ts"
 import { type InstallOptions } from "../../../packages/cli/src/engines/install.ts"
@@ -270,15 +271,15 @@ describe("what is missing or broken", () => {
       assert.strictEqual("addon" in found ? found.builtFor : undefined, "gpu")
     }))
 
-  it.effect("another installation at the same time is refused; the lock of one that is gone is not", () =>
+  it.live("another installation at the same time is refused; the lock of one that is gone is not", () =>
     Effect.gen(function*() {
       const engines = newEngines()
       mkdirSync(engines, { recursive: true })
-      writeFileSync(join(engines, "tensorflow.lock"), String(process.ppid))
+      writeFileSync(join(engines, "tensorflow.lock"), JSON.stringify({ pid: process.ppid, host: hostname() }))
       const error = yield* Effect.flip(install({ engines }))
       assert.strictEqual(error._tag, "InstallationRunning")
       assert.include(error.message, `process ${process.ppid} is installing`)
-      for (const gone of ["999999999", ""]) {
+      for (const gone of [JSON.stringify({ pid: 999_999_999, host: hostname() }), ""]) {
         writeFileSync(join(engines, "tensorflow.lock"), gone)
         yield* install({ engines, force: true })
         assertInstalled(engines)

@@ -8,7 +8,7 @@ import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { TrainingState } from "@effusion/core/training"
 import { Checkpoint } from "@effusion/core/training"
 import { Console, Data, Effect, Layer, Option } from "effect"
-import type { FileSystem, Path } from "effect"
+import type { FileSystem, Path, Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, trainingIdentity } from "../configuration/config.ts"
@@ -126,8 +126,8 @@ interface Prepared {
   /** Makes the folder of the run, or writes what has changed to it: the last thing that can fail, and the first that stays. */
   readonly folder: Effect.Effect<
     RunFolder.RunFolder,
-    RunFolder.FolderInUse | FileProblem,
-    FileSystem.FileSystem | Path.Path
+    RunFolder.FolderInUse | RunFolder.RunInTraining | FileProblem,
+    FileSystem.FileSystem | Path.Path | Scope.Scope
   >
   readonly resumeFrom?: Resumption | undefined
 }
@@ -146,6 +146,8 @@ export const train = Command.make("train", flags, (flags) =>
       Effect.provide(servicesOf(prepared.config, flags))
     )
   }).pipe(
+    // A run that goes on is held from before it is read.
+    Effect.scoped,
     Effect.tapError((error) => Reporter.use(({ report }) => report({ event: "error", message: messageOf(error) }))),
     Effect.provide(Reporter.layer({ json: flags.json }))
   )).pipe(
@@ -224,7 +226,7 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   if (flags.overwrite) {
     return yield* conflict(["--resume", "--overwrite"], "to begin anew, give the folder with --out instead")
   }
-  const { config: former, folder } = yield* RunFolder.open(path)
+  const { config: former, folder } = yield* RunFolder.openToTrain(path)
   const config = yield* Option.isSome(flags.preset) || Option.isSome(flags.config)
     ? resolveFlags(flags)
     : changed(former, overridesOf(flags))

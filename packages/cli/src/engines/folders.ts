@@ -7,7 +7,7 @@
  *       package.json, package-lock.json, node_modules/
  *       site/                   libraries, laid out as in Python's site-packages
  *     tensorflow.building/    an installation that is not done
- *     tensorflow.lock         the number of the process that is installing
+ *     tensorflow.lock         the process that is installing
  *     downloads/              archives, and parts of archives (.part)
  *
  * A folder in place of the link serves as well, for an engine that was put there by hand.

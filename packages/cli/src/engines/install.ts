@@ -11,14 +11,14 @@ import {
 import { Clock, DateTime, Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { HttpClient } from "effect/http"
 import type { ChildProcessSpawner } from "effect/process"
-import { type FileProblem, fileProblem, isFolder, writeWhole } from "../files.ts"
+import { type FileProblem, fileProblem, isFolder, makeFolder, writeWhole } from "../files.ts"
+import * as Lock from "../lock.ts"
 import { addonFile, addonFolder, compileAddon, findCompiler } from "./addon.ts"
 import { EngineCheck } from "./EngineCheck.ts"
-import { EngineDoesNotWork, UnsupportedMachine } from "./errors.ts"
+import { EngineDoesNotWork, InstallationRunning, UnsupportedMachine } from "./errors.ts"
 import type * as Problems from "./errors.ts"
 import { enginePlaces } from "./folders.ts"
 import { InstallReporter } from "./InstallReporter.ts"
-import { locked } from "./lock.ts"
 import { Machine } from "./machine.ts"
 import { findNpm, installPackage, npmFiles, npmSource, packageName } from "./npmPackage.ts"
 import { type Asked, bring, findSource, identityOf, unpack, unpackedLibraries } from "./source.ts"
@@ -70,7 +70,11 @@ export const installTensorflow = Effect.fnUntraced(
     const tools = { compiler: yield* findCompiler, npm: yield* findNpm }
     const source = yield* findSource(options)
     const places = yield* enginePlaces(options.engines)
-    yield* locked(places.lock, build(options, tools, source))
+    yield* makeFolder(places.engines)
+    yield* Effect.scoped(Effect.andThen(
+      Lock.acquire(places.lock, ({ pid }) => new InstallationRunning({ pid, lock: places.lock })),
+      build(options, tools, source)
+    ))
   }
 )
 

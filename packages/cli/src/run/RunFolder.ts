@@ -10,12 +10,16 @@
  *     samples.png     what the finished network draws (or samples.svg, for points)
  *     bound.svg       what each timestep adds to the variational bound, after `effusion evaluate bound`
  *     profile.*       where the time of a step goes, after `effusion train --profile --out`
+ *     run.lock        the process that is training the run; gone when none is
  */
 import { Data, Effect, FileSystem, Path, Result } from "effect"
+import type { Scope } from "effect"
+import { hostname } from "node:os"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "../configuration/config.ts"
 import type { FileProblem } from "../files.ts"
 import { fileProblem, isFolder, makeFolder, writeWhole } from "../files.ts"
+import * as Lock from "../lock.ts"
 import type { EngineFields } from "../report/engine.ts"
 
 /** Paths inside of a run's folder. */
@@ -24,6 +28,7 @@ export interface RunFolder {
   readonly config: string
   readonly metrics: string
   readonly engines: string
+  readonly lock: string
   readonly checkpoints: string
   readonly lossPlot: string
   /** The picture of a step, with as many leading zeros as `steps` needs. Types are extensions: `.png`. */
@@ -47,6 +52,22 @@ export class FolderInUse extends Data.TaggedError("FolderInUse")<{
   }
 }
 
+/** Another process is training the run of a folder. */
+export class RunInTraining extends Data.TaggedError("RunInTraining")<{
+  readonly path: string
+  readonly lock: string
+  readonly pid: number
+  readonly host: string
+  /** Whether that is the machine of this process. */
+  readonly isHere: boolean
+}> {
+  override get message() {
+    const where = this.isHere ? "" : ` on the machine "${this.host}"`
+    const unless = this.isHere ? "" : `, or remove "${this.lock}" if it is gone`
+    return `process ${this.pid}${where} is training the run in "${this.path}"; wait for it, or stop it (Ctrl-C)${unless}`
+  }
+}
+
 /** A folder does not hold a run. */
 export class NoRun extends Data.TaggedError("NoRun")<{ readonly path: string; readonly reason: string }> {
   override get message() {
@@ -66,6 +87,7 @@ export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path>
     config: paths.join(path, configFile),
     metrics: paths.join(path, "metrics.jsonl"),
     engines: paths.join(path, enginesFile),
+    lock: paths.join(path, lockFile),
     checkpoints: paths.join(path, "checkpoints"),
     lossPlot: paths.join(path, "loss.svg"),
     preview: (step, steps, type) =>
@@ -76,6 +98,7 @@ export const layout = (path: string): Effect.Effect<RunFolder, never, Path.Path>
 
 const configFile = "config.json"
 const enginesFile = "engines.jsonl"
+const lockFile = "run.lock"
 
 /** What a run writes; nothing else is ever removed. */
 const contents = [
@@ -104,8 +127,10 @@ export interface CreateOptions {
 }
 
 /**
- * Makes the folder of a new run, with its configuration. A folder that holds anything is left as it is, but for a run
- * that is to be replaced.
+ * Makes the folder of a new run, with its configuration, and keeps other processes from training there until the scope
+ * closes. A folder that holds anything is left as it is, but for a run that is to be replaced.
+ *
+ * Fails with {@link FolderInUse}, or with {@link RunInTraining} where another process is training there.
  *
  * @example
  * const folder = yield* create({ config, overwrite: false })
@@ -113,15 +138,20 @@ export interface CreateOptions {
 export const create = Effect.fnUntraced(
   function*(
     { config, out, overwrite }: CreateOptions
-  ): Effect.fn.Return<RunFolder, FolderInUse | FileProblem, FileSystem.FileSystem | Path.Path> {
+  ): Effect.fn.Return<
+    RunFolder,
+    FolderInUse | RunInTraining | FileProblem,
+    FileSystem.FileSystem | Path.Path | Scope.Scope
+  > {
     const fs = yield* FileSystem.FileSystem
     const path = out ?? (yield* claimNumberedFolder("runs", config.preset))
     const folder = yield* layout(path)
     yield* makeFolder(path)
-    const entries = yield* fs.readDirectory(path).pipe(Effect.mapError(fileProblem("read the folder", path)))
-    if (entries.length > 0) {
-      const holdsRun = entries.includes(configFile)
-      if (!overwrite || !holdsRun) return yield* new FolderInUse({ path, holdsRun })
+    // A folder that is refused is not touched; and what another process has made until it let go counts, too.
+    yield* requireRoom(path, overwrite)
+    yield* hold(folder)
+    const isTaken = yield* requireRoom(path, overwrite)
+    if (isTaken) {
       const paths = yield* Path.Path
       yield* Effect.forEach(contents, (entry) => fs.remove(paths.join(path, entry), { recursive: true, force: true }), {
         discard: true
@@ -131,6 +161,20 @@ export const create = Effect.fnUntraced(
     return folder
   }
 )
+
+/** Fails unless a folder is empty, or holds a run that is to be replaced; says which. */
+const requireRoom = Effect.fnUntraced(function*(path: string, overwrite: boolean) {
+  const fs = yield* FileSystem.FileSystem
+  const names = yield* fs.readDirectory(path).pipe(Effect.mapError(fileProblem("read the folder", path)))
+  // A lock alone is what a process leaves that was killed before it wrote anything.
+  if (names.every((name) => name === lockFile)) return false
+  const holdsRun = names.includes(configFile)
+  return overwrite && holdsRun ? true : yield* new FolderInUse({ path, holdsRun })
+})
+
+/** Keeps other processes from training the run of a folder until the scope closes. */
+const hold = ({ lock, path }: RunFolder) =>
+  Lock.acquire(lock, ({ host, pid }) => new RunInTraining({ path, lock, pid, host, isHere: host === hostname() }))
 
 /**
  * Writes the configuration of a run.
@@ -181,6 +225,26 @@ export const open = Effect.fnUntraced(
     if (!exists) return yield* new NoRun({ path, reason: `it has no ${configFile}` })
     const text = yield* fs.readFileString(folder.config).pipe(Effect.mapError(fileProblem("read", folder.config)))
     return { folder, config: yield* decodeRunConfig(yield* parseJson(folder.config, text), folder.config) }
+  }
+)
+
+/**
+ * {@link open}, to go on with the run: keeps other processes from training it until the scope closes.
+ *
+ * Fails with {@link RunInTraining} where another process is doing so.
+ *
+ * @example
+ * const { config, folder } = yield* openToTrain("runs/digits-1")
+ */
+export const openToTrain = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<
+    Effect.Success<ReturnType<typeof open>>,
+    OpenError | RunInTraining,
+    FileSystem.FileSystem | Path.Path | Scope.Scope
+  > {
+    // A folder that holds no run is not touched; and what another process has written until it let go counts.
+    yield* hold((yield* open(path)).folder)
+    return yield* open(path)
   }
 )
 
