@@ -86,7 +86,7 @@ describe("a run whose network is told classes", () => {
     }
     assert.deepStrictEqual(await drawn("--class-guidance", "1", "--guidance-rescale", "0.7"), others[0]!)
     const { stdout } = await cli("sample", run, "--labels", "2,5", "--class-guidance", "2", "--count", "4")
-    assert.match(stdout, /open .*samples-ddim-20-labels-2-5-class-guidance-2-seed-1\.svg$/)
+    assert.match(stdout, /open .*samples-step-\d+-ddim-20-labels-2-5-class-guidance-2-count-\d+-seed-1\.svg$/)
   })
 
   it("refuses what is no class, and no guidance", async () => {

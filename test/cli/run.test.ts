@@ -98,10 +98,10 @@ describe("a run on points", () => {
     assert.deepStrictEqual(rows, JSON.parse(read(json)))
 
     const plain = await cli("sample", run, "--sampler", "ddpm", "--steps", "10")
-    assert.match(plain.stdout, /open .*samples-ddpm-10-seed-1\.svg$/)
-    assert.include(read(run, "samples-ddpm-10-seed-1.svg"), "400 samples after 500 steps")
+    assert.match(plain.stdout, /open .*samples-step-500-ddpm-10-seed-1\.svg$/)
+    assert.include(read(run, "samples-step-500-ddpm-10-seed-1.svg"), "400 samples after 500 steps")
     const trajectory = await cli("sample", run, "--trajectory", "--count", "20")
-    assert.match(trajectory.stdout, /open .*trajectory-ddim-25-seed-1\.svg$/)
+    assert.match(trajectory.stdout, /open .*trajectory-step-500-ddim-25-count-20-seed-1\.svg$/)
   })
 
   it("draws the samples of its own end again, with its own seed, and others with another guidance", async () => {
@@ -130,7 +130,7 @@ describe("a run on points", () => {
 
   it("names the picture after the guidance that it is asked for", async () => {
     const { stdout } = await cli("sample", run, "--count", "5", "--guidance", "1.5")
-    assert.match(stdout, /open .*samples-ddim-25-guidance-1\.5-seed-1\.svg$/)
+    assert.match(stdout, /open .*samples-step-500-ddim-25-guidance-1\.5-count-5-seed-1\.svg$/)
   })
 
   it("is drawn with without a guide, and says so, as long as it has not got past it", async () => {
@@ -225,7 +225,7 @@ describe("a run on images", () => {
   it("writes the picture of one sample beside the run when it is not told where", async () => {
     const { stdout } = await cli("sample", run, "--count", "1")
     assert.include(stdout, `1 sample in`)
-    assert.isTrue(existsSync(join(run, "samples-ddpm-3-seed-1.png")))
+    assert.isTrue(existsSync(join(run, "samples-step-3-ddpm-3-count-1-seed-1.png")))
   })
 })
 

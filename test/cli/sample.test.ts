@@ -182,6 +182,18 @@ describe("drawing with a network for images", () => {
     await draw("--image", dark, "--to", light, "--steps", "20")
   }, 60_000)
 
+  it("shows a way between pictures as a row, and a long one as several, and says how it was drawn", async () => {
+    for (const [count, columns, rows] of [[8, 8, 1], [17, 9, 2]] as const) {
+      const args = ["--image", dark, "--to", light, "--steps", "2", "--count", String(count)]
+      const { code, stderr, stdout } = await cli("sample", run, ...args)
+      assert.strictEqual(code, 0, stderr)
+      const path = /open (.*)$/.exec(stdout)![1]!
+      assert.match(path, new RegExp(`samples-step-2-ddim-2-image-dark-to-light-count-${count}-seed-1\\.png$`))
+      const { height, width } = decodePng(readFileSync(path))
+      assert.deepStrictEqual([width, height], [columns * 58 + 2, rows * 58 + 2])
+    }
+  }, 60_000)
+
   it("refuses guidance and strength on the way between pictures", async () => {
     const strong = await cli("sample", run, "--image", dark, "--to", light, "--strength", "1")
     assert.match(strong.stderr, /cannot draw with --strength: with --to, pictures are encoded whole/)

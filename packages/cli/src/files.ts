@@ -108,6 +108,7 @@ export const isFolder = (path: string): Effect.Effect<boolean, never, FileSystem
 
 /**
  * Writes a file whole or not at all: beside its place, then to the disk, then into its place. Folders above it are made.
+ * Returns the path.
  *
  * @example
  * yield* writeWhole("runs/digits-1/samples.png", encodePng(grid(samples)))
@@ -116,11 +117,11 @@ export const writeWhole = Effect.fnUntraced(
   function*(
     path: string,
     content: Uint8Array | string
-  ): Effect.fn.Return<void, FileProblem, FileSystem.FileSystem | Path.Path> {
+  ): Effect.fn.Return<string, FileProblem, FileSystem.FileSystem | Path.Path> {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     const beside = `${path}.writing`
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+    const bytes = bytesOf(content)
     yield* makeFolder(paths.dirname(path))
     const write = Effect.gen(function*() {
       yield* Effect.scoped(Effect.gen(function*() {
@@ -129,6 +130,7 @@ export const writeWhole = Effect.fnUntraced(
         yield* file.sync
       }))
       yield* fs.rename(beside, path)
+      return path
     })
     return yield* write.pipe(
       Effect.onError(() => Effect.ignore(fs.remove(beside, { force: true }))),
@@ -136,6 +138,37 @@ export const writeWhole = Effect.fnUntraced(
     )
   }
 )
+
+/**
+ * {@link writeWhole}, but where there is another file, this one goes beside it: `a.png`, `a-2.png`, `a-3.png`. A file of
+ * the same content is the same file. Returns the path.
+ *
+ * @example
+ * const path = yield* writeBeside("samples.png", bytes)
+ */
+export const writeBeside = Effect.fnUntraced(
+  function*(
+    path: string,
+    content: Uint8Array | string
+  ): Effect.fn.Return<string, FileProblem, FileSystem.FileSystem | Path.Path> {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const { dir, ext, name } = paths.parse(path)
+    const bytes = bytesOf(content)
+    for (let number = 1;; number++) {
+      const place = number === 1 ? path : paths.join(dir, `${name}-${number}${ext}`)
+      const found = yield* fs.readFile(place).pipe(
+        Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.void),
+        Effect.mapError(fileProblem("read", place))
+      )
+      if (found === undefined) return yield* writeWhole(place, bytes)
+      if (found.length === bytes.length && found.every((byte, i) => byte === bytes[i])) return place
+    }
+  }
+)
+
+const bytesOf = (content: Uint8Array | string): Uint8Array =>
+  typeof content === "string" ? new TextEncoder().encode(content) : content
 
 /**
  * Fails as {@link writeWhole} would, before there is anything to write: for what takes long to compute. Where the file is to

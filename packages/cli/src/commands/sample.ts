@@ -17,7 +17,7 @@ import { engineFlags, engineLayer, threadsFlag } from "../configuration/engine.t
 import { override } from "../configuration/resolve.ts"
 import { scheduleTypes } from "../configuration/schedules.ts"
 import { classesOf, denoiserOf, pipelineServices, scheduleOf } from "../configuration/session.ts"
-import { type FileProblem, requireWritable } from "../files.ts"
+import { type FileProblem, requireWritable, writeBeside, writeWhole } from "../files.ts"
 import type { DrawOptions, UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
 import { readImage, type UnusableImage } from "../picture/readImage.ts"
@@ -26,6 +26,7 @@ import { guideOf, latestWeights, type NoCheckpoint, NoGuide } from "../run/check
 import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { classesFlag, pairFlag } from "./lists.ts"
+import { sampleName } from "./sampleName.ts"
 import { givenSampling, samplerFlagNames, samplerFlags } from "./samplerFlags.ts"
 import { latentsBetween, MisusedFlag, requirePictures, startsOf } from "./starts.ts"
 
@@ -103,12 +104,16 @@ const input = {
   ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("file"),
-    Flag.withDescription("The picture to write: .png for images; .svg, .json or .csv for points"),
+    Flag.withDescription(
+      "The picture to write: .png for images; .svg, .json or .csv for points. When not given, a name in the run's folder " +
+        "that says how it was drawn, and that nothing else has"
+    ),
     Flag.optional
   )
 }
 
-type Input = Command.Command.Config.Infer<typeof input>
+/** What the flags of the command say. */
+export type Input = Command.Command.Config.Infer<typeof input>
 
 /** A trajectory shows so many of the denoising steps. */
 const trajectoryFrames = 12
@@ -184,7 +189,11 @@ const drawRun = Effect.fnUntraced(function*(
   const schedule = yield* otherSchedule(config, input)
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
-  const path = Option.getOrElse(input.out, () => paths.join(folder.path, defaultName(settings, input, type)))
+  const sampler = Option.isSome(input.to) ? samplerOfTo : settings.sampler
+  const path = Option.getOrElse(
+    input.out,
+    () => paths.join(folder.path, sampleName({ ...settings, sampler, step, type }, input))
+  )
   yield* requirePictureType(path, exampleShape)
   yield* requireWritable(path)
   const labels = Option.getOrElse(input.labels, () => classesOf(config))
@@ -196,9 +205,12 @@ const drawRun = Effect.fnUntraced(function*(
     return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
   }).pipe(Effect.provide(servicesOf(config, input)))
   const title = `${settings.count} samples after ${step} steps`
-  yield* writePicture(path, { title, frames, labels: Option.isSome(input.to) ? undefined : labels })
+  const isWay = Option.isSome(input.to)
+  const picture = { title, frames, isWay, labels: isWay ? undefined : labels }
+  // What the user has not named replaces nothing: a later run may have drawn other samples in the same way.
+  const written = yield* writePicture(path, picture, Option.isSome(input.out) ? writeWhole : writeBeside)
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
-  yield* report({ event: "drawn", count: settings.count, seconds, path })
+  yield* report({ event: "drawn", count: settings.count, seconds, path: written })
 })
 
 /** Flags for networks that are told classes. */
@@ -244,6 +256,9 @@ const requireEffect = Effect.fnUntraced(function*(input: Input) {
   }
 })
 
+/** What goes from one picture to another. */
+const samplerOfTo = "ddim" as const
+
 /** From one picture to another: by DDIM, which undoes the encoding; both are of no class. */
 const between = Effect.fnUntraced(function*(paths: readonly [string, string], drawing: DrawOptions) {
   const [from, to] = paths
@@ -256,7 +271,7 @@ const between = Effect.fnUntraced(function*(paths: readonly [string, string], dr
   const classless = { labels: undefined, classGuidance: null }
   // Whatever else the run's configuration says of the way would not be that of the encoding.
   const { final: _, sigmaMax: __, spacing: ___, ...others } = drawing
-  return { ...others, ...classless, sampler: "ddim" as const, eta: 0, count, steps, from: { latents } }
+  return { ...others, ...classless, sampler: samplerOfTo, eta: 0, count, steps, from: { latents } }
 })
 
 /** The schedule that `--schedule` names, with as many timesteps as the run's. */
@@ -313,28 +328,6 @@ const flagNames = {
   "classGuidance.rescale": "--guidance-rescale",
   "classGuidance.interval": "--guidance-interval"
 }
-
-type Settings = RunConfig["sampling"] & Pick<RunConfig, "classGuidance" | "guidance" | "seed">
-
-const defaultName = (
-  { classGuidance, guidance, order, sampler, seed, spacing, steps }: Settings,
-  { classGuidance: classes, guidance: given, guidanceInterval, guidanceRescale, labels, trajectory }: Input,
-  type: string
-): string =>
-  [
-    trajectory ? "trajectory" : "samples",
-    sampler,
-    ...(spacing === undefined ? [] : [spacing]),
-    ...(order === undefined ? [] : ["order", order]),
-    steps,
-    ...(Option.isSome(given) && guidance !== null ? ["guidance", guidance.scale] : []),
-    ...Option.match(labels, { onNone: () => [], onSome: (labels) => ["labels", ...labels ?? ["none"]] }),
-    ...(Option.isSome(classes) && classGuidance !== null ? ["class-guidance", classGuidance.scale] : []),
-    ...Option.match(guidanceRescale, { onNone: () => [], onSome: (rescale) => ["rescale", rescale] }),
-    ...Option.match(guidanceInterval, { onNone: () => [], onSome: (interval) => ["interval", ...interval] }),
-    "seed",
-    `${seed}${type}`
-  ].join("-")
 
 const servicesOf = (config: RunConfig, input: Input) => {
   const threads = Option.getOrElse(input.threads, () => config.threads)

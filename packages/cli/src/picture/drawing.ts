@@ -167,23 +167,27 @@ export interface PictureOptions {
   readonly data?: HostTensor<"float32">
   /** The classes that were drawn in turn: a column of a grid of images shows one of them. */
   readonly labels?: ReadonlyArray<number> | undefined
+  /** Whether the samples are a way from the first to the last: images are in rows then, not in a square. */
+  readonly isWay?: boolean
 }
 
 /**
  * Writes samples to a file: images as a PNG grid, or, with several frames, a row for each sample and a column for each
- * frame; points as a plot (.svg), or the finished ones as numbers (.json, .csv).
+ * frame; points as a plot (.svg), or the finished ones as numbers (.json, .csv). Returns the path.
  *
+ * @param write how to write a file; what was there is replaced unless given
  * @example
  * yield* writePicture("samples.png", { title: "", frames: [samples] })
  */
 export const writePicture = Effect.fnUntraced(function*(
   path: string,
-  options: PictureOptions
-): Effect.fn.Return<void, FileProblem | UnsupportedPicture, FileSystem.FileSystem | Path.Path> {
+  options: PictureOptions,
+  write: typeof writeWhole = writeWhole
+): Effect.fn.Return<string, FileProblem | UnsupportedPicture, FileSystem.FileSystem | Path.Path> {
   const finished = options.frames.at(-1)!
   yield* requirePictureType(path, finished.shape.slice(1))
   const paths = yield* Path.Path
-  yield* writeWhole(path, yield* contentOf(paths.extname(path).toLowerCase(), finished, options))
+  return yield* write(path, yield* contentOf(paths.extname(path).toLowerCase(), finished, options))
 })
 
 /**
@@ -203,7 +207,7 @@ export const requirePictureType = (path: string, exampleShape: Shape) =>
 const contentOf = Effect.fnUntraced(function*(
   extension: string,
   finished: HostTensor<"float32">,
-  { data, frames, labels = [], title }: PictureOptions
+  { data, frames, isWay = false, labels = [], title }: PictureOptions
 ) {
   switch (extension) {
     case ".png":
@@ -212,7 +216,7 @@ const contentOf = Effect.fnUntraced(function*(
           // A sample by itself is a picture of its own size, which `--image` takes.
           ? grid(finished, { scale: 1, padding: 0 })
           : frames.length === 1
-          ? grid(finished, columnsFor(finished.shape[0]!, labels.length))
+          ? grid(finished, isWay ? wayColumns(finished.shape[0]!) : columnsFor(finished.shape[0]!, labels.length))
           : grid(interleave(frames), { columns: frames.length })
       )
     case ".json":
@@ -228,6 +232,12 @@ const contentOf = Effect.fnUntraced(function*(
     }
   }
 })
+
+/** A row is as long as a trajectory's, or somewhat longer, so that it can be looked at; then the next one goes on. */
+const longestRow = 16
+
+/** Columns of a way: one row, or as many as it takes, alike. */
+const wayColumns = (count: number): GridOptions => ({ columns: Math.ceil(count / Math.ceil(count / longestRow)) })
 
 /** Columns of a grid in which classes come in turn: a multiple of their number, and otherwise about square. */
 const columnsFor = (count: number, classes: number): GridOptions =>

@@ -153,10 +153,20 @@ export const render = (
   const chart = init(null, null, { renderer: "svg", ssr: true, ...size })
   try {
     chart.setOption({ animation: false, backgroundColor: "#ffffff", ...option })
-    return chart.renderToSVGString()
+    return withOwnNames(chart.renderToSVGString())
   } finally {
     chart.dispose()
   }
+}
+
+/** The library numbers styles and clipped areas through all charts of a process; here what is drawn alike is the same file. */
+const withOwnNames = (svg: string): string => {
+  const names = new Map<string, string>()
+  return svg.replaceAll(/\bzr\d+-[a-z]+-?\d+\b/g, (name) => {
+    const own = names.get(name) ?? `zr-${names.size}`
+    names.set(name, own)
+    return own
+  })
 }
 
 const curve = (
