@@ -434,6 +434,27 @@ describe("resolving", () => {
         })
     ))
 
+  it.effect("refuses a preset of which a file leaves nothing but the name", () =>
+    Effect.forEach(
+      Object.values(presets),
+      (run) =>
+        withFile(JSON.stringify(encodeRunConfig(run)), (configFile) =>
+          Effect.gen(function*() {
+            for (const preset of Object.keys(presets)) {
+              const resolved = resolve({ preset, configFile, overrides: { steps: 7 } })
+              if (preset === run.preset) {
+                assert.strictEqual((yield* resolved).steps, 7)
+              } else {
+                assert.strictEqual(
+                  (yield* Effect.flip(resolved)).message,
+                  `--preset ${preset} would change nothing but the name: "${configFile}" has every field, and those of ` +
+                    `"${run.preset}"; leave --preset out`
+                )
+              }
+            }
+          }))
+    ))
+
   it.effect("names the flag of a wrong value that came from one, and the field of one that did not", () =>
     withFile(JSON.stringify({ steps: 0, seed: -1 }), (configFile) =>
       Effect.gen(function*() {

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -74,6 +74,13 @@ describe("effusion train refuses", () => {
       await cli("train", "--step", "3"),
       /Unrecognized flag: --step .*Did you mean this\? --steps\n.*--help/
     )
+    for (const seed of ["99999999999999999999", "-9007199254740992"]) {
+      assertRefused(
+        await cli("train", "--seed", seed),
+        /flag --seed: "-?\d+". Expected an integer of at most 2\^53 - 1 \(9007199254740991\), or at least .*\n.*--help/
+      )
+    }
+    assertRefused(await cli("train", "--seed", "1.5"), /flag --seed: "1.5". Expected an integer\n.*--help/)
     assertRefused(await cli("train", "--steps", "many"), /Invalid value for flag --steps: "many".*\n.*--help/)
   })
 
@@ -181,6 +188,39 @@ describe("of a run that is there", () => {
     )
   })
 
+  it("its length can change when it goes on, and whoever does so is told what becomes of the learning rate", async () => {
+    const rateAt = (path: string, step: number): number =>
+      readFileSync(join(path, "metrics.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+        .find((metric) => metric.step === step).learningRate
+    const goOn = async (path: string, ...args: ReadonlyArray<string>) => {
+      const { code, stderr, stdout } = await cli("train", "--resume", path, ...args)
+      assert.strictEqual(code, 0, stderr)
+      return /^Warning: (the learning rate .*)$/m.exec(stdout)?.[1]
+    }
+    const longer = copy()
+    assert.isUndefined(await goOn(longer))
+    const notice = await goOn(longer, "--steps", "40")
+    const rate = Number(rateAt(longer, 31).toPrecision(3))
+    assert.isAbove(rate, 1e-5)
+    assert.strictEqual(
+      notice,
+      `the learning rate follows the length of the run (optimizer.decay "cosine"), which is 40 steps and was 30: ` +
+        `at step 31 it is ${rate}, and would have been 0`
+    )
+
+    const shorter = copy()
+    for (const step of [20, 30]) rmSync(join(shorter, "checkpoints", `step-000000${step}`), { recursive: true })
+    const former = Number(rateAt(shorter, 11).toPrecision(3))
+    assert.match(
+      (await goOn(shorter, "--steps", "15"))!,
+      new RegExp(`is 15 steps and was 30: at step 11 it is 0\\.000\\d+, and would have been ${former}$`)
+    )
+    assert.isBelow(rateAt(shorter, 11), former)
+    assert.isTrue(existsSync(join(shorter, "checkpoints", "step-00000015")))
+    // Nothing is left to be done at that rate.
+    assert.isUndefined(await goOn(shorter, "--steps", "15"))
+  })
+
   it("a damaged checkpoint is named, and the one before it is used", async () => {
     const path = copy()
     damage(path, 30)
@@ -196,9 +236,16 @@ describe("of a run that is there", () => {
     const path = copy()
     for (const step of [10, 20, 30]) damage(path, step)
     const message =
-      /the checkpoint ".*step-00000030" is damaged: average.safetensors .*; use another one, and remove this/
+      /has no whole checkpoint: ".*step-00000030" is damaged \(average.safetensors .*\), and so are the older ones; train/
     assertRefused(await cli("train", "--resume", path, "--steps", "35"), message)
-    assertRefused(await cli("sample", path), message)
+    assertRefused(await cli("evaluate", "bound", path), message)
+    const sampled = await cli("sample", path)
+    assertRefused(sampled, message)
+    // What the message says to do helps.
+    const remedy = /\(effusion (.*)\)$/.exec(sampled.stderr)![1]!.split(" ")
+    const again = await cli(...remedy)
+    assert.strictEqual(again.code, 0, again.stderr)
+    assert.strictEqual((await cli("sample", path, "--count", "3")).code, 0)
   })
 
   it("a damaged configuration is named", async () => {
@@ -220,6 +267,30 @@ describe("of a run that is there", () => {
       /--solver-type: of unipc it is bh1 or bh2, and not heun/
     )
     assertRefused(await cli("sample", run, "--sampler", "deis", "--order", "4"), /--order: of deis it is at most 3/)
+    for (const [sampler, eta] of [["unipc", "0.5"], ["ddpm", "0.5"], ["ddpm", "0"]] as const) {
+      assertRefused(
+        await cli("sample", run, "--sampler", sampler, "--eta", eta),
+        new RegExp(`cannot draw with --eta: ${sampler} has none; it is for ddim`)
+      )
+    }
+    assertRefused(
+      await cli("sample", run, "--sampler", "euler", "--noise-scale", "1.1"),
+      /--noise-scale: without churn, euler adds no noise/
+    )
+    for (const more of [[], ["--schedule", "linear"], ["--spacing", "karras"]]) {
+      const { stderr } = await cli("sample", run, "--sigma-max", "0.0001", ...more)
+      const least = /--sigma-max: expected at least the least noise of the schedule, ([\d.]+), got 0.0001$/.exec(stderr)
+      assert.isNotNull(least, stderr)
+      assert.strictEqual((await cli("sample", run, "--sigma-max", least![1]!, "--steps", "1", "--count", "1")).code, 0)
+    }
+    assertRefused(
+      await cli("sample", run, "--sigma-max", "0.1"),
+      /no such timesteps: below sigma 0.1 \(--sigma-max\), 10 timesteps out of \d; choose between 1 and \d/
+    )
+    assertRefused(
+      await cli("evaluate", "bound", run, "--examples", "100000"),
+      /cannot evaluate with --examples 100000; give at most 2000, which is how many held-out examples "points:swiss-roll"/
+    )
     assertRefused(await cli("sample", run, "--threshold", "0"), /--threshold: expected a number above 0 and at most 1/)
     assertRefused(
       await cli("sample", run, "--sampler", "ddpm", "--variance", "learned-range"),

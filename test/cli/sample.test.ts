@@ -39,6 +39,10 @@ describe("a sampler by its name", () => {
       samplerIssues({ sampler: "ddim", eta: 0, order: 2, churn: 1 }).map(({ field }) => field),
       ["order", "churn"]
     )
+    for (const sampler of samplers) {
+      const issues = samplerIssues({ sampler, eta: 0.5 })
+      assert.deepStrictEqual(issues.map(({ field }) => field), sampler === "ddim" ? [] : ["eta"])
+    }
     assert.deepStrictEqual(
       samplerIssues({ sampler: "dpm-solver", eta: 0, order: 4, solverType: "bh2" }).map(({ field }) => field),
       ["solverType", "order"]
@@ -50,6 +54,10 @@ describe("a sampler by its name", () => {
     const input = (given: object) => ({ ...nothing, ...given }) as unknown as Parameters<typeof givenSampling>[1]
     const run = { sampler: "dpm-solver", steps: 20, eta: 0, count: 4, order: 3, spacing: "karras" } as const
     assert.deepStrictEqual(givenSampling(run, input({})), run)
+    assert.strictEqual(
+      givenSampling({ ...run, sampler: "ddim", eta: 1 }, input({ sampler: Option.some("ddpm") }))["eta"],
+      0
+    )
     assert.deepStrictEqual(givenSampling(run, input({ steps: Option.some(5) })), { ...run, steps: 5 })
     assert.deepStrictEqual(givenSampling(run, input({ sampler: Option.some("ddim") })), {
       sampler: "ddim",

@@ -49,11 +49,22 @@ export const run = (args: ReadonlyArray<string>) =>
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) => say(flatten(error.message)), { discard: true }).pipe(
+      ? Effect.forEach(event.errors, (error) => say(flatten(withRange(error).message)), { discard: true }).pipe(
         Effect.andThen(say(`see "${event.commandPath.join(" ")} --help"`))
       )
       : CliOutput.defaultPresenter.present(event)
 }
+
+/** Of a whole number that is too large to be counted with, "expected an integer" would not say what is wrong. */
+const withRange = (error: CliError.CliError): CliError.CliError =>
+  error._tag === "InvalidValue" && error.expected === "Expected an integer" && /^[+-]?\d+$/.test(error.value)
+    ? new CliError.InvalidValue({
+      option: error.option,
+      value: error.value,
+      kind: error.kind,
+      expected: `Expected an integer of at most 2^53 - 1 (${Number.MAX_SAFE_INTEGER}), or at least -(2^53 - 1)`
+    })
+    : error
 
 const reportCause = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Option.match(Cause.findErrorOption(cause), {

@@ -5,7 +5,7 @@ import { take } from "@effusion/core/data"
 import { type Decoder, type InvalidObjective, type VarianceType, varianceTypes } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import type { InvalidSchedule } from "@effusion/core/schedule"
-import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
+import type { CheckpointUnreadable } from "@effusion/core/training"
 import { InvalidEvaluation, Training } from "@effusion/core/training"
 import { Console, Data, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
@@ -18,7 +18,7 @@ import { requireWritable, writeWhole } from "../files.ts"
 import type { BoundReport } from "../report/boundReport.ts"
 import { describeBound, toCsv, toJson, unitOf } from "../report/boundReport.ts"
 import { Reporter } from "../report/Reporter.ts"
-import { latestWeights, type NoCheckpoint } from "../run/checkpoints.ts"
+import { latestWeights, type NoCheckpoint, type NoWholeCheckpoint } from "../run/checkpoints.ts"
 import type { DatasetError } from "../run/datasets.ts"
 import { arePoints, loadData } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
@@ -77,7 +77,7 @@ export class UnsupportedPlot extends Data.TaggedError("UnsupportedPlot")<{ reado
 /** What evaluating the bound can fail with. */
 export type EvaluateError =
   | RunFolder.OpenError
-  | CheckpointDamaged
+  | NoWholeCheckpoint
   | CheckpointUnreadable
   | NoCheckpoint
   | DatasetError
@@ -148,6 +148,13 @@ const measure = Effect.fnUntraced(function*(
   const settings = yield* settingsOf(config, input)
   yield* Effect.forEach(outputs, requireWritable, { discard: true })
   const { test } = yield* loadData(config.data, denoiserOf(config))
+  if (settings.examples > test.size) {
+    return yield* new InvalidEvaluation({
+      option: "--examples",
+      value: settings.examples,
+      expected: `at most ${test.size}, which is how many held-out examples "${config.data}" has`
+    })
+  }
   const evaluation = yield* Training.evaluateBound({
     ...settings,
     data: take(test, settings.examples),

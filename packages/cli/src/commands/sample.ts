@@ -5,9 +5,9 @@ import type { InvalidObjective } from "@effusion/core/diffusion"
 import type { EngineUnavailable } from "@effusion/core/engine"
 import type { Sampling } from "@effusion/core/sampling"
 import type { InvalidSchedule } from "@effusion/core/schedule"
-import { NoiseSchedule } from "@effusion/core/schedule"
+import { InvalidTimesteps, NoiseSchedule } from "@effusion/core/schedule"
 import type { Shape } from "@effusion/core/tensor"
-import type { CheckpointDamaged, CheckpointUnreadable } from "@effusion/core/training"
+import type { CheckpointUnreadable } from "@effusion/core/training"
 import { Clock, Data, Effect, Layer, Option, Path } from "effect"
 import type { FileSystem, Stdio } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -22,7 +22,7 @@ import type { DrawOptions, UnsupportedPicture } from "../picture/drawing.ts"
 import { drawFrames, pictureTypes, requirePictureType, writePicture } from "../picture/drawing.ts"
 import { readImage, type UnusableImage } from "../picture/readImage.ts"
 import { Reporter } from "../report/Reporter.ts"
-import { guideOf, latestWeights, type NoCheckpoint, NoGuide } from "../run/checkpoints.ts"
+import { guideOf, latestWeights, type NoCheckpoint, NoGuide, type NoWholeCheckpoint } from "../run/checkpoints.ts"
 import { arePoints } from "../run/datasets.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { classesFlag, pairFlag } from "./lists.ts"
@@ -130,7 +130,7 @@ export class NoClasses extends Data.TaggedError("NoClasses")<{ readonly path: st
 export type SampleError =
   | NoClasses
   | RunFolder.OpenError
-  | CheckpointDamaged
+  | NoWholeCheckpoint
   | CheckpointUnreadable
   | NoCheckpoint
   | NoGuide
@@ -178,7 +178,7 @@ const drawRun = Effect.fnUntraced(function*(
   const { classes, exampleShape } = denoiserOf(config)
   const flag = classFlags.find(([name]) => Option.isSome<unknown>(input[name]))?.[1]
   if (classes === undefined && flag !== undefined) return yield* new NoClasses({ path: input.run, flag })
-  yield* requireEffect(input)
+  yield* requireEffect(input, config)
   const settings = yield* settingsOf(config, input, exampleShape)
   const guide = yield* guideOf(folder, settings.guidance, step)
   if (guide === undefined && Option.exists(input.guidance, (scale) => scale !== 1)) {
@@ -186,7 +186,7 @@ const drawRun = Effect.fnUntraced(function*(
   }
   yield* requirePictures(input, guide !== undefined)
   const starts = yield* startsOf(input, exampleShape)
-  const schedule = yield* otherSchedule(config, input)
+  const schedule = yield* otherSchedule(config, input, settings.sigmaMax)
   const type = pictureTypes(exampleShape)[0]!
   const paths = yield* Path.Path
   const sampler = Option.isSome(input.to) ? samplerOfTo : settings.sampler
@@ -203,7 +203,15 @@ const drawRun = Effect.fnUntraced(function*(
       ? yield* between([input.image.value, input.to.value], drawing)
       : drawing
     return yield* drawFrames({ ...way, frames: input.trajectory ? trajectoryFrames : 1 })
-  }).pipe(Effect.provide(servicesOf(config, input)))
+  }).pipe(
+    Effect.catchTag("InvalidTimesteps", (error) =>
+      Effect.fail(
+        settings.sigmaMax === undefined
+          ? error
+          : new InvalidTimesteps({ reason: `below sigma ${settings.sigmaMax} (--sigma-max), ${error.reason}` })
+      )),
+    Effect.provide(servicesOf(config, input))
+  )
   const title = `${settings.count} samples after ${step} steps`
   const isWay = Option.isSome(input.to)
   const picture = { title, frames, isWay, labels: isWay ? undefined : labels }
@@ -237,7 +245,7 @@ const settledByTo = [
 ] as const
 
 /** Fails with `MisusedFlag` where a flag would be without effect beside another. */
-const requireEffect = Effect.fnUntraced(function*(input: Input) {
+const requireEffect = Effect.fnUntraced(function*(input: Input, { sampling }: RunConfig) {
   if (Option.isSome(input.to)) {
     const settled = settledByTo.find(([name]) =>
       Option.exists<unknown>(input[name], (value) => name !== "sampler" || value !== "ddim")
@@ -248,6 +256,10 @@ const requireEffect = Effect.fnUntraced(function*(input: Input) {
         reason: "with --to, pictures are encoded and drawn by ddim, in its own spacing and of no class; leave it out"
       })
     }
+  }
+  const sampler = Option.getOrElse(input.sampler, () => sampling.sampler)
+  if (Option.isNone(input.to) && Option.isSome(input.eta) && sampler !== "ddim") {
+    return yield* new MisusedFlag({ flag: "--eta", reason: `${sampler} has none; it is for ddim` })
   }
   if (!Option.exists(input.labels, (labels) => labels === undefined)) return
   const guiding = classFlags.find(([name]) => name !== "labels" && Option.isSome<unknown>(input[name]))
@@ -275,11 +287,15 @@ const between = Effect.fnUntraced(function*(paths: readonly [string, string], dr
 })
 
 /** The schedule that `--schedule` names, with as many timesteps as the run's. */
-const otherSchedule = Effect.fnUntraced(function*(config: RunConfig, { schedule }: Input) {
-  if (Option.isNone(schedule)) return undefined
-  const other = yield* decodeRunConfig(override(encodeRunConfig(config), { schedule: schedule.value }), "--schedule")
-  return yield* Effect.provide(NoiseSchedule, scheduleOf(other))
-})
+const otherSchedule = Effect.fnUntraced(
+  function*(config: RunConfig, { schedule }: Input, sigmaMax: number | undefined) {
+    if (Option.isNone(schedule)) return undefined
+    const sampling = sigmaMax === undefined ? {} : { sampling: { sigmaMax } }
+    const json = overlay(override(encodeRunConfig(config), { schedule: schedule.value }), sampling)
+    const other = yield* decodeRunConfig(json, `the schedule "${schedule.value}"`, flagNames)
+    return yield* Effect.provide(NoiseSchedule, scheduleOf(other))
+  }
+)
 
 /** So many rows make a trajectory of images that can be looked at; points are all in one plot. */
 const trajectoryRows = 8

@@ -74,7 +74,7 @@ export const samplerFlagNames = {
 
 /**
  * The `sampling` of a run's configuration as flags change it, to be checked. Another sampler forgets what the configuration
- * told the former one.
+ * told the former one; what only DDIM has, the eta, is none then.
  *
  * @example
  * givenSampling(config.sampling, input) // => { sampler: "heun", steps: 20, eta: 0, count: 64 }
@@ -89,5 +89,5 @@ export const givenSampling = (sampling: RunConfig["sampling"], input: Given): { 
     ? []
     : [...ownFields, "spacing", "sigmaMax"]
   const kept = Object.entries(sampling).filter(([field]) => !forgotten.includes(field))
-  return { ...Object.fromEntries(kept), ...given }
+  return { ...Object.fromEntries(kept), ...(forgotten.length === 0 ? {} : { eta: 0 }), ...given }
 }

@@ -17,7 +17,7 @@ import { presets } from "../configuration/presets.ts"
 import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
 import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
-import { denoiserOf, pipelineServices } from "../configuration/session.ts"
+import { denoiserOf, pipelineServices, stretchedRate } from "../configuration/session.ts"
 import type { FileProblem } from "../files.ts"
 import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
@@ -83,7 +83,9 @@ const flags = {
     Flag.optional
   ),
   rematerializeAll: Flag.Boolean("rematerialize-all").pipe(
-    Flag.withDescription("Compute convolutions and products again as well: the least memory, and more time"),
+    Flag.withDescription(
+      "Compute convolutions and products again as well, besides what --rematerialize does: the least memory, and more time"
+    ),
     Flag.optional
   ),
   out: Flag.String("out").pipe(
@@ -238,6 +240,8 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   )
   const done = checkpoint?.state.step ?? 0
   if (config.steps < done) return yield* new TooFewSteps({ path, steps: config.steps, done })
+  const stretched = stretchedRate(former, config, done)
+  if (stretched !== undefined) yield* report({ event: "warning", message: stretched })
   const data = yield* loadFitting(config)
   const rewritten = Effect.as(RunFolder.writeConfig(folder, config), folder)
   return { config, data, folder: rewritten, resumeFrom: checkpoint && resumption(checkpoint.state) } satisfies Prepared

@@ -3,6 +3,7 @@
  * which a JSON file and flags override field by field, and it is written into the run folder as it was resolved.
  */
 import { pointKinds } from "@effusion/core/data"
+import { Sigmas } from "@effusion/core/schedule"
 import { MLP, UNet } from "@effusion/models"
 import { Data, Effect, Predicate, Result, Schema, SchemaIssue } from "effect"
 import { nearest } from "../internal/nearest.ts"
@@ -10,7 +11,7 @@ import { Count, Natural, NotNegative, Positive } from "../internal/numbers.ts"
 import type { CrossIssue } from "./CrossIssue.ts"
 import { chosen, expected, learningFields, learningIssues, namesElsewhere } from "./learning.ts"
 import { samplerFields, samplerIssues, samplers } from "./samplers.ts"
-import { scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
+import { scheduleFrom, scheduleIssues, ScheduleOptions, terminalIssues } from "./schedules.ts"
 
 const Part = Schema.Finite.check(
   Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected: "a number from 0 to below 1" })
@@ -385,8 +386,25 @@ const samplingIssues = (
       path: [field, "steps"],
       issue: `expected at most schedule.steps (${config.schedule.steps}), got ${config[field].steps}`
     })),
+  ...sigmaIssues(config),
   ...samplerIssues(config.sampling).map(({ field, issue }) => ({ path: ["sampling", field], issue }))
 ]
+
+/** Where less noise is left out than there is, no step is left. */
+const sigmaIssues = (
+  { sampling: { sigmaMax }, schedule }: Pick<RunConfig, "sampling" | "schedule">
+): ReadonlyArray<CrossIssue> => {
+  const made = scheduleFrom(schedule)
+  if (sigmaMax === undefined || Result.isFailure(made)) return []
+  const { sigmaMin } = Sigmas.rangeOf(made.success)
+  // What is told is allowed: it is rounded up.
+  const scale = 10 ** (Math.floor(Math.log10(sigmaMin)) - 2)
+  const least = Number((Math.ceil(sigmaMin / scale) * scale).toPrecision(3))
+  return sigmaMax >= sigmaMin ? [] : [{
+    path: ["sampling", "sigmaMax"],
+    issue: `expected at least the least noise of the schedule, ${least}, got ${sigmaMax}`
+  }]
+}
 
 /** Classes are told to a network that has a table of them, and only then can samples be guided towards them. */
 const conditioningIssues = (

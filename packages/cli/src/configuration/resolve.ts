@@ -3,6 +3,7 @@
  */
 import type { Rematerialize } from "@effusion/core/engine"
 import { Data, Effect, FileSystem, Path, Predicate } from "effect"
+import { isDeepStrictEqual } from "node:util"
 import type { FileProblem } from "../files.ts"
 import { fileProblem } from "../files.ts"
 import { nearest } from "../internal/nearest.ts"
@@ -36,6 +37,20 @@ export class UnknownPreset extends Data.TaggedError("UnknownPreset")<{
   }
 }
 
+/** A preset is asked for by name, and nothing of it would be left. */
+export class UselessPreset extends Data.TaggedError("UselessPreset")<{
+  readonly name: string
+  /** The file that overrides all of it. */
+  readonly file: string
+  /** The preset that the file names. */
+  readonly named: string
+}> {
+  override get message() {
+    return `--preset ${this.name} would change nothing but the name: "${this.file}" has every field, and those of ` +
+      `"${this.named}"; leave --preset out`
+  }
+}
+
 /** What a configuration is resolved from. */
 export interface Sources {
   /** The name of a preset; that of the file, or else `digits`, when not given. */
@@ -54,11 +69,22 @@ export interface Sources {
 export const resolve = Effect.fnUntraced(
   function*(
     { configFile, overrides, preset }: Sources
-  ): Effect.fn.Return<RunConfig, UnknownPreset | InvalidRunConfig | FileProblem, FileSystem.FileSystem | Path.Path> {
+  ): Effect.fn.Return<
+    RunConfig,
+    UnknownPreset | UselessPreset | InvalidRunConfig | FileProblem,
+    FileSystem.FileSystem | Path.Path
+  > {
     const file = configFile === undefined ? {} : yield* readConfigFile(configFile)
     const name = preset ?? (Predicate.isString(file["preset"]) ? file["preset"] : defaultPreset)
     const base = Object.hasOwn(presets, name) ? presets[name] : undefined
     if (base === undefined) return yield* new UnknownPreset({ name, names: Object.keys(presets) })
+    const named = file["preset"]
+    if (
+      configFile !== undefined && Predicate.isString(named) && named !== name &&
+      isDeepStrictEqual(overlay(base, file), file)
+    ) {
+      return yield* new UselessPreset({ name, file: configFile, named })
+    }
     const withFile = overlay(base, preset === undefined ? file : { ...file, preset })
     const config = yield* decodeRunConfig(
       override(withFile, overrides),

@@ -118,10 +118,18 @@ export const samplerIssues = (
 ): ReadonlyArray<{ readonly field: string; readonly issue: string }> => {
   const { order, sampler, solverType } = settings
   const misplaced = ownFields.filter((field) => settings[field] !== undefined && !own[sampler].includes(field))
-  const issues = misplaced.map((field) => ({
+  const issues: Array<{ readonly field: string; readonly issue: string }> = misplaced.map((field) => ({
     field,
     issue: `${sampler} has none; it is for ${samplers.filter((name) => own[name].includes(field)).join(", ")}`
   }))
+  // Every configuration has an eta; 0 is none.
+  if (settings.eta > 0 && sampler !== "ddim") {
+    issues.push({ field: "eta", issue: `${sampler} has none; it is for ddim` })
+  }
+  const isScaled = settings.churn !== undefined || sampler === "edm" || sampler === "euler-ancestral"
+  if (settings.noise !== undefined && !misplaced.includes("noise") && !isScaled) {
+    issues.push({ field: "noise", issue: `without churn, ${sampler} adds no noise that it could be the factor of` })
+  }
   const types = sampler === "unipc" ? ["bh1", "bh2"] : ["midpoint", "heun"]
   if (solverType !== undefined && !misplaced.includes("solverType") && !types.includes(solverType)) {
     issues.push({ field: "solverType", issue: `of ${sampler} it is ${types.join(" or ")}, and not ${solverType}` })

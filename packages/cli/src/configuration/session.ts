@@ -110,6 +110,23 @@ const learningRateOf = ({ optimizer, steps }: Pick<RunConfig, "optimizer" | "ste
 }
 
 /**
+ * What to say of a run that goes on with another number of steps, where that makes its learning rate jump: warm-up and
+ * decay are parts of the run. `undefined` where there is nothing to say.
+ *
+ * @param done the steps that are done
+ * @example
+ * stretchedRate(config, { ...config, steps: 250 }, 200) // => "the learning rate follows ..."
+ */
+export const stretchedRate = (former: RunConfig, config: RunConfig, done: number): string | undefined => {
+  const [before, now] = [former, config].map((either) => learningRateOf(either)(done))
+  // Where nothing is done yet, nothing jumps, and where all is done, no step is left.
+  if (done === 0 || done >= config.steps || before === now) return undefined
+  const [was, is] = [before, now].map((rate) => Number(rate!.toPrecision(3)))
+  return `the learning rate follows the length of the run (optimizer.decay "${config.optimizer.decay}"), which is ` +
+    `${config.steps} steps and was ${former.steps}: at step ${done + 1} it is ${is}, and would have been ${was}`
+}
+
+/**
  * The averaging of weights of a configuration.
  *
  * @example

@@ -7,6 +7,7 @@ import { Checkpoint } from "@effusion/core/training"
 import { Data, Effect } from "effect"
 import type { FileSystem, Path } from "effect"
 import type { RunConfig } from "../configuration/config.ts"
+import { quote } from "../invocation.ts"
 import { Reporter } from "../report/Reporter.ts"
 import type { RunFolder } from "./RunFolder.ts"
 
@@ -15,6 +16,23 @@ export class NoCheckpoint extends Data.TaggedError("NoCheckpoint")<{ readonly pa
   override get message() {
     return `the run "${this.path}" has no checkpoint yet, so there are no weights to use; ` +
       `train it first (effusion train --resume ${this.path})`
+  }
+}
+
+/** All checkpoints of a run are damaged. */
+export class NoWholeCheckpoint extends Data.TaggedError("NoWholeCheckpoint")<{
+  readonly path: string
+  /** The newest first. */
+  readonly damaged: ReadonlyArray<CheckpointDamaged>
+}> {
+  override get message() {
+    const [newest, ...others] = this.damaged
+    const path = quote(this.path)
+    const older = others.length === 0
+      ? ""
+      : `, and so ${others.length === 1 ? "is the older one" : "are the older ones"}`
+    return `the run "${this.path}" has no whole checkpoint: "${newest?.path}" is damaged (${newest?.file} ` +
+      `${newest?.reason})${older}; train it anew (effusion train --config ${path}/config.json --out ${path} --overwrite)`
   }
 }
 
@@ -67,23 +85,24 @@ export const guideOf = Effect.fnUntraced(function*(
 
 /**
  * The newest whole checkpoint of a run, and the damaged ones that were passed over for it. A run that has damaged ones
- * only fails with the newest of them.
+ * only fails with {@link NoWholeCheckpoint}.
  *
  * @example
  * const { checkpoint, damaged } = yield* latestCheckpoint(folder)
  */
 export const latestCheckpoint = (
   folder: RunFolder
-): Effect.Effect<Checkpoint.Latest, CheckpointDamaged | CheckpointUnreadable, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Checkpoint.Latest, NoWholeCheckpoint | CheckpointUnreadable, FileSystem.FileSystem | Path.Path> =>
   Effect.filterOrFail(
     Checkpoint.latest(folder.checkpoints),
     ({ checkpoint, damaged }) => checkpoint !== undefined || damaged.length === 0,
-    ({ damaged }) => damaged[0]!
+    ({ damaged }) => new NoWholeCheckpoint({ path: folder.path, damaged })
   )
 
 /**
  * The weights of {@link latestCheckpoint}, for commands that use them. Damaged checkpoints that were passed over are reported
- * as warnings; a run that has no checkpoint fails with {@link NoCheckpoint}.
+ * as warnings; a run that has no checkpoint fails with {@link NoCheckpoint}, one that has damaged ones only with
+ * {@link NoWholeCheckpoint}.
  *
  * @param path the run, as the user called it
  * @example
@@ -94,12 +113,14 @@ export const latestWeights = Effect.fnUntraced(function*(
   path: string
 ): Effect.fn.Return<
   Checkpoint.Weights,
-  CheckpointDamaged | CheckpointUnreadable | NoCheckpoint,
+  NoWholeCheckpoint | CheckpointUnreadable | NoCheckpoint,
   FileSystem.FileSystem | Path.Path | Reporter
 > {
   const { report } = yield* Reporter
   const { damaged, weights } = yield* Checkpoint.latestWeights(folder.checkpoints)
-  if (weights === undefined) return yield* damaged[0] ?? new NoCheckpoint({ path })
+  if (weights === undefined) {
+    return yield* damaged.length === 0 ? new NoCheckpoint({ path }) : new NoWholeCheckpoint({ path, damaged })
+  }
   yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
   return weights
 })
