@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { float32 } from "@effusion/core/tensor"
-import { lossPlot, scatterPlot } from "../../packages/cli/src/picture/plots.ts"
+import { lossPlot, scatterPlot, scatterStrip } from "../../packages/cli/src/picture/plots.ts"
 
 const curve = (length: number, loss: (step: number) => number) =>
   Array.from({ length }, (_, i) => ({ step: i + 1, loss: loss(i + 1) }))
@@ -37,6 +37,20 @@ describe("a loss plot", () => {
     assert.isAbove(drops[0]!, 10)
   })
 
+  it("has values on its axis to read losses by, wherever they are", () => {
+    for (
+      const [from, to, marks] of [[1, 0.2, [0.2, 0.5, 1]], [0.43, 0.27, [0.3, 0.35, 0.4]], [90, 0.02, [
+        0.1,
+        1,
+        10
+      ]]] as const
+    ) {
+      const smoothed = curve(50, (step) => from + (to - from) * (step - 1) / 49)
+      const svg = lossPlot({ title: "", training: smoothed, smoothed, heldOut: [] })
+      for (const mark of marks) assert.include(svg, `>${mark}<`)
+    }
+  })
+
   it("falls on a straight axis where losses are negative", () => {
     const svg = lossPlot({ title: "", training: [], smoothed: curve(5, (step) => 2 - step), heldOut: [] })
     const line = strokes(svg, "#2457a6").map(placesOf).find((places) => places.length === 5)!
@@ -63,6 +77,41 @@ describe("a loss plot", () => {
     })
     assert.notInclude(svg, "NaN")
     assert.notInclude(svg, "Infinity")
+  })
+})
+
+describe("a strip of scatter plots", () => {
+  const points = float32([3, 2], [0, 0, 3, 3, -3, -3])
+  const strip = (count: number) =>
+    scatterStrip({ title: "", frames: Array.from({ length: count }, (_, i) => ({ name: `step ${i + 1}`, points })) })
+
+  it("names every plot, has all points in it, and goes on in another row", () => {
+    for (const [count, columns, rows] of [[1, 1, 1], [6, 6, 1], [7, 4, 2], [12, 6, 2]] as const) {
+      const svg = strip(count)
+      const names = [...svg.matchAll(/<text [^>]*transform="translate\(([\d.]+) ([\d.]+)\)"[^>]*>step \d+<\/text>/g)]
+      assert.strictEqual(names.length, count)
+      assert.strictEqual(new Set(names.map(([, x]) => x)).size, columns)
+      assert.strictEqual(new Set(names.map(([, , y]) => y)).size, rows)
+      assert.strictEqual([...svg.matchAll(/fill="#2457a6"/g)].length, 3 * count)
+      const [, width, height] = /^<svg width="(\d+)" height="(\d+)"/.exec(svg)!.map(Number)
+      for (
+        const [, x, y] of svg.matchAll(/<path [^>]*matrix\([\d.]+,0,0,[\d.]+,([\d.]+),([\d.]+)\)[^>]*fill="#2457a6"/g)
+      ) {
+        assert.isTrue(Number(x) < width! && Number(y) < height!)
+      }
+    }
+  })
+
+  it("has larger marks where points are few", () => {
+    const sizes = [3, 300, 30_000].map((count) => {
+      const svg = scatterStrip({
+        title: "",
+        frames: [{ name: "", points: float32([count, 2], Array.from({ length: 2 * count }, () => 0)) }]
+      })
+      return Number(/matrix\(([\d.]+),0,0/.exec(svg)![1])
+    })
+    const expected = [3.5, 45 / Math.sqrt(300), 1.25]
+    for (const [i, size] of sizes.entries()) assert.closeTo(size, expected[i]!, 0.001)
   })
 })
 

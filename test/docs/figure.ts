@@ -1,7 +1,7 @@
 /**
  * Line charts for the documentation.
  */
-import { render } from "../../packages/cli/src/picture/plots.ts"
+import { itemGap, render } from "../../packages/cli/src/picture/plots.ts"
 
 interface Axis {
   readonly name: string
@@ -33,8 +33,7 @@ export const figure = ({ height = 420, lines, marks = [], title, width = 760, x,
     title: { text: title, left: "center", textStyle: { fontSize: 15 } },
     legend: {
       bottom: 0,
-      // Names are wider than the library thinks where it has no font to measure them with.
-      itemGap: 40,
+      itemGap,
       data: lines.flatMap(({ name }) => name === "" ? [] : [name]),
       icon: "rect",
       itemHeight: 3

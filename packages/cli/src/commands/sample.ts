@@ -212,7 +212,7 @@ const drawRun = Effect.fnUntraced(function*(
       )),
     Effect.provide(servicesOf(config, input))
   )
-  const title = `${settings.count} samples after ${step} steps`
+  const title = `${settings.count} samples after ${step} steps${input.trajectory ? " of training" : ""}`
   const isWay = Option.isSome(input.to)
   const picture = { title, frames, isWay, labels: isWay ? undefined : labels }
   // What the user has not named replaces nothing: a later run may have drawn other samples in the same way.

@@ -3,6 +3,7 @@
  */
 import type { BoundReport } from "../report/boundReport.ts"
 import { rowsOf, unitOf } from "../report/boundReport.ts"
+import { logAxis } from "./logAxis.ts"
 import { render } from "./plots.ts"
 
 /**
@@ -73,14 +74,10 @@ const stack = (title: string, panels: ReadonlyArray<Panel>, { max }: { readonly 
       minorTick: { show: true, splitNumber: 10 }
     })),
     yAxis: panels.map(({ name, lines }, index) => ({
-      type: "log",
+      ...logAxis(lines.flatMap(({ data }) => data.map(([, value]) => value)), { ends: "decades", format: powerOfTen }),
       gridIndex: index,
       name,
-      nameTextStyle: { align: "left" },
-      // Whole powers of ten, so that the axis has marks even where the values are all of one size.
-      min: 10 ** Math.floor(Math.log10(Math.min(...valuesOf(lines)))),
-      max: 10 ** Math.ceil(Math.log10(Math.max(...valuesOf(lines)) * 1.0001)),
-      axisLabel: { formatter: powerOfTen }
+      nameTextStyle: { align: "left" }
     })),
     series: panels.flatMap(({ lines }, index) =>
       lines.map(({ color, data, name }) => ({
@@ -96,12 +93,6 @@ const stack = (title: string, panels: ReadonlyArray<Panel>, { max }: { readonly 
       }))
     )
   })
-}
-
-/** Of nothing, a value that an axis can be made for. */
-const valuesOf = (lines: Panel["lines"]): ReadonlyArray<number> => {
-  const values = lines.flatMap(({ data }) => data.map(([, value]) => value))
-  return values.length === 0 ? [1] : values
 }
 
 const powerOfTen = (value: number): string =>

@@ -47,11 +47,21 @@ const batchSizeOf = (exampleShape: Shape): number => arePoints(exampleShape) ? 1
  * @example
  * const samples = yield* draw({ ...config.sampling, seed: 7, parameters, exampleShape: [28, 28, 1] })
  */
-export const draw = (options: DrawOptions) => Effect.map(drawFrames({ ...options, frames: 1 }), (frames) => frames[0]!)
+export const draw = (options: DrawOptions) =>
+  Effect.map(drawFrames({ ...options, frames: 1 }), (frames) => frames[0]!.samples)
+
+/** What samples look like after a denoising step. */
+export interface Frame {
+  readonly step: number
+  /** How many steps there are. */
+  readonly of: number
+  /** [count, ...exampleShape] */
+  readonly samples: HostTensor<"float32">
+}
 
 /**
  * Draws samples, and keeps what they looked like on the way: `frames` states from early to finished, spread evenly over
- * the denoising steps; fewer when there are not as many steps. Each frame is [count, ...exampleShape].
+ * the denoising steps; fewer when there are not as many steps.
  *
  * @example
  * const frames = yield* drawFrames({ ...config.sampling, seed: 7, parameters, exampleShape: [2], frames: 12 })
@@ -59,7 +69,7 @@ export const draw = (options: DrawOptions) => Effect.map(drawFrames({ ...options
 export const drawFrames = Effect.fnUntraced(function*(
   options: DrawOptions & { readonly frames: number }
 ): Effect.fn.Return<
-  ReadonlyArray<HostTensor<"float32">>,
+  ReadonlyArray<Frame>,
   Sampling.SamplingError,
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
@@ -88,7 +98,7 @@ export const drawFrames = Effect.fnUntraced(function*(
     // What a network has learned of the variance is used, but for resampling, which needs a fixed one.
     ...(learnsVariance && resamplings === 1 && options.variance === undefined ? { variance: "learned-range" } : {})
   })
-  const frames = new Map<number, Float32Array>()
+  const frames = new Map<number, { readonly of: number; readonly data: Float32Array }>()
   yield* Sampling.run({
     sampler: resamplings === 1 ? sampler : repaint(sampler, { resamplings }),
     ...yield* choiceOf(options),
@@ -105,13 +115,13 @@ export const drawFrames = Effect.fnUntraced(function*(
     trajectory: options.frames > 1
   }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
     if (x !== undefined && spread(of, options.frames).includes(step)) {
-      const frame = frames.get(step) ?? new Float32Array(count * size)
+      const frame = frames.get(step) ?? { of, data: new Float32Array(count * size) }
       frames.set(step, frame)
-      frame.set(x.data, first * size)
+      frame.data.set(x.data, first * size)
     }
     return report({ event: "drawing", done: first + inBatch * step / of, count })
   }))
-  return Array.from(frames.values(), (data) => float32([count, ...exampleShape], data))
+  return Array.from(frames, ([step, { data, of }]) => ({ step, of, samples: float32([count, ...exampleShape], data) }))
 })
 
 /** The levels to visit. */
@@ -162,7 +172,7 @@ export const pictureTypes = (exampleShape: Shape): ReadonlyArray<string> =>
 export interface PictureOptions {
   readonly title: string
   /** States of the same samples, from early to finished; one, if only the finished ones are to be shown. */
-  readonly frames: ReadonlyArray<HostTensor<"float32">>
+  readonly frames: ReadonlyArray<Pick<Frame, "samples"> & Partial<Frame>>
   /** Points of the data, to compare with. */
   readonly data?: HostTensor<"float32">
   /** The classes that were drawn in turn: a column of a grid of images shows one of them. */
@@ -177,14 +187,14 @@ export interface PictureOptions {
  *
  * @param write how to write a file; what was there is replaced unless given
  * @example
- * yield* writePicture("samples.png", { title: "", frames: [samples] })
+ * yield* writePicture("samples.png", { title: "", frames: [{ samples }] })
  */
 export const writePicture = Effect.fnUntraced(function*(
   path: string,
   options: PictureOptions,
   write: typeof writeWhole = writeWhole
 ): Effect.fn.Return<string, FileProblem | UnsupportedPicture, FileSystem.FileSystem | Path.Path> {
-  const finished = options.frames.at(-1)!
+  const finished = options.frames.at(-1)!.samples
   yield* requirePictureType(path, finished.shape.slice(1))
   const paths = yield* Path.Path
   return yield* write(path, yield* contentOf(paths.extname(path).toLowerCase(), finished, options))
@@ -217,7 +227,7 @@ const contentOf = Effect.fnUntraced(function*(
           ? grid(finished, { scale: 1, padding: 0 })
           : frames.length === 1
           ? grid(finished, isWay ? wayColumns(finished.shape[0]!) : columnsFor(finished.shape[0]!, labels.length))
-          : grid(interleave(frames), { columns: frames.length })
+          : grid(interleave(frames.map(({ samples }) => samples)), { columns: frames.length })
       )
     case ".json":
       return `${JSON.stringify(rowsOf(finished))}\n`
@@ -228,7 +238,10 @@ const contentOf = Effect.fnUntraced(function*(
       const { scatterPlot, scatterStrip } = yield* Effect.promise(() => import("./plots.ts"))
       return frames.length === 1
         ? scatterPlot({ title, samples: finished, ...(data === undefined ? {} : { data }) })
-        : scatterStrip({ title, frames })
+        : scatterStrip({
+          title,
+          frames: frames.map(({ of, samples, step }) => ({ name: `step ${step} of ${of}`, points: samples }))
+        })
     }
   }
 })

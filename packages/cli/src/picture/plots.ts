@@ -8,6 +8,7 @@ import { GridComponent, LegendComponent, TitleComponent } from "echarts/componen
 import { init, use } from "echarts/core"
 import type { EChartsCoreOption } from "echarts/core"
 import { SVGRenderer } from "echarts/renderers"
+import { logAxis } from "./logAxis.ts"
 
 use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
 
@@ -28,6 +29,9 @@ export interface LossCurves {
   readonly heldOut: ReadonlyArray<CurvePoint>
 }
 
+/** Between the entries of a legend: names are wider than the library thinks where it has no font to measure them with. */
+export const itemGap = 40
+
 /** More places than a curve of this width can show. */
 const resolution = 800
 
@@ -41,17 +45,18 @@ const resolution = 800
 export const lossPlot = ({ heldOut, smoothed, title, training }: LossCurves): string => {
   const axis = [...training, ...smoothed].some(({ loss }) => loss < 0) ? "value" : "log"
   const visible = (points: ReadonlyArray<CurvePoint>) => pairsOf(points, axis)
+  const losses = [...training, ...smoothed, ...heldOut].map(({ loss }) => loss)
+  const label = { axisLabel: { formatter: shortNumber } }
   return render({ width: 800, height: 450 }, {
     title: { text: title, left: "center" },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap },
     grid: { left: 70, right: 30, top: 50, bottom: 70 },
     xAxis: { type: "value", name: "step", nameLocation: "middle", nameGap: 25, min: 0 },
     yAxis: {
-      type: axis,
       name: "loss",
-      min: "dataMin",
-      max: "dataMax",
-      axisLabel: { formatter: shortNumber }
+      ...(axis === "log"
+        ? logAxis(losses, { ends: "values", format: shortNumber })
+        : { type: axis, min: "dataMin", max: "dataMax", ...label })
     },
     series: [
       curve("each batch", visible(thin(training)), { color: "#c6d3e8", width: 1 }),
@@ -82,7 +87,7 @@ export const scatterPlot = ({ data, samples, title }: ScatterOptions): string =>
   const axis = { type: "value", min: -1.25, max: 1.25, interval: 0.25, axisLine: { onZero: false } } as const
   return render({ width: 720, height: 760 }, {
     title: { text: title, left: "center" },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap },
     grid: { left: 50, top: 50, width: 640, height: 640 },
     xAxis: axis,
     yAxis: axis,
@@ -96,44 +101,60 @@ export const scatterPlot = ({ data, samples, title }: ScatterOptions): string =>
 /** What a strip of scatter plots shows. */
 export interface StripOptions {
   readonly title: string
-  /** The same points at several times, each [count, 2]. */
-  readonly frames: ReadonlyArray<HostTensor<"float32">>
+  /** The same points at several times, each [count, 2], and what each of those times is called. */
+  readonly frames: ReadonlyArray<{ readonly name: string; readonly points: HostTensor<"float32"> }>
 }
 
+/** So many plots of a strip are in a row at most. */
+const stripColumns = 6
+
+/** Few points are as visible as many: marks from 2.5 to 7 pixels wide. */
+const markSize = (count: number): number => Math.min(7, Math.max(2.5, 90 / Math.sqrt(count)))
+
 /**
- * The same points at several times, as square plots next to each other. Noise reaches farther than data, so each plot
- * goes from -3 to 3.
+ * The same points at several times, as square plots with the names of these times, in rows of at most six. Noise reaches
+ * farther than data, so each plot goes from -3 to 3.
  *
  * @throws RangeError when the points are not [count, 2].
  * @example
- * const svg = scatterStrip({ title: "from noise to data", frames })
+ * const svg = scatterStrip({ title: "from noise to data", frames: [{ name: "step 10 of 100", points }] })
  */
 export const scatterStrip = ({ frames, title }: StripOptions): string => {
-  const side = 200
-  const axis = (index: number) => ({
+  const [side, gap, above, margin] = [220, 24, 20, 40]
+  const rows = Math.ceil(frames.length / stripColumns)
+  const columns = Math.ceil(frames.length / rows)
+  const left = (index: number) => margin + (index % columns) * (side + gap)
+  const top = (index: number) => 70 + Math.floor(index / columns) * (side + gap + above)
+  const axis = (index: number, isLabelled: boolean) => ({
     type: "value",
     gridIndex: index,
     min: -3,
     max: 3,
+    interval: 1,
     axisLine: { onZero: false },
-    axisLabel: { show: false },
-    axisTick: { show: false },
-    splitLine: { show: false }
+    axisLabel: { show: isLabelled },
+    axisTick: { show: isLabelled },
+    splitLine: { show: true, lineStyle: { color: "#f0f0f0" } }
   })
-  return render({ width: 10 + frames.length * (side + 10), height: side + 60 }, {
-    title: { text: title, left: "center" },
-    grid: frames.map((_, index) => ({
-      left: 10 + index * (side + 10),
-      top: 45,
-      width: side,
-      height: side,
-      show: true
-    })),
-    xAxis: frames.map((_, index) => axis(index)),
-    yAxis: frames.map((_, index) => axis(index)),
-    series: frames.map((frame, index) => ({
-      ...cloud("samples", pairs(frame), "#2457a6"),
-      symbolSize: 2,
+  const isLowest = (index: number) => index + columns >= frames.length
+  return render({ width: left(columns - 1) + side + 20, height: top(frames.length - 1) + side + 35 }, {
+    title: [
+      { text: title, left: "center" },
+      ...frames.map(({ name }, index) => ({
+        text: name,
+        left: left(index) + side / 2,
+        top: top(index) - above,
+        textAlign: "center",
+        padding: 0,
+        textStyle: { fontSize: 13, fontWeight: "normal" }
+      }))
+    ],
+    grid: frames.map((_, index) => ({ left: left(index), top: top(index), width: side, height: side, show: true })),
+    xAxis: frames.map((_, index) => axis(index, isLowest(index))),
+    yAxis: frames.map((_, index) => axis(index, index % columns === 0)),
+    series: frames.map(({ points }, index) => ({
+      ...cloud("samples", pairs(points), "#2457a6"),
+      symbolSize: markSize(points.shape[0]!),
       xAxisIndex: index,
       yAxisIndex: index
     }))

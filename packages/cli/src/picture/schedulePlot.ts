@@ -4,7 +4,8 @@
 import { alphaBar, beta, logSnr, type Schedule } from "@effusion/core/schedule"
 import type { NamedSchedule } from "../configuration/namedSchedules.ts"
 import { lossWeights, type Quantity } from "../report/scheduleTable.ts"
-import { render } from "./plots.ts"
+import { logAxis } from "./logAxis.ts"
+import { itemGap, render } from "./plots.ts"
 
 interface Panel {
   readonly title: string
@@ -59,7 +60,7 @@ export const schedulePlot = (schedules: ReadonlyArray<NamedSchedule>): string =>
       itemGap: 2,
       textStyle: { fontSize: 15 }
     })),
-    legend: { bottom: 5, itemGap: 18, data: schedules.map(({ label }) => label) },
+    legend: { bottom: 5, itemGap, data: schedules.map(({ label }) => label) },
     grid: panels.map((_, index) => ({ left: left(index), top: top(index), width, height })),
     xAxis: panels.map((_, index) => ({
       type: "value",
@@ -71,12 +72,16 @@ export const schedulePlot = (schedules: ReadonlyArray<NamedSchedule>): string =>
       nameGap: 26,
       axisLine: { onZero: false }
     })),
-    yAxis: panels.map(({ axis }, index) => ({
-      type: axis,
-      gridIndex: index,
-      min: axis === "log" ? powerBelow : undefined,
-      max: axis === "log" ? powerAbove : undefined,
-      axisLabel: { formatter: shortNumber }
+    yAxis: panels.map(({ axis, quantities }, index) => ({
+      ...(axis === "log"
+        ? logAxis(
+          quantities.flatMap(({ at }) =>
+            schedules.flatMap(({ schedule }) => places(schedule, at, axis).map(([, y]) => y))
+          ),
+          { ends: "decades", format: shortNumber }
+        )
+        : { type: axis, axisLabel: { formatter: shortNumber } }),
+      gridIndex: index
     })),
     series: panels.flatMap(({ axis, quantities }, index) =>
       quantities.flatMap(({ at }, quantity) =>
@@ -114,9 +119,6 @@ const thin = (steps: number): ReadonlyArray<number> => {
   const ends = Array.from({ length: 5 }, (_, i) => [i, steps - 1 - i]).flat().filter((t) => t >= 0 && t < steps)
   return [...new Set([...evenly, ...ends])].sort((a, b) => a - b)
 }
-
-const powerBelow = ({ min }: { readonly min: number }): number => 10 ** Math.floor(Math.log10(min))
-const powerAbove = ({ max }: { readonly max: number }): number => 10 ** Math.ceil(Math.log10(max))
 
 const shortNumber = (value: number): string =>
   value !== 0 && (Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3)

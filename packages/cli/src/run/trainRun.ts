@@ -314,7 +314,7 @@ const preview = Effect.fnUntraced(function*(
   yield* writePicture(path, {
     title: `step ${done.step}: ${config.previews.count} samples`,
     labels: classesOf(config),
-    frames: [samples],
+    frames: [{ samples }],
     ...pointsToCompareWith(data)
   })
   yield* writeLossPlot(folder, config)
@@ -364,7 +364,7 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
     writePicture(folder.samples(type), {
       title: `${config.sampling.count} samples after ${state.step} steps`,
       labels,
-      frames: [samples],
+      frames: [{ samples }],
       ...pointsToCompareWith(data)
     }), { discard: true })
   return folder.samples(types[0]!)
