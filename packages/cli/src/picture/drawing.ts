@@ -38,8 +38,12 @@ export type DrawOptions = RunConfig["sampling"] & Pick<Sampling.SamplingOptions,
   readonly schedule?: Schedule | undefined
 }
 
-/** So many samples are denoised at once. */
-const batchSizeOf = (exampleShape: Shape): number => arePoints(exampleShape) ? 1000 : 64
+/**
+ * So many samples are denoised at once. Where they are guided the network is asked twice of each, and so of half as many: more
+ * at once would take as long, and more memory.
+ */
+const batchSizeOf = (exampleShape: Shape, guided: boolean): number =>
+  (arePoints(exampleShape) ? 1000 : 64) / (guided ? 2 : 1)
 
 /**
  * Draws samples, and reports how far it is: [count, ...exampleShape].
@@ -91,10 +95,11 @@ export const drawFrames = Effect.fnUntraced(function*(
     : { ...classGuidance, interval: classGuidance.interval ?? undefined }
   const { report } = yield* Reporter
   const size = sizeOf(exampleShape)
+  const guided = guide !== undefined || classifierFree !== undefined
   const { learnsVariance = false } = yield* Denoiser
   const sampler = samplerOf({
     ...options,
-    guided: guide !== undefined || classifierFree !== undefined,
+    guided,
     // What a network has learned of the variance is used, but for resampling, which needs a fixed one.
     ...(learnsVariance && resamplings === 1 && options.variance === undefined ? { variance: "learned-range" } : {})
   })
@@ -111,7 +116,7 @@ export const drawFrames = Effect.fnUntraced(function*(
     from,
     known,
     ...(threshold === undefined ? {} : { clip: { ratio: threshold, maximum: Infinity } }),
-    batchSize: batchSizeOf(exampleShape),
+    batchSize: batchSizeOf(exampleShape, guided),
     trajectory: options.frames > 1
   }).pipe(Stream.runForEach(({ count: inBatch, first, of, step, x }) => {
     if (x !== undefined && spread(of, options.frames).includes(step)) {

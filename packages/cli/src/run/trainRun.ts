@@ -22,7 +22,16 @@ import {
   TimestepSampler,
   weightedLoss
 } from "@effusion/core/pipeline"
-import type { Clean, Distance, Labelled, Loss, LossWeighting, Objective, Stage } from "@effusion/core/pipeline"
+import type {
+  Clean,
+  DenoiserShape,
+  Distance,
+  Labelled,
+  Loss,
+  LossWeighting,
+  Objective,
+  Stage
+} from "@effusion/core/pipeline"
 import type { NoiseSchedule } from "@effusion/core/schedule"
 import type { HostTensor } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
@@ -201,8 +210,10 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
   })
 
   yield* Effect.gen(function*() {
-    const state = yield* train({ config, data, folder, resumeFrom, metrics, step, problem })
-    yield* finish({ config, data, folder, state, metrics }).pipe(
+    const weights = yield* Effect.scoped(train({ config, data, folder, resumeFrom, metrics, step, problem }))
+    // The step's program and its state are gone from the engine, and nothing else refers to what they left on the host.
+    yield* releaseGarbage
+    yield* finish({ config, data, folder, ...weights, metrics }).pipe(
       Effect.flatMap((samples) => end("finished", samples))
     )
   }).pipe(Effect.onInterrupt(() => interrupted))
@@ -216,7 +227,7 @@ interface TrainOptions extends TrainRunOptions {
   readonly problem: Ref.Ref<string | undefined>
 }
 
-/** Takes the steps of a run, and returns the state after the last one. */
+/** Takes the steps of a run, and returns the averaged weights after the last one. */
 const train = Effect.fnUntraced(function*({ config, data, folder, metrics, problem, resumeFrom, step }: TrainOptions) {
   const { report } = yield* Reporter
   const checkpoints = Checkpoint.policy({
@@ -286,7 +297,20 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
     Training.stopOnInterrupt({ ...run, stop })
   )
   yield* metrics.flush
-  return yield* run.snapshot
+  return trainedWeights(yield* Denoiser, yield* run.snapshot)
+})
+
+/** What is left of a run when its steps are taken. */
+interface TrainedWeights {
+  /** Steps that were taken. */
+  readonly step: number
+  /** The denoiser's averaged weights. */
+  readonly parameters: Pipeline.HostTensors
+}
+
+const trainedWeights = (denoiser: DenoiserShape, { average, parameters, step }: TrainingState): TrainedWeights => ({
+  step,
+  parameters: ownParameters(denoiser, average ?? parameters)
 })
 
 /** The progress of the steps that were done before, by the metrics that they left. */
@@ -301,14 +325,15 @@ const preview = Effect.fnUntraced(function*(
   { config, data, done, folder }: TrainRunOptions & { readonly done: StepReport }
 ) {
   const { report } = yield* Reporter
-  const state = yield* done.snapshot
+  const { parameters } = trainedWeights(yield* Denoiser, yield* done.snapshot)
+  yield* releaseGarbage
   const path = folder.preview(done.step, config.steps, pictureTypes(data.train.exampleShape)[0]!)
   const samples = yield* draw({
     ...config.sampling,
     ...config.previews,
     seed: config.seed,
     labels: classesOf(config),
-    parameters: state.average ?? state.parameters,
+    parameters,
     exampleShape: data.train.exampleShape
   })
   yield* writePicture(path, {
@@ -321,15 +346,13 @@ const preview = Effect.fnUntraced(function*(
   yield* report({ event: "preview", step: done.step, path })
 })
 
-interface FinishOptions extends TrainRunOptions {
-  readonly state: TrainingState
+interface FinishOptions extends Omit<TrainRunOptions, "resumeFrom">, TrainedWeights {
   readonly metrics: MetricsWriter
 }
 
 /** Evaluates, draws the final samples, and returns the path of their picture. */
-const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, state }: FinishOptions) {
+const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, parameters, step }: FinishOptions) {
   const { report } = yield* Reporter
-  const parameters = ownParameters(yield* Denoiser, state.average ?? state.parameters)
   const exampleShape = data.train.exampleShape
   const heldOut = take(data.test, evaluationExamples)
   yield* report({ event: "evaluating", examples: heldOut.size })
@@ -341,28 +364,27 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, stat
     seed: evaluationSeed
   })
   // A finished run that is resumed comes to the same evaluation again.
-  const known = (yield* readMetrics(folder.metrics)).some((metric) =>
-    "heldOutLoss" in metric && metric.step === state.step
-  )
-  if (!known) yield* metrics.add({ step: state.step, heldOutLoss: loss, standardError })
+  const known = (yield* readMetrics(folder.metrics)).some((metric) => "heldOutLoss" in metric && metric.step === step)
+  if (!known) yield* metrics.add({ step, heldOutLoss: loss, standardError })
   yield* metrics.flush
-  yield* report({ event: "evaluation", step: state.step, loss, standardError })
+  yield* report({ event: "evaluation", step, loss, standardError })
   yield* writeLossPlot(folder, config)
 
   // A run of hours does not end without its samples because an early checkpoint cannot be read.
-  const guide = yield* guideOf(folder, config.guidance, state.step).pipe(
+  const guide = yield* guideOf(folder, config.guidance, step).pipe(
     Effect.catchTags({
       NoGuide: ({ reason }) => withoutGuide(reason),
       CheckpointUnreadable: ({ message }) => withoutGuide(message)
     })
   )
+  yield* releaseGarbage
   const labels = classesOf(config)
   const { classGuidance, seed } = config
   const samples = yield* draw({ ...config.sampling, seed, parameters, guide, labels, classGuidance, exampleShape })
   const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
   yield* Effect.forEach(types, (type) =>
     writePicture(folder.samples(type), {
-      title: `${config.sampling.count} samples after ${state.step} steps`,
+      title: `${config.sampling.count} samples after ${step} steps`,
       labels,
       frames: [{ samples }],
       ...pointsToCompareWith(data)
