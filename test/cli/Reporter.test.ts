@@ -19,6 +19,7 @@ const started: RunEvent = {
   deviceKind: "cpu",
   threads: 2,
   batchSize: 32,
+  accumulate: 1,
   steps: 100,
   from: 0
 }

@@ -81,6 +81,7 @@ describe("a configuration", () => {
     fc.record({
       steps: count,
       batchSize: count,
+      accumulate: count,
       seed: fc.maxSafeNat(),
       threads: count,
       rematerialize: fc.constantFrom(true, false, "all" as const),
@@ -373,6 +374,7 @@ describe("flags", () => {
   const overrides: fc.Arbitrary<Overrides> = fc.record({
     steps: fc.nat(),
     batchSize: fc.nat(),
+    accumulate: fc.nat(),
     seed: fc.nat(),
     threads: fc.nat(),
     rematerialize: fc.constantFrom(true, false, "all" as const),
@@ -546,6 +548,16 @@ describe("what a checkpoint says of its run's configuration", () => {
     assert.isNull(config.guidance)
     assert.doesNotHaveAnyKeys(trainingIdentity(config), ["timesteps"])
     assert.include(trainingIdentity({ ...config, timesteps: "stratified" }), { timesteps: "stratified" })
+  })
+
+  it("is what it was before gradients could be accumulated, and how many batches are in a step", () => {
+    const { accumulate: _, ...before } = encodeRunConfig(presets["points"]!)
+    const config = decode(before)
+    assert.strictEqual(config.accumulate, 1)
+    assert.doesNotHaveAnyKeys(trainingIdentity(config), ["accumulate"])
+    fc.assert(fc.property(fc.integer({ min: 2, max: 1000 }), (accumulate) => {
+      assert.include(trainingIdentity({ ...config, accumulate }), { accumulate })
+    }))
   })
 
   it("takes the name of uneven timesteps for that type with its defaults", () => {

@@ -65,7 +65,11 @@ const flags = {
     Flag.optional
   ),
   steps: Flag.Int("steps").pipe(Flag.withDescription("Training steps of the whole run"), Flag.optional),
-  batchSize: Flag.Int("batch-size").pipe(Flag.withDescription("Examples in a step"), Flag.optional),
+  batchSize: Flag.Int("batch-size").pipe(Flag.withDescription("Examples that are computed at once"), Flag.optional),
+  accumulate: Flag.Int("accumulate").pipe(
+    Flag.withDescription("Batches in a step: the effective batch is so many times --batch-size, in the memory of one"),
+    Flag.optional
+  ),
   learningRate: Flag.Finite("learning-rate").pipe(
     Flag.withMetavar("number"),
     Flag.withDescription("The highest learning rate"),
@@ -191,11 +195,13 @@ const degreeOf = (cheap: Option.Option<boolean>, all: Option.Option<boolean>): O
   Option.contains(all, true) ? Option.some("all") : Option.orElse(cheap, () => all)
 
 const overridesOf = (flags: Flags): Overrides => {
-  const { batchSize, data, learningRate, rematerialize, rematerializeAll, schedule, seed, steps, threads } = flags
+  const { accumulate, batchSize, data, learningRate, rematerialize, rematerializeAll, schedule, seed, steps, threads } =
+    flags
   return {
     ...Option.match(data, { onNone: () => ({}), onSome: (data) => ({ data }) }),
     ...Option.match(steps, { onNone: () => ({}), onSome: (steps) => ({ steps }) }),
     ...Option.match(batchSize, { onNone: () => ({}), onSome: (batchSize) => ({ batchSize }) }),
+    ...Option.match(accumulate, { onNone: () => ({}), onSome: (accumulate) => ({ accumulate }) }),
     ...Option.match(learningRate, { onNone: () => ({}), onSome: (learningRate) => ({ learningRate }) }),
     ...Option.match(schedule, { onNone: () => ({}), onSome: (schedule) => ({ schedule }) }),
     ...Option.match(seed, { onNone: () => ({}), onSome: (seed) => ({ seed }) }),

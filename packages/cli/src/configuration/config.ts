@@ -167,7 +167,10 @@ export const RunConfig = Schema.Struct({
   }),
   /** Optimiser steps of the whole run. */
   steps: Count,
+  /** Examples that are computed at once. */
   batchSize: Count,
+  /** Batches whose gradients make one step: the effective batch is so many times `batchSize`, the memory that of one. */
+  accumulate: Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** What every random number of the run comes from. */
   seed: Natural,
   /** Threads of the engine; as many as it finds good when absent. */
@@ -330,10 +333,23 @@ export const encodeRunConfig: (config: RunConfig) => Json = Schema.encodeSync(Ru
  * yield* Checkpoint.requireConfig(checkpoint, trainingIdentity(config))
  */
 export const trainingIdentity = (config: RunConfig): Json => {
-  const { averaging, batchSize, conditioning, data, model, objective, optimizer, schedule, seed, timesteps, ...more } =
-    encodeRunConfig(config)
-  // Runs from before there was a choice have no such field, and drew uniform timesteps and knew no classes.
+  const {
+    accumulate,
+    averaging,
+    batchSize,
+    conditioning,
+    data,
+    model,
+    objective,
+    optimizer,
+    schedule,
+    seed,
+    timesteps,
+    ...more
+  } = encodeRunConfig(config)
+  // Runs from before there was a choice have no such field: they took a batch a step, drew uniform timesteps and knew no classes.
   const choice = {
+    ...(accumulate === 1 ? {} : { accumulate }),
     ...(timesteps === "uniform" ? {} : { timesteps }),
     ...(conditioning === null ? {} : { conditioning }),
     ...chosen(more)

@@ -18,6 +18,7 @@ export interface Overrides {
   readonly data?: string
   readonly steps?: number
   readonly batchSize?: number
+  readonly accumulate?: number
   readonly learningRate?: number
   readonly seed?: number
   readonly schedule?: ScheduleType
@@ -130,6 +131,7 @@ const flags: { readonly [Name in keyof Overrides]-?: readonly [path: string, fla
   data: ["data", "--data"],
   steps: ["steps", "--steps"],
   batchSize: ["batchSize", "--batch-size"],
+  accumulate: ["accumulate", "--accumulate"],
   learningRate: ["optimizer.learningRate", "--learning-rate"],
   seed: ["seed", "--seed"],
   schedule: ["schedule.type", "--schedule"],

@@ -41,6 +41,15 @@ export const classesOf = ({ model: { num_class_embeds } }: RunConfig): ReadonlyA
   num_class_embeds === null ? undefined : Array.from({ length: num_class_embeds - 1 }, (_, index) => index)
 
 /**
+ * The examples of a step, in all of its batches.
+ *
+ * @example
+ * effectiveBatch({ batchSize: 16, accumulate: 4 }) // => 64
+ */
+export const effectiveBatch = ({ accumulate, batchSize }: Pick<RunConfig, "accumulate" | "batchSize">): number =>
+  accumulate * batchSize
+
+/**
  * The number of trainable numbers of a denoiser.
  *
  * @example

@@ -6,7 +6,7 @@ import { Clock, Console, Context, Effect, Layer, Predicate, Ref, Stdio } from "e
 import { TerminalCapabilities } from "effect/cli"
 import { describeEngine, type EngineFields } from "./engine.ts"
 import type { Progress } from "./progress.ts"
-import { describe, showDuration, showLoss } from "./progress.ts"
+import { describe, showBatch, showDuration, showLoss } from "./progress.ts"
 import { makeBars } from "./progressBars.ts"
 
 /** What happens while a command runs. */
@@ -22,6 +22,8 @@ export type RunEvent =
     readonly unit: "images" | "points"
     readonly parameters: number
     readonly batchSize: number
+    /** Batches in a step. */
+    readonly accumulate: number
     readonly steps: number
     /** The steps that were done before. */
     readonly from: number
@@ -225,7 +227,7 @@ export const describeEvent = (event: Exclude<RunEvent, FrequentEvent>): Readonly
     case "start":
       return [
         `Training "${event.preset}": a network of ${count(event.parameters)} parameters on ${count(event.examples)} ` +
-        `${event.unit}, ${count(event.steps)} steps of ${event.batchSize}${
+        `${event.unit}, ${count(event.steps)} steps of ${showBatch(event)}${
           event.from > 0 ? `, going on after step ${count(event.from)}` : ""
         }.`,
         `Computing with ${describeEngine(event)}.`,

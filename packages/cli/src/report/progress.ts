@@ -31,6 +31,16 @@ const smoothing = 0.98
 const speedWindow = 10_000
 
 /**
+ * The examples of a step, in words.
+ *
+ * @example
+ * showBatch({ accumulate: 4, batchSize: 16 }) // => "4 x 16"
+ */
+export const showBatch = (
+  { accumulate, batchSize }: { readonly accumulate: number; readonly batchSize: number }
+): string => accumulate === 1 ? `${batchSize}` : `${accumulate} x ${batchSize}`
+
+/**
  * The progress of a run of which no step was done yet.
  *
  * @param from the steps that were done before: 0, or where a resumed run goes on

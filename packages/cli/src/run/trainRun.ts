@@ -38,7 +38,7 @@ import type { StepReport, TrainingState } from "@effusion/core/training"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Clock, Deferred, Effect, Ref, Stream } from "effect"
 import { type RunConfig, trainingIdentity } from "../configuration/config.ts"
-import { averageOf, classesOf, optimizerOf, parameterCount } from "../configuration/session.ts"
+import { averageOf, classesOf, effectiveBatch, optimizerOf, parameterCount } from "../configuration/session.ts"
 import { writeWhole } from "../files.ts"
 import { releaseGarbage } from "../internal/garbage.ts"
 import { invocation, quote } from "../invocation.ts"
@@ -183,6 +183,7 @@ export const trainRun = Effect.fnUntraced(function*({ config, data, folder, resu
     parameters: parameterCount(denoiser),
     ...engineFields(engine),
     batchSize: config.batchSize,
+    accumulate: config.accumulate,
     steps: config.steps,
     from
   })
@@ -240,6 +241,7 @@ const train = Effect.fnUntraced(function*({ config, data, folder, metrics, probl
     pipeline: pipelineOf(config),
     data: data.train,
     batchSize: config.batchSize,
+    accumulate: config.accumulate,
     optimizer: optimizerOf(config),
     average: averageOf(config),
     steps: config.steps,
@@ -318,7 +320,7 @@ const progressSoFar = Effect.fnUntraced(function*(folder: RunFolder, config: Run
   const losses = (yield* readMetrics(folder.metrics)).flatMap((metric) =>
     "loss" in metric && metric.loss !== null ? [{ step: metric.step, loss: metric.loss }] : []
   )
-  return Progress.resume(losses, { from, steps: config.steps, batchSize: config.batchSize })
+  return Progress.resume(losses, { from, steps: config.steps, batchSize: effectiveBatch(config) })
 })
 
 const preview = Effect.fnUntraced(function*(
