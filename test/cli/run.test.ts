@@ -250,7 +250,7 @@ describe("a dry run", () => {
     assert.strictEqual(settings.model.width, 16)
     assert.match(
       stdout.slice(end),
-      /^engine: onnx .*on .+, 1 thread\nparameters: 1,\d{3}\nmemory: about \d+ MiB\ntime: about \w+.* 2,000 steps of \d+ ms/
+      /^engine: onnx .*on .+, 1 thread\nparameters: 1,\d{3}\nmemory: about \d+ MiB at most in the whole run, .*\ntime: about \w+.* 2,000 steps of \d+ ms/
     )
     assert.deepStrictEqual(readdirSync(out), [])
   })

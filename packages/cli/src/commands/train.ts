@@ -7,7 +7,7 @@ import { Engine } from "@effusion/core/engine"
 import { OnnxEngine } from "@effusion/core/engine/onnx"
 import type { TrainingState } from "@effusion/core/training"
 import { Checkpoint } from "@effusion/core/training"
-import { Console, Data, Effect, Layer, Option } from "effect"
+import { Console, Data, Effect, Layer, Option, Result } from "effect"
 import type { FileSystem, Path, Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { RunConfig } from "../configuration/config.ts"
@@ -18,7 +18,7 @@ import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
 import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
 import { denoiserOf, pipelineServices, stretchedRate } from "../configuration/session.ts"
-import type { FileProblem } from "../files.ts"
+import { type FileProblem, requireWritable } from "../files.ts"
 import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
@@ -47,6 +47,20 @@ export class TooFewSteps extends Data.TaggedError("TooFewSteps")<{
   override get message() {
     return `"${this.path}" has done ${this.done} steps, so it cannot go on to step ${this.steps}; ` +
       `give --steps ${this.done} or more`
+  }
+}
+
+/** A run that was only to be looked at would not start. */
+export class CannotStart extends Data.TaggedError("CannotStart")<{
+  /** What the run would fail with. */
+  readonly problems: ReadonlyArray<string>
+}> {
+  override get message() {
+    return this.problems.length === 1
+      ? `this run cannot start: ${this.problems[0]}`
+      : `this run cannot start, for ${this.problems.length} reasons:\n${
+        this.problems.map((problem) => `  ${problem}`).join("\n")
+      }`
   }
 }
 
@@ -107,7 +121,9 @@ const flags = {
     Flag.withDefault(false)
   ),
   dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("Print the settings, and what training will cost, and stop"),
+    Flag.withDescription(
+      "Print the settings, what the run will cost, and what keeps it from starting, such as data that is not there, and stop"
+    ),
     Flag.withDefault(false)
   ),
   profile: Flag.Boolean("profile").pipe(
@@ -125,10 +141,18 @@ const flags = {
 
 type Flags = Command.Command.Config.Infer<typeof flags>
 
+type FolderCheck = Effect.Effect<
+  void,
+  RunFolder.FolderInUse | RunFolder.RunInTraining | FileProblem,
+  FileSystem.FileSystem | Path.Path
+>
+
 /** A run that is about to begin, or to go on. */
 interface Prepared {
   readonly config: RunConfig
   readonly data: TrainAndTest
+  /** Fails where `folder` would, and makes nothing. */
+  readonly requireFolder: FolderCheck
   /** Makes the folder of the run, or writes what has changed to it: the last thing that can fail, and the first that stays. */
   readonly folder: Effect.Effect<
     RunFolder.RunFolder,
@@ -143,10 +167,9 @@ export const train = Command.make("train", flags, (flags) =>
   Effect.gen(function*() {
     if (flags.profile) return yield* profile(flags)
     if (flags.dryRun) return yield* dryRun(flags)
-    const prepared = yield* Option.match(flags.resume, {
-      onNone: () => prepareNew(flags),
-      onSome: (folder) => prepareResumed(flags, folder)
-    })
+    const prepared = yield* prepare(flags, yield* settle(flags))
+    // A run that goes on is not warned again.
+    if (Option.isNone(flags.resume)) yield* warnOf(prepared.config)
     yield* Effect.flatMap(prepared.folder, (folder) => trainRun({ ...prepared, folder })).pipe(
       Effect.scoped,
       Effect.provide(servicesOf(prepared.config, flags))
@@ -213,14 +236,39 @@ const overridesOf = (flags: Flags): Overrides => {
   }
 }
 
+/** What flags ask for, before anything is looked at besides configurations. */
+interface Settled {
+  readonly config: RunConfig
+  /** The run that is to go on. */
+  readonly resumed?: undefined | { readonly former: RunConfig; readonly folder: RunFolder.RunFolder }
+}
+
+const settle = (flags: Flags) =>
+  Option.match(flags.resume, {
+    onNone: () => Effect.map(resolveFlags(flags), (config): Settled => ({ config })),
+    onSome: (path) => settleResumed(flags, path)
+  })
+
 /** Checks everything that can be checked without an engine. */
-const prepareNew = Effect.fnUntraced(function*(flags: Flags) {
-  const config = yield* resolveFlags(flags)
-  const data = yield* loadFitting(config)
-  yield* warnOf(config)
-  const folder = RunFolder.create({ out: Option.getOrUndefined(flags.out), overwrite: flags.overwrite, config })
-  return { config, data, folder } satisfies Prepared
-})
+const prepare = (flags: Flags, { config, resumed }: Settled) =>
+  Effect.gen(function*() {
+    const state = resumed === undefined ? undefined : yield* stateToResume(config, resumed)
+    const data = yield* loadFitting(config)
+    return { config, data, ...placeOf(flags, { config, resumed }), resumeFrom: state } satisfies Prepared
+  })
+
+/** Where a run is to go. */
+const placeOf = (flags: Flags, { config, resumed }: Settled): Pick<Prepared, "folder" | "requireFolder"> => {
+  if (resumed !== undefined) {
+    const { folder } = resumed
+    return {
+      folder: Effect.as(RunFolder.writeConfig(folder, config), folder),
+      requireFolder: requireWritable(folder.config)
+    }
+  }
+  const options = { out: Option.getOrUndefined(flags.out), overwrite: flags.overwrite, config }
+  return { folder: RunFolder.create(options), requireFolder: RunFolder.requireCreatable(options) }
+}
 
 /** Says what is allowed, and yet not likely to be meant. */
 const warnOf = ({ schedule }: RunConfig) => {
@@ -228,8 +276,7 @@ const warnOf = ({ schedule }: RunConfig) => {
   return message === undefined ? Effect.void : Reporter.use(({ report }) => report({ event: "warning", message }))
 }
 
-const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
-  const { report } = yield* Reporter
+const settleResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   if (Option.isSome(flags.out)) return yield* conflict(["--resume", "--out"], "a run goes on in its own folder")
   if (flags.overwrite) {
     return yield* conflict(["--resume", "--overwrite"], "to begin anew, give the folder with --out instead")
@@ -238,6 +285,16 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   const config = yield* Option.isSome(flags.preset) || Option.isSome(flags.config)
     ? resolveFlags(flags)
     : changed(former, overridesOf(flags))
+  return { config, resumed: { former, folder } } satisfies Settled
+})
+
+/** The state that a run goes on from, if the configuration is still that of the run; none where it has no checkpoint. */
+const stateToResume = Effect.fnUntraced(function*(
+  config: RunConfig,
+  { folder, former }: NonNullable<Settled["resumed"]>
+) {
+  const { report } = yield* Reporter
+  const { path } = folder
   const { checkpoint, damaged } = yield* latestCheckpoint(folder)
   yield* Effect.forEach(damaged, ({ message }) => report({ event: "warning", message }), { discard: true })
   yield* Checkpoint.requireConfig(
@@ -248,9 +305,7 @@ const prepareResumed = Effect.fnUntraced(function*(flags: Flags, path: string) {
   if (config.steps < done) return yield* new TooFewSteps({ path, steps: config.steps, done })
   const stretched = stretchedRate(former, config, done)
   if (stretched !== undefined) yield* report({ event: "warning", message: stretched })
-  const data = yield* loadFitting(config)
-  const rewritten = Effect.as(RunFolder.writeConfig(folder, config), folder)
-  return { config, data, folder: rewritten, resumeFrom: checkpoint && resumption(checkpoint.state) } satisfies Prepared
+  return checkpoint && resumption(checkpoint.state)
 })
 
 /** The state of a run that has no checkpoint yet. */
@@ -272,24 +327,32 @@ const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
 })
 
 const dryRun = Effect.fnUntraced(function*(flags: Flags) {
-  const config = yield* Option.match(flags.resume, {
-    onNone: () => resolveFlags(flags),
-    onSome: (path) => Effect.flatMap(RunFolder.open(path), ({ config }) => changed(config, overridesOf(flags)))
-  })
+  const settled = yield* settle(flags)
+  const { config } = settled
+  // What a run would fail with is no reason to say less of what it would cost.
+  const prepared = yield* Effect.result(prepare(flags, settled))
+  const place = yield* Effect.result(placeOf(flags, settled).requireFolder)
+  const problems = [
+    ...Result.isFailure(prepared) ? [messageOf(prepared.failure)] : [],
+    ...Result.isFailure(place) ? [messageOf(place.failure)] : []
+  ]
+  const known = Result.isFailure(prepared)
+    ? {}
+    : { data: prepared.success.data, from: prepared.success.resumeFrom?.step }
   const [engine, result] = yield* Effect.provide(
-    Effect.all([Effect.map(Engine, engineFields), estimate(config)]),
+    Effect.all([Effect.map(Engine, engineFields), estimate(config, known)]),
     servicesOf(config, flags)
   )
   const lines = flags.json
-    ? [JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...engine, ...result })]
+    ? [JSON.stringify({ event: "dry-run", config: encodeRunConfig(config), ...engine, ...result, problems })]
     : [
       JSON.stringify(encodeRunConfig(config), undefined, 2),
       `engine: ${describeEngine(engine)}`,
-      ...showEstimate(config, result)
+      ...showEstimate(config, result, known)
     ]
   yield* Effect.forEach(lines, (line) => Console.log(line), { discard: true })
-  // As training would: a run that goes on is not warned again.
   if (Option.isNone(flags.resume)) yield* warnOf(config)
+  if (problems.length > 0) return yield* new CannotStart({ problems })
 })
 
 const profile = Effect.fnUntraced(function*(flags: Flags) {

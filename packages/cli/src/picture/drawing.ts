@@ -45,6 +45,24 @@ export type DrawOptions = RunConfig["sampling"] & Pick<Sampling.SamplingOptions,
 const batchSizeOf = (exampleShape: Shape, guided: boolean): number =>
   (arePoints(exampleShape) ? 1000 : 64) / (guided ? 2 : 1)
 
+const guidanceOf = ({ classGuidance }: Pick<DrawOptions, "classGuidance">): Sampling.ClassifierFree | undefined =>
+  classGuidance === undefined || classGuidance === null || classGuidance.scale === 1
+    ? undefined
+    : { ...classGuidance, interval: classGuidance.interval ?? undefined }
+
+const isGuided = (options: Pick<DrawOptions, "classGuidance" | "guide">): boolean =>
+  options.guide !== undefined || guidanceOf(options) !== undefined
+
+/**
+ * How many samples {@link draw} denoises at once: those that are asked for, in batches that are as even as can be.
+ *
+ * @example
+ * samplesAtOnce({ count: 100, exampleShape: [28, 28, 1] }) // => 50
+ */
+export const samplesAtOnce = (
+  options: Pick<DrawOptions, "classGuidance" | "count" | "exampleShape" | "guide">
+): number => Math.ceil(options.count / Math.ceil(options.count / batchSizeOf(options.exampleShape, isGuided(options))))
+
 /**
  * Draws samples, and reports how far it is: [count, ...exampleShape].
  *
@@ -78,7 +96,6 @@ export const drawFrames = Effect.fnUntraced(function*(
   Reporter | Engine | Denoiser | NoiseSchedule | Objective
 > {
   const {
-    classGuidance,
     count,
     exampleShape,
     from,
@@ -90,12 +107,10 @@ export const drawFrames = Effect.fnUntraced(function*(
     seed,
     threshold
   } = options
-  const classifierFree = classGuidance === undefined || classGuidance === null || classGuidance.scale === 1
-    ? undefined
-    : { ...classGuidance, interval: classGuidance.interval ?? undefined }
+  const classifierFree = guidanceOf(options)
   const { report } = yield* Reporter
   const size = sizeOf(exampleShape)
-  const guided = guide !== undefined || classifierFree !== undefined
+  const guided = isGuided(options)
   const { learnsVariance = false } = yield* Denoiser
   const sampler = samplerOf({
     ...options,

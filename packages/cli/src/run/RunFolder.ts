@@ -17,8 +17,7 @@ import type { Scope } from "effect"
 import { hostname } from "node:os"
 import type { RunConfig } from "../configuration/config.ts"
 import { decodeRunConfig, encodeRunConfig, InvalidRunConfig } from "../configuration/config.ts"
-import type { FileProblem } from "../files.ts"
-import { fileProblem, isFolder, makeFolder, writeWhole } from "../files.ts"
+import { FileProblem, fileProblem, isFolder, makeFolder, meaningOf, requireWritable, writeWhole } from "../files.ts"
 import * as Lock from "../lock.ts"
 import type { EngineFields } from "../report/engine.ts"
 
@@ -175,6 +174,37 @@ const requireRoom = Effect.fnUntraced(function*(path: string, overwrite: boolean
 /** Keeps other processes from training the run of a folder until the scope closes. */
 const hold = ({ lock, path }: RunFolder) =>
   Lock.acquire(lock, ({ host, pid }) => new RunInTraining({ path, lock, pid, host, isHere: host === hostname() }))
+
+/**
+ * Fails as {@link create} would, and leaves nothing.
+ *
+ * @example
+ * yield* requireCreatable({ out: "runs/mine", overwrite: false })
+ */
+export const requireCreatable = Effect.fnUntraced(
+  function*(
+    { out, overwrite }: Pick<CreateOptions, "out" | "overwrite">
+  ): Effect.fn.Return<void, FolderInUse | RunInTraining | FileProblem, FileSystem.FileSystem | Path.Path> {
+    const paths = yield* Path.Path
+    // A numbered folder is one that is not there yet.
+    if (out === undefined) return yield* requireWritable(paths.join("runs", configFile))
+    const path = out
+    // What cannot be looked at is below a file, or where nobody may look: nothing can be made there either.
+    const isThere = yield* Effect.orElseSucceed(FileSystem.FileSystem.use((fs) => fs.exists(path)), () => false)
+    if (isThere && !(yield* isFolder(path))) {
+      return yield* new FileProblem({ action: "make the folder", path, ...meaningOf("EEXIST") })
+    }
+    if (isThere) {
+      yield* requireRoom(path, overwrite)
+      const folder = yield* layout(path)
+      yield* requireWritable(folder.config)
+      return yield* Effect.scoped(Effect.asVoid(hold(folder)))
+    }
+    const cannotMake = ({ reason, remedy }: FileProblem) =>
+      new FileProblem({ action: "make the folder", path, reason, remedy })
+    yield* Effect.mapError(requireWritable(path), cannotMake)
+  }
+)
 
 /**
  * Writes the configuration of a run.

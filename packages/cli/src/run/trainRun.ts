@@ -33,7 +33,7 @@ import type {
   Stage
 } from "@effusion/core/pipeline"
 import type { NoiseSchedule } from "@effusion/core/schedule"
-import type { HostTensor } from "@effusion/core/tensor"
+import type { HostTensor, Shape } from "@effusion/core/tensor"
 import type { StepReport, TrainingState } from "@effusion/core/training"
 import { Checkpoint, Training } from "@effusion/core/training"
 import { Clock, Deferred, Effect, Ref, Stream } from "effect"
@@ -42,7 +42,7 @@ import { averageOf, classesOf, effectiveBatch, optimizerOf, parameterCount } fro
 import { writeWhole } from "../files.ts"
 import { releaseGarbage } from "../internal/garbage.ts"
 import { invocation, quote } from "../invocation.ts"
-import { draw, pictureTypes, writePicture } from "../picture/drawing.ts"
+import { draw, type DrawOptions, pictureTypes, writePicture } from "../picture/drawing.ts"
 import { engineFields } from "../report/engine.ts"
 import * as Progress from "../report/progress.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
@@ -152,6 +152,18 @@ export const evaluationPipelineOf = (
 
 /** Evaluations of all runs use the same draws, so that their losses can be compared. */
 const evaluationSeed = 0
+
+/**
+ * How held-out examples are evaluated at the end of a run.
+ *
+ * @param size how many there are
+ * @example
+ * evaluationSettings(2000).batchSize // => 100
+ */
+export const evaluationSettings = (size: number): { readonly batchSize: number; readonly seed: number } => ({
+  batchSize: Math.min(size, 100),
+  seed: evaluationSeed
+})
 
 /** More held-out examples than these would not make the loss much more certain. */
 const evaluationExamples = 2000
@@ -323,6 +335,46 @@ const progressSoFar = Effect.fnUntraced(function*(folder: RunFolder, config: Run
   return Progress.resume(losses, { from, steps: config.steps, batchSize: effectiveBatch(config) })
 })
 
+/**
+ * What a preview draws.
+ *
+ * @param parameters the averaged weights
+ * @example
+ * const samples = yield* draw(previewSamples(config, parameters, [28, 28, 1]))
+ */
+export const previewSamples = (
+  config: RunConfig,
+  parameters: Pipeline.HostTensors,
+  exampleShape: Shape
+): DrawOptions => ({
+  ...config.sampling,
+  ...config.previews,
+  seed: config.seed,
+  labels: classesOf(config),
+  parameters,
+  exampleShape
+})
+
+/**
+ * What a finished run draws, but for its guide.
+ *
+ * @param parameters the averaged weights
+ * @example
+ * const samples = yield* draw({ ...finalSamples(config, parameters, [28, 28, 1]), guide })
+ */
+export const finalSamples = (
+  config: RunConfig,
+  parameters: Pipeline.HostTensors,
+  exampleShape: Shape
+): DrawOptions => ({
+  ...config.sampling,
+  seed: config.seed,
+  labels: classesOf(config),
+  classGuidance: config.classGuidance,
+  parameters,
+  exampleShape
+})
+
 const preview = Effect.fnUntraced(function*(
   { config, data, done, folder }: TrainRunOptions & { readonly done: StepReport }
 ) {
@@ -330,14 +382,7 @@ const preview = Effect.fnUntraced(function*(
   const { parameters } = trainedWeights(yield* Denoiser, yield* done.snapshot)
   yield* releaseGarbage
   const path = folder.preview(done.step, config.steps, pictureTypes(data.train.exampleShape)[0]!)
-  const samples = yield* draw({
-    ...config.sampling,
-    ...config.previews,
-    seed: config.seed,
-    labels: classesOf(config),
-    parameters,
-    exampleShape: data.train.exampleShape
-  })
+  const samples = yield* draw(previewSamples(config, parameters, data.train.exampleShape))
   yield* writePicture(path, {
     title: `step ${done.step}: ${config.previews.count} samples`,
     labels: classesOf(config),
@@ -359,11 +404,10 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, para
   const heldOut = take(data.test, evaluationExamples)
   yield* report({ event: "evaluating", examples: heldOut.size })
   const { loss, standardError } = yield* Training.evaluate({
+    ...evaluationSettings(heldOut.size),
     pipeline: evaluationPipelineOf(config),
     data: heldOut,
-    batchSize: Math.min(heldOut.size, 100),
-    parameters,
-    seed: evaluationSeed
+    parameters
   })
   // A finished run that is resumed comes to the same evaluation again.
   const known = (yield* readMetrics(folder.metrics)).some((metric) => "heldOutLoss" in metric && metric.step === step)
@@ -380,14 +424,12 @@ const finish = Effect.fnUntraced(function*({ config, data, folder, metrics, para
     })
   )
   yield* releaseGarbage
-  const labels = classesOf(config)
-  const { classGuidance, seed } = config
-  const samples = yield* draw({ ...config.sampling, seed, parameters, guide, labels, classGuidance, exampleShape })
+  const samples = yield* draw({ ...finalSamples(config, parameters, exampleShape), guide })
   const types = pictureTypes(exampleShape).filter((type) => type !== ".csv")
   yield* Effect.forEach(types, (type) =>
     writePicture(folder.samples(type), {
       title: `${config.sampling.count} samples after ${step} steps`,
-      labels,
+      labels: classesOf(config),
       frames: [{ samples }],
       ...pointsToCompareWith(data)
     }), { discard: true })
