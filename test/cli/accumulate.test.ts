@@ -43,8 +43,15 @@ describe("effusion train --accumulate", () => {
 
   it("says both factors of the effective batch", async () => {
     const { stdout } = await cli(
-      ...["train", "--config", config, "--steps", "1", "--accumulate", "4"],
-      ...["--out", join(folder.path, "said")]
+      "train",
+      "--config",
+      config,
+      "--steps",
+      "1",
+      "--accumulate",
+      "4",
+      "--out",
+      join(folder.path, "said")
     )
     assert.match(stdout, /1 steps of 4 x 32\./)
   })

@@ -96,10 +96,10 @@ describe("effusion train refuses", () => {
       await cli("train", "--preset", "digits", "--data", "points:two-moons"),
       /the data "points:two-moons" has points of 2 coordinates, but the network takes images of 28x28 in 1 channel; /
     )
-    const images = idxFolder({ rows: 4, columns: 6 })
+    const images = idxFolder({ rows: 4, columns: 8 })
     assertRefused(
       await cli("train", "--preset", "digits", "--data", `idx:${images}`),
-      /has images of 4x6 in 1 channel, but .* 28x28 .*set model.sample_size to \[4, 6\]/
+      /has images of 4x8 in 1 channel, but .* 28x28 .*set model.sample_size to \[4, 8\]/
     )
   })
 

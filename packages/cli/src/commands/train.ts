@@ -17,13 +17,13 @@ import { presets } from "../configuration/presets.ts"
 import type { Overrides } from "../configuration/resolve.ts"
 import { flagNames, override, resolve } from "../configuration/resolve.ts"
 import { scheduleTypes, signalWarning } from "../configuration/schedules.ts"
-import { denoiserOf, pipelineServices, stretchedRate } from "../configuration/session.ts"
+import { denoiserOf, pipelineServices, sideMultiple, stretchedRate } from "../configuration/session.ts"
 import { type FileProblem, requireWritable } from "../files.ts"
 import { profileRun } from "../profile/profileRun.ts"
 import { describeEngine, engineFields } from "../report/engine.ts"
 import { messageOf, Reporter } from "../report/Reporter.ts"
 import { latestCheckpoint } from "../run/checkpoints.ts"
-import { loadData } from "../run/datasets.ts"
+import { loadData, WrongExampleShape } from "../run/datasets.ts"
 import { estimate, showEstimate } from "../run/estimate.ts"
 import * as RunFolder from "../run/RunFolder.ts"
 import { type Resumption, resumption, trainRun } from "../run/trainRun.ts"
@@ -323,6 +323,11 @@ const loadFitting = Effect.fnUntraced(function*(config: RunConfig) {
     config.data,
     denoiserOf(config),
     ({ name, size }) => batchSize > size ? new BatchTooLarge({ dataset: name, size, batchSize }) : Effect.void
+  ).pipe(
+    Effect.catchTag(
+      "WrongExampleShape",
+      ({ actual, data, expected }) => new WrongExampleShape({ data, actual, expected, multiple: sideMultiple(config) })
+    )
   )
 })
 

@@ -41,6 +41,15 @@ export const classesOf = ({ model: { num_class_embeds } }: RunConfig): ReadonlyA
   num_class_embeds === null ? undefined : Array.from({ length: num_class_embeds - 1 }, (_, index) => index)
 
 /**
+ * What the sides of a network's images are multiples of: all of its levels but one halve them.
+ *
+ * @example
+ * sideMultiple(presets.digits) // => 4
+ */
+export const sideMultiple = ({ model }: Pick<RunConfig, "model">): number =>
+  model.type === "unet" ? 2 ** (model.block_out_channels.length - 1) : 1
+
+/**
  * The examples of a step, in all of its batches.
  *
  * @example

@@ -15,10 +15,14 @@ export class WrongExampleShape extends Data.TaggedError("WrongExampleShape")<{
   /** Pictures take whatever shape a network's images have. */
   readonly actual: Shape | "pictures"
   readonly expected: Shape
+  /** What the network's images must have sides that are multiples of; anything goes where it is not given. */
+  readonly multiple?: number | undefined
 }> {
   override get message() {
     return `the data "${this.data}" has ${showExamples(this.actual)}, but the network takes ` +
-      `${showExamples(this.expected)}; choose other data (--data), or ${remedy(this.actual, this.expected)}`
+      `${showExamples(this.expected)}; choose other data (--data), or ${
+        remedy(this.actual, this.expected, this.multiple)
+      }`
   }
 }
 
@@ -131,10 +135,18 @@ const showExamples = (shape: Shape | "pictures"): string => {
 }
 
 /** How to come by a network for examples of this shape. */
-const remedy = (shape: Shape | "pictures", expected: Shape): string => {
+const remedy = (shape: Shape | "pictures", expected: Shape, multiple = 1): string => {
   if (shape === "pictures" || arePoints(expected)) return "use --preset digits, or another one for images"
   if (arePoints(shape)) return "use --preset points"
-  const [height, width, channels] = shape
+  const [height = 0, width = 0, channels] = shape
+  // To set a size that the network cannot have would only lead to the next error.
+  if (height % multiple !== 0 || width % multiple !== 0) {
+    const levels = 1 + Math.min(...[height, width].map((side) => 31 - Math.clz32(side & -side)))
+    const padded = [height, width].map((side) => Math.ceil(side / multiple) * multiple).join("x")
+    return `pad or crop the images to sides that are multiples of ${multiple}, such as ${padded}, which this network needs; ` +
+      `or take one of ${levels === 1 ? "a single level" : `at most ${levels} levels`} (so many entries in ` +
+      `model.block_out_channels, down_block_types and up_block_types)`
+  }
   const size = height === width ? height : `[${height}, ${width}]`
   return `set model.sample_size to ${size}, and model.in_channels and out_channels to ${channels}, in a --config file`
 }
