@@ -4,6 +4,7 @@
 import { stateless } from "@effusion/core/engine"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { env } from "node:process"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -48,6 +49,19 @@ const assertRefused = ({ code, stderr }: Outcome, message: RegExp): void => {
 
 const missing =
   /^effusion: the engine "tensorflow" does not work here: TensorFlow is not installed; install it with "effusion engine install tensorflow"$/m
+
+describe("--threads", () => {
+  it("beyond the cores is warned of, and no other", async () => {
+    const cores = availableParallelism()
+    const dry = async (threads: number) =>
+      (await cli("train", "--config", tiny(), "--dry-run", "--threads", `${threads}`)).stdout
+    assert.include(
+      await dry(cores + 1),
+      `Warning: ${cores + 1} threads are more than this machine has cores (${cores}), `
+    )
+    assert.notInclude(await dry(cores), "more than this machine")
+  })
+})
 
 describe("--engine tensorflow", () => {
   it("says how to install it, on every command that computes, and leaves nothing behind", async () => {

@@ -66,7 +66,12 @@ export class CannotStart extends Data.TaggedError("CannotStart")<{
 
 const flags = {
   preset: Flag.String("preset").pipe(
-    Flag.withDescription(`What to train: ${Object.keys(presets).join(", ")}. Default: digits`),
+    Flag.withDescription(
+      `What to train: ${
+        Object.keys(presets).join(", ")
+      }. Default: digits. (fashion takes the files of Debian's package ` +
+        "dataset-fashion-mnist, or --data idx:<folder with Fashion-MNIST's IDX files>)"
+    ),
     Flag.optional
   ),
   config: Flag.String("config").pipe(

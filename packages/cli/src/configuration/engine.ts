@@ -2,10 +2,11 @@
  * The engine of a command: what its flags say, and the layer that they stand for. An engine is no part of a run: what one
  * has begun another can go on with.
  */
-import { Engine, type EngineUnavailable, type Rematerialize } from "@effusion/core/engine"
+import { type DeviceInfo, Engine, type EngineUnavailable, type Rematerialize } from "@effusion/core/engine"
 import { AutoEngine, EngineChoice, engines } from "@effusion/core/engine/auto"
 import { Context, Effect, Layer, Option } from "effect"
 import { Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
 import { Reporter } from "../report/Reporter.ts"
 
 const names = ["auto", "onnx", "tensorflow"] as const
@@ -94,11 +95,22 @@ export const warning = (
     )
 })
 
+/** Threads beyond the cores wait for each other at every operation: steps take many times as long. */
+const tooManyThreads = ({ threads }: Pick<DeviceInfo, "threads">): ReadonlyArray<string> => {
+  const cores = availableParallelism()
+  return threads > cores
+    ? [
+      `${threads} threads are more than this machine has cores (${cores}), which is slower: leave out --threads, or give ${cores}`
+    ]
+    : []
+}
+
 /** What whoever computes should know about the engine. */
 export const warningsOf = (context: Context.Context<Engine | EngineChoice>): ReadonlyArray<string> => {
   const { name, warning } = Context.get(context, EngineChoice)
   const { device } = Context.get(context, Engine)
   return [
+    ...tooManyThreads(device),
     ...(warning === undefined ? [] : [`computing with ${name}, and not with tensorflow: ${warning}`]),
     ...(device.warning === undefined ? [] : [device.warning])
   ]
