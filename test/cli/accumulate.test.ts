@@ -35,7 +35,8 @@ describe("effusion train --accumulate", () => {
     // It is a part of what the run is: going on takes it up, and with another number it is another run.
     const longer = await cli("train", "--resume", run, "--steps", "3", "--json")
     assert.strictEqual(longer.code, 0, longer.stderr)
-    assert.include(JSON.parse(longer.stdout.split("\n")[0]!), { accumulate: 3, from: 2 })
+    const events = longer.stdout.split("\n").map((line) => JSON.parse(line))
+    assert.include(events.find(({ event }) => event === "start"), { accumulate: 3, from: 2 })
     const other = await cli("train", "--resume", run, "--steps", "4", "--accumulate", "2")
     assert.strictEqual(other.code, 1)
     assert.match(other.stderr, /accumulate was 3 and is 2/)

@@ -139,7 +139,8 @@ describe("a dry run fails as the run does, and tells its cost:", () => {
     }
     // What is left is what it costs; and nothing has changed.
     const { stdout } = await cli("train", "--resume", run, "--steps", "10", "--dry-run", "--json")
-    const { problems, secondsPerStep, trainingSeconds } = JSON.parse(stdout)
+    const { problems, secondsPerStep, trainingSeconds } = stdout.split("\n").map((line) => JSON.parse(line))
+      .find(({ event }) => event === "dry-run")
     assert.closeTo(trainingSeconds, 6 * secondsPerStep, 1e-9)
     assert.deepStrictEqual(problems, [])
     assert.strictEqual(JSON.parse(readFileSync(join(run, "config.json"), "utf8")).steps, 4)
