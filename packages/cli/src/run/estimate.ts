@@ -74,15 +74,14 @@ export const estimate = Effect.fnUntraced(function*(config: RunConfig, { data, f
     })
     yield* releaseGarbage
     const seconds = yield* timeSteps(run)
-    // As a checkpoint of the run would, with all of its state.
+    const stepped = yield* residentBytes
+    // As a checkpoint of the run would, with all of its state; which larger batches do not make larger.
     const { average, parameters: trained } = yield* run.snapshot
     const parameters = ownParameters(denoiser, average ?? trained)
     const state = (yield* (yield* Engine).memory).bytes
-    const training = scaled({
-      before: before + state,
-      after: yield* residentBytes,
-      by: config.batchSize / batchSize
-    })
+    const withSnapshot = Math.max(0, (yield* residentBytes) - stepped)
+    const steps = scaled({ before: before + state, after: stepped, by: config.batchSize / batchSize })
+    const training = { bytes: steps.bytes + withSnapshot, beyond: steps.beyond }
     const previews = config.previews.every > 0 && config.previews.every < config.steps
     const withPreview = previews ? yield* memoryOfDrawing(config, previewSamples(config, parameters, exampleShape)) : 0
     return { seconds, parameters, training, withPreview: training.beyond + withPreview }
