@@ -160,7 +160,7 @@ layer(NodeServices.layer)("the profiler", (it) => {
       assert.deepStrictEqual(profiles.map(({ program, runs }) => [program, runs.length]), [["double", 2], ["other", 0]])
     }))
 
-  it.effect("finds the operations of kernels that the runtime's optimizer made", () =>
+  it.effect("finds the operations of the kernels of a product", () =>
     Effect.gen(function*() {
       const weights = Float32Array.from({ length: 64 * 64 }, (_, i) => Math.sin(i))
       const hidden = (x: Tensor) => tf.relu(tf.add(tf.matMul(x, tf.tensor2d(weights, [64, 64])), tf.ones([64])))

@@ -155,7 +155,7 @@ describe("the worker", () => {
       const compile = (program: number) =>
         ask("compile", {
           program,
-          source: { model: new Uint8Array(), inputs: [], outputs: [], threads: 1, optimize: false }
+          source: { model: new Uint8Array(), inputs: [], outputs: [], threads: 1 }
         })
 
       for (const program of [10, 20, 30]) yield* compile(program)

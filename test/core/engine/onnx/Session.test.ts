@@ -29,7 +29,7 @@ const allocate = ({ dtype, shape }: Port) => {
 /** Runs a model on arrays that hold nonsense before. */
 const run = async (sessions: Sessions, model: OnnxModel, inputs: Arrays) => {
   const ports = { inputs: model.inputs as ReadonlyArray<Port>, outputs: model.outputs as ReadonlyArray<Port> }
-  const session = await sessions.create({ model: encode(model), ...ports, threads: 1, optimize: false })
+  const session = await sessions.create({ model: encode(model), ...ports, threads: 1 })
   const outputs = Object.fromEntries(ports.outputs.map((port) => [port.name, allocate(port)]))
   try {
     await session.run(inputs, outputs)
@@ -212,8 +212,7 @@ describe("a released session", () => {
         model: encode(negate),
         inputs: [x],
         outputs: [port("y", [2])],
-        threads: 1,
-        optimize: false
+        threads: 1
       })
       await session.release()
       await rejects(session.run({ x: new Float32Array(2) }, { y: new Float32Array(2) }), /disposed/)

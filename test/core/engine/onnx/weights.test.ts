@@ -36,7 +36,7 @@ const steps = [
 ] as const
 
 describe("weights that are moved ahead", () => {
-  it.effect("are the bits that the runtime would have moved, with its optimizer and without", () =>
+  it.effect("are the bits that the runtime would have moved", () =>
     Effect.gen(function*() {
       const runtime = yield* makeRuntime({ threads: 1 })
       const probed = yield* probeConvolutionBlock(runtime)
@@ -54,7 +54,7 @@ describe("weights that are moved ahead", () => {
           yield* instance.step(input)
           return { model, state: bits((yield* instance.read) as NamedHost) }
         }, Effect.scoped)
-        for (const off of [[], ["runtimeOptimizer"], ["groupedTransposes", "axisOrders"]] as const) {
+        for (const off of [[], ["groupedTransposes", "axisOrders"]] as const) {
           for (const block of [undefined, probed]) {
             const expected = yield* stepped([...off, "constantMoves"], block)
             const actual = yield* stepped(off, block)
@@ -130,7 +130,7 @@ describe("what was encoded", () => {
   it("is given back as soon as there is a session of it", async () => {
     const session = { run: async () => {}, release: async () => {} }
     const model = encode({ name: "m", inputs: [], outputs: [], initializers: [], nodes: [] })
-    const source = { model, weights: new Uint8Array(1000), inputs: [], outputs: [], threads: 1, optimize: false }
+    const source = { model, weights: new Uint8Array(1000), inputs: [], outputs: [], threads: 1 }
     const seen: Array<number> = []
     const machine = makeMachine({
       inPlace: true,

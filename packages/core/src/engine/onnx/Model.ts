@@ -22,8 +22,6 @@ export interface OnnxInitializer extends OnnxValueInfo {
   readonly data: ArrayLike<number>
   /** The order in which its elements are read out of `data`, and what of it is added up; as they lie unless given. */
   readonly reading?: Reading
-  /** Whether lowering needs it for an operation of its own, so that it is no weight of the program's. */
-  readonly auxiliary?: boolean
 }
 
 /** An attribute; `int` and `float` are told apart because ONNX does. */

@@ -52,8 +52,8 @@ export interface Optimizations {
    */
   readonly constantMoves: boolean
   /**
-   * Shapes are hidden from the runtime until it runs, so that it plans no room ahead (`lowering/hiddenShapes.ts`), where its
-   * optimizer does not rewrite the program. Keeps every bit.
+   * Shapes are hidden from the runtime until it runs, so that it plans no room ahead (`lowering/hiddenShapes.ts`). Keeps every
+   * bit.
    */
   readonly hiddenShapes: boolean
   /** Convolutions, and averages over windows, with channels in blocks, where the processor has them (`lowering/convolve.ts`). */
@@ -84,8 +84,6 @@ export interface Optimizations {
    * (`internal/session.ts`); else into new ones, which are copied. Keeps every bit.
    */
   readonly statesInPlace: boolean
-  /** The runtime rewrites programs whose weights are constants, as those of a network that samples are. */
-  readonly runtimeOptimizer: boolean
 }
 
 /** The names of all optimizations. */
@@ -111,8 +109,7 @@ export const names = [
   "inputGradientsByConvolution",
   "filterGradientsByConvolution",
   "overwrittenStates",
-  "statesInPlace",
-  "runtimeOptimizer"
+  "statesInPlace"
 ] as const satisfies ReadonlyArray<keyof Optimizations>
 
 /** The name of an optimization. */

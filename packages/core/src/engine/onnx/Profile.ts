@@ -52,7 +52,7 @@ export const joinProfile = ({ model, sources }: Lowered, runs: ReadonlyArray<Tim
   const operations: Array<ProfiledOperation> = []
   const places = new Map<Node, number>()
   const operationOf = (name: string): number | undefined => {
-    const source = sourceOf(sources, name)
+    const source = sources.get(name)
     if (source === undefined) return undefined
     const known = places.get(source)
     if (known !== undefined) return known
@@ -77,20 +77,6 @@ export const joinProfile = ({ model, sources }: Lowered, runs: ReadonlyArray<Tim
       return { microseconds, kernels: times }
     })
   }
-}
-
-/**
- * The node that a kernel was made for. The runtime's optimizer names what it makes after a node that it replaces, with
- * words before or after: `fused Conv_12`, `Conv_12_nchwc`, `MatMul_3/MatMulAddFusion`.
- */
-const sourceOf = (sources: Lowered["sources"], name: string): Node | undefined => {
-  const exact = sources.get(name)
-  if (exact !== undefined) return exact
-  for (const [word] of name.matchAll(/[A-Za-z]+_\d+/g)) {
-    const source = sources.get(word)
-    if (source !== undefined) return source
-  }
-  return undefined
 }
 
 const describe = (node: Node): ProfiledOperation => ({

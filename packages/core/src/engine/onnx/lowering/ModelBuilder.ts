@@ -99,11 +99,6 @@ export class ModelBuilder {
     return name
   }
 
-  /** A constant of the lowering's own, which is no weight of the program's. */
-  auxiliary(data: ArrayLike<number>, shape: Shape): string {
-    return this.store({ dtype: "float32", shape, data, auxiliary: true })
-  }
-
   /**
    * A constant with its axes moved, and then in another shape; undefined where the tensor is no constant, or is not to be
    * moved ahead. Its elements are moved when the model is encoded.

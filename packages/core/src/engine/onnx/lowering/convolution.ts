@@ -99,7 +99,11 @@ export const lowerAveragePoolGradient = (
     [1, 1, outputRows, outputColumns],
     "float32"
   )
-  const ones = model.auxiliary(new Float32Array(channels * height * width).fill(1), [channels, 1, height, width])
+  const ones = model.constant(
+    new Float32Array(channels * height * width).fill(1),
+    [channels, 1, height, width],
+    "float32"
+  )
   const extra = [
     rows - (strides[0] * (outputRows - 1) + height - top - bottom),
     columns - (strides[1] * (outputColumns - 1) + width - left - right)

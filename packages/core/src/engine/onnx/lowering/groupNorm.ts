@@ -91,7 +91,7 @@ export const lowerGroupNormGradient = (model: ModelBuilder, node: Node, options:
   const perElement = model.node("Mul", [r, model.scalar(-1 / size.elements)])
   const p = model.node("Mul", [model.node("Mul", [perElement, model.node("Mul", [r, r])]), overGroup(sumOfProduct)])
   const q = model.node("Mul", [perElement, overGroup(sumOfGradient)])
-  const ones = model.auxiliary(new Float32Array(size.channels).fill(1), [1, 1, size.channels])
+  const ones = model.constant(new Float32Array(size.channels).fill(1), [1, 1, size.channels], "float32")
   const spread = (name: string) => byChannel(model, model.node("Mul", [name, ones]), x)
   const sumOfTerms = model.node("Add", [
     model.node("Mul", [dy, byChannel(model, model.node("Mul", [gamma, r]), x)]),

@@ -14,7 +14,6 @@ import type { Rematerialize } from "../../Rematerialize.ts"
 import type { OnnxModel, OnnxNode, OnnxValueInfo } from "../Model.ts"
 import * as Optimizations from "../Optimizations.ts"
 import { lowerAttention, lowerAttentionGradient } from "./attention.ts"
-import { isRewritten, largeConstant } from "./constants.ts"
 import {
   lowerAveragePool,
   lowerAveragePoolGradient,
@@ -86,18 +85,10 @@ export const lowerWithSources = (recorded: Graph, options: LoweringOptions = {})
 
 /** The first half of lowering: an equivalent graph, with less to compute or to keep. */
 export const simplify = (recorded: Graph, options: LoweringOptions): Graph => {
-  const { optimizations = Optimizations.all, rematerialize = false } = options
+  const { rematerialize = false } = options
   const simplified = withBlocks(recorded, options)
-  if (rematerialize === false) return simplified
-  // The runtime's optimizer joins what is computed twice, and keeps to no order.
-  const isLeft = hasLargeConstants(simplified) &&
-    isRewritten(finish(simplified, lowerNodes(simplified, options)), optimizations)
-  return isLeft ? simplified : economize(rematerialize)(simplified)
+  return rematerialize === false ? simplified : economize(rematerialize)(simplified)
 }
-
-/** Without them it is not worth while to make a model and ask it. */
-const hasLargeConstants = ({ nodes }: Graph): boolean =>
-  nodes.some(({ operation }) => operation.kind === "constant" && operation.data.length >= largeConstant)
 
 const withBlocks = (
   recorded: Graph,
@@ -132,7 +123,6 @@ const arranged = (
   { optimizations, sources }: ModelBuilder,
   { rematerialize = false }: LoweringOptions
 ): OnnxModel => {
-  if (isRewritten(lowered, optimizations)) return lowered
   const standsFor = (added: OnnxNode, node: OnnxNode): void => {
     const source = sources.get(node.name)
     if (source !== undefined) sources.set(added.name, source)

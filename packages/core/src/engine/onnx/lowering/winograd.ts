@@ -102,7 +102,7 @@ const tileSums = (
         { length: channels * 4 },
         (_, i) => taps[Math.floor(i / model.convolutionBlock!) % 4]!
       )
-      return model.auxiliary(elements, [channels, 1, 2, 2])
+      return model.constant(elements, [channels, 1, 2, 2], "float32")
     })
     return model.node("Conv", [x, filter], {
       group: channels,
