@@ -3,10 +3,9 @@
  *
  * The network's parameters are compiled into the program as constants, once, before the first step; whoever passes
  * averaged parameters samples with averaged parameters. On the onnx engine that makes a step 1.7 to 1.9 times as fast
- * (3x3 convolutions, measured), because the filters are laid out beforehand. It costs memory and start-up: beside the
- * parameters on the host, 136 MiB of them took 450 MiB while they were compiled, in half a second, and 310 from then on
- * (measured), and other parameters mean compiling again. An engine that does not trace builds its constants anew at every
- * step.
+ * (3x3 convolutions, measured), because the filters are laid out beforehand. It costs memory and start-up: the parameters are
+ * in memory three times while they are compiled and twice from then on, with those on the host (docs/performance.md), and other
+ * parameters mean compiling again. An engine that does not trace builds its constants anew at every step.
  */
 import { Effect, Result, Stream } from "effect"
 import { Engine } from "../engine/Engine.ts"
